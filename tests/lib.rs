@@ -1,0 +1,1 @@
+//! The program seen from outside; everything is in `it/`.
