@@ -1,1 +1,8 @@
-fn main() {}
+//! The program `millpond`: a runtime around [`cli::run`].
+
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    cli::run(std::env::args_os()).await
+}

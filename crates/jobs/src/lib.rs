@@ -1,1 +1,10 @@
-//! placeholder
+//! The handlers, a file a kind in `kinds/`, and the one translation from a failure to its class in `error.rs`. SQL and
+//! rules of the domain stand in `marketing`, other companies' APIs in `providers`.
+
+mod app;
+mod effect;
+mod error;
+mod kinds;
+
+pub use app::{App, EmailSettings, Secrets};
+pub use kinds::{registry, registry_with_demo};

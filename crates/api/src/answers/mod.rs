@@ -1,0 +1,48 @@
+//! What the API answers: types of its own, so that what clients see changes only where somebody means it to.
+
+mod dead_letters;
+mod fleet;
+mod jobs;
+mod keys;
+mod replays;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+pub(crate) use dead_letters::{DeadGroup, DeadLetterDetail, DeadLetterSummary, Resolved};
+pub(crate) use fleet::{Kind, QueueStatus, WorkerStatus};
+pub(crate) use jobs::{JobDetail, JobSummary};
+pub(crate) use keys::{ApiKey, AuditEntry, CreatedKey};
+pub(crate) use replays::{Replay, ReplayAnswer, ReplayDetail};
+
+/// A page of a list.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Page<T> {
+    /// What is on it.
+    items: Vec<T>,
+    /// Goes into `cursor` to get the next page; null on the last one.
+    next: Option<String>,
+}
+
+impl<S, T: From<S>> From<queue::Page<S>> for Page<T> {
+    fn from(page: queue::Page<S>) -> Self {
+        Self { items: all(page.items), next: page.next }
+    }
+}
+
+/// All of a short list at once.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Whole<T> {
+    /// All there are.
+    items: Vec<T>,
+}
+
+impl<S, T: From<S>> From<Vec<S>> for Whole<T> {
+    fn from(items: Vec<S>) -> Self {
+        Self { items: all(items) }
+    }
+}
+
+fn all<S, T: From<S>>(items: Vec<S>) -> Vec<T> {
+    items.into_iter().map(T::from).collect()
+}

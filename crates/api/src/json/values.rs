@@ -1,0 +1,181 @@
+//! Taking members as the types that requests are made of. What is absent is `None`; what is wrong is noted and `None`.
+
+use std::{collections::BTreeMap, fmt, ops::RangeInclusive, str::FromStr, time::Duration};
+
+use chrono::{DateTime, Utc};
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+
+use super::Object;
+
+
+/// PostgreSQL keeps every character but this one.
+const NUL: &str = "must not contain the character U+0000";
+
+impl<'a> Object<'a> {
+    /// Takes a text that must be there: a missing one is noted, and stands in as empty.
+    pub(crate) fn required_text(&mut self, name: &'static str) -> String {
+        if self.members.is_absent(name) {
+            self.asked.push(name);
+            self.problem(name, "is required");
+            return String::new();
+        }
+        self.text(name).unwrap_or_default()
+    }
+
+    /// Takes a text.
+    pub(crate) fn text(&mut self, name: &'static str) -> Option<String> {
+        let raw = self.take(name)?;
+        match text_of(raw) {
+            Ok(text) => Some(text),
+            Err(message) => {
+                self.problem(name, message);
+                None
+            }
+        }
+    }
+
+    /// Takes a whole number within bounds.
+    pub(crate) fn integer<T>(&mut self, name: &'static str, bounds: RangeInclusive<T>) -> Option<T>
+    where
+        T: DeserializeOwned + PartialOrd + fmt::Display,
+    {
+        let raw = self.take(name)?;
+        match serde_json::from_str::<T>(raw.get()) {
+            Ok(number) if bounds.contains(&number) => Some(number),
+            _ => {
+                self.problem(name, format!("must be a whole number from {} to {}", bounds.start(), bounds.end()));
+                None
+            }
+        }
+    }
+
+    /// Takes a yes or no; absent means no.
+    pub(crate) fn flag(&mut self, name: &'static str) -> bool {
+        let Some(raw) = self.take(name) else {
+            return false;
+        };
+        match raw.get() {
+            "true" => true,
+            "false" => false,
+            _ => {
+                self.wrong_type(name, "true or false", raw);
+                false
+            }
+        }
+    }
+
+    /// Takes a word of a closed vocabulary, or an id: whatever is read from a text.
+    pub(crate) fn word<T>(&mut self, name: &'static str) -> Option<T>
+    where
+        T: FromStr,
+        T::Err: fmt::Display,
+    {
+        let text = self.text(name)?;
+        match text.parse() {
+            Ok(word) => Some(word),
+            Err(error) => {
+                self.problem(name, error.to_string());
+                None
+            }
+        }
+    }
+
+    /// Takes a time.
+    pub(crate) fn time(&mut self, name: &'static str) -> Option<DateTime<Utc>> {
+        let text = self.text(name)?;
+        match DateTime::parse_from_rfc3339(&text) {
+            Ok(time) => Some(time.to_utc()),
+            Err(_) => {
+                self.problem(name, "must be a time as in RFC 3339, such as \"2030-01-31T08:00:00Z\"");
+                None
+            }
+        }
+    }
+
+    /// Takes a length of time in words.
+    pub(crate) fn duration(&mut self, name: &'static str) -> Option<Duration> {
+        let text = self.text(name)?;
+        match humantime::parse_duration(&text) {
+            Ok(duration) => Some(duration),
+            Err(_) => {
+                self.problem(name, "must be a length of time in words, such as \"15m\" or \"1h 30m\"");
+                None
+            }
+        }
+    }
+
+    /// Takes a list, its items as they were sent.
+    pub(crate) fn list(&mut self, name: &'static str) -> Option<Vec<&'a RawValue>> {
+        let raw = self.take(name)?;
+        match serde_json::from_str(raw.get()) {
+            Ok(items) => Some(items),
+            Err(_) => {
+                self.wrong_type(name, "a list", raw);
+                None
+            }
+        }
+    }
+
+    /// Takes a list of words, each read from a text.
+    pub(crate) fn words<T>(&mut self, name: &'static str) -> Option<Vec<T>>
+    where
+        T: FromStr,
+        T::Err: fmt::Display,
+    {
+        let items = self.list(name)?;
+        let mut words = Vec::with_capacity(items.len());
+        for (index, raw) in items.into_iter().enumerate() {
+            let word = text_of(raw)
+                .map_err(str::to_owned)
+                .and_then(|text| text.parse::<T>().map_err(|error| error.to_string()));
+            match word {
+                Ok(word) => words.push(word),
+                Err(message) => self.problem_at(format!("{}/{index}", self.pointer_to(name)), message),
+            }
+        }
+        Some(words)
+    }
+
+    /// Takes an object whose members are all texts.
+    pub(crate) fn texts_by_name(&mut self, name: &'static str) -> Option<BTreeMap<String, String>> {
+        let inner = self.object(name)?;
+        let mut texts = BTreeMap::new();
+        for (key, raw) in inner.members.into_rest() {
+            match text_of(raw) {
+                Ok(_) if key.contains('\0') => self.problem(name, NUL),
+                Ok(text) => {
+                    texts.insert(key, text);
+                }
+                Err(message) => {
+                    let pointer = format!("{}/{}", self.pointer_to(name), super::escaped(&key));
+                    self.problem_at(pointer, message);
+                }
+            }
+        }
+        Some(texts)
+    }
+}
+
+fn text_of(raw: &RawValue) -> Result<String, &'static str> {
+    if !raw.get().starts_with('"') {
+        return Err("must be a text");
+    }
+    match serde_json::from_str::<String>(raw.get()) {
+        Ok(text) if text.contains('\0') => Err(NUL),
+        Ok(text) => Ok(text),
+        Err(_) => Err("must be sound text: it has half of a surrogate pair or an unknown escape"),
+    }
+}
+
+/// What a value is, in words.
+pub(super) fn type_of(raw: &RawValue) -> &'static str {
+    match raw.get().as_bytes().first() {
+        Some(b'"') => "a text",
+        Some(b'{') => "an object",
+        Some(b'[') => "a list",
+        Some(b't' | b'f') => "true or false",
+        Some(b'n') => "null",
+        _ => "a number",
+    }
+}

@@ -1,0 +1,139 @@
+//! The commands, a file each, and what they share: settings, configuration, the database, and where answers go.
+
+pub mod bench;
+pub(crate) mod completions;
+pub(crate) mod config;
+pub(crate) mod dead;
+pub(crate) mod doctor;
+pub(crate) mod enqueue;
+pub(crate) mod jobs;
+pub(crate) mod keys;
+pub(crate) mod migrate;
+mod page;
+pub(crate) mod queues;
+pub(crate) mod replays;
+pub(crate) mod sandbox;
+pub(crate) mod serve;
+
+use std::{fs, process::ExitCode};
+
+use queue::{Actor, Queue};
+use secrecy::SecretString;
+
+use crate::{
+    args::{Command, GlobalArgs},
+    compose::{self, Connections},
+    config_file::{ConfigFile, ConfigFileError, Loaded},
+    dev,
+    environment::Environment,
+    failure::Misuse,
+    output::{Output, one_line},
+    settings::{LogSettings, Settings, SettingsProblems},
+    telemetry,
+};
+
+/// Longest name shown of a person or a machine, in characters.
+const LONGEST_NAME: usize = 60;
+
+/// What every command is given.
+pub struct Context {
+    /// The process's variables.
+    pub(crate) environment: Environment,
+    /// Where the configuration is.
+    pub(crate) config_file: ConfigFile,
+    /// Where answers go.
+    pub(crate) output: Output,
+}
+
+impl Context {
+    pub(crate) fn new(global: GlobalArgs, environment: Environment) -> Self {
+        Self {
+            config_file: ConfigFile::find(global.config, &environment),
+            output: Output::new(global.json),
+            environment,
+        }
+    }
+
+    /// The settings of this process.
+    pub(crate) fn settings(&self) -> Result<Settings, SettingsProblems> {
+        Settings::read(&self.environment)
+    }
+
+    /// The configuration in force.
+    pub(crate) fn config(&self) -> Result<Loaded, ConfigFileError> {
+        self.config_file.load()
+    }
+
+    /// `DATABASE_URL`, or the database of `millpond dev` in this folder.
+    pub(crate) fn database_url(&self) -> anyhow::Result<SecretString> {
+        let settings = self.settings()?;
+        let url = settings.database_url.or_else(dev::database_url_here);
+        url.ok_or_else(|| Misuse::NoDatabase.into())
+    }
+
+    /// The engine's front door, for a command that asks and ends.
+    pub(crate) async fn queue(&self) -> anyhow::Result<Queue> {
+        let config = self.config()?.config;
+        let database = compose::connect(self.database_url()?, Connections::Few).await?;
+        Ok(compose::queue(database, config, false)?)
+    }
+
+    /// Who acts, as the audit shows it.
+    pub(crate) fn actor(&self) -> Actor {
+        let named = |name: &str| self.environment.text(name).ok().flatten().map(str::to_owned);
+        let user = named("USER").or_else(|| named("LOGNAME"));
+        let host = named("HOSTNAME").or_else(|| fs::read_to_string("/proc/sys/kernel/hostname").ok());
+        let part = |text: Option<String>| {
+            one_line(text.as_deref().map_or("unknown", str::trim), LONGEST_NAME)
+        };
+        Actor { name: format!("cli {}@{}", part(user), part(host)), tenant: None }
+    }
+}
+
+/// Runs a command and tells how it ended.
+pub(crate) async fn run(command: Command, ctx: &Context) -> anyhow::Result<ExitCode> {
+    let is_service = matches!(command, Command::Serve(_) | Command::Dev(_) | Command::Sandbox(_));
+    telemetry::start_log(&LogSettings::read(&ctx.environment)?, !is_service)?;
+    // Boxed, since one command's future is as large as the largest of them.
+    match command {
+        Command::Dev(args) => Box::pin(dev::run(&args, ctx)).await,
+        Command::Serve(args) => Box::pin(serve::run(&args, ctx)).await,
+        Command::Migrate(args) => Box::pin(migrate::run(&args, ctx)).await,
+        Command::Enqueue(args) => Box::pin(enqueue::run(&args, ctx)).await,
+        Command::Jobs(command) => Box::pin(jobs::run(&command, ctx)).await,
+        Command::Queues(command) => Box::pin(queues::run(&command, ctx)).await,
+        Command::Dead(command) => Box::pin(dead::run(&command, ctx)).await,
+        Command::Replays(command) => Box::pin(replays::run(&command, ctx)).await,
+        Command::Keys(command) => Box::pin(keys::run(&command, ctx)).await,
+        Command::Config(command) => config::run(&command, ctx),
+        Command::Doctor => Box::pin(doctor::run(ctx)).await,
+        Command::Bench(args) => Box::pin(bench::run(&args, ctx)).await,
+        Command::Sandbox(args) => Box::pin(sandbox::run(&args, ctx)).await,
+        Command::Completions(args) => completions::run(&args, ctx),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn context(environment: Environment) -> Context {
+        Context::new(GlobalArgs { config: None, json: false }, environment)
+    }
+
+    #[test]
+    fn the_actor_is_who_runs_the_command() {
+        let ctx = context(Environment::from([("USER", "ada\u{1b}"), ("HOSTNAME", "loom")]));
+
+        assert_eq!(ctx.actor().name, "cli ada\\u{1b}@loom");
+    }
+
+    #[test]
+    fn a_command_that_needs_a_database_says_how_to_name_one() {
+        let ctx = context(Environment::from([]));
+
+        let refused = ctx.database_url().expect_err("no database");
+
+        assert!(refused.to_string().starts_with("DATABASE_URL is not set"));
+    }
+}

@@ -1,0 +1,96 @@
+//! What handlers need beside their payloads. The program makes one of these at its start and shares it.
+
+use std::collections::BTreeMap;
+
+use providers::{meta::Meta, smtp::Mailer, webhook::Caller};
+use secrecy::SecretString;
+use sqlx::PgPool;
+
+/// Clients, settings and secrets of all handlers.
+pub struct App {
+    /// Where `marketing` keeps what it knows.
+    pub db: PgPool,
+    /// Meta's APIs.
+    pub meta: Meta,
+    /// The token of conversions that name no account; `None`: they fail with class `config`.
+    pub meta_token: Option<SecretString>,
+    /// The mail server; `None`: mails fail with class `config`.
+    pub mailer: Option<Mailer>,
+    /// Whom mails come from.
+    pub email: EmailSettings,
+    /// Calls addresses that others chose.
+    pub caller: Caller,
+    /// What `secret` of `http.request` and `secret_env` of a kind with a `target` name.
+    pub secrets: Secrets,
+}
+
+/// Whom mails come from: `[email]` of jobs.toml.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EmailSettings {
+    /// The sender; `None`: mails fail with class `config`.
+    pub from: Option<String>,
+    /// Where answers go; `None`: to the sender.
+    pub reply_to: Option<String>,
+    /// What stands behind the `@` of each Message-ID.
+    pub domain: String,
+}
+
+impl EmailSettings {
+    /// Settings whose domain is the sender's.
+    #[must_use]
+    pub fn new(from: Option<String>, reply_to: Option<String>) -> Self {
+        let domain = from
+            .as_deref()
+            .and_then(|from| address_of(from).rsplit_once('@'))
+            .map_or("localhost", |(_, domain)| domain)
+            .to_owned();
+        Self { from, reply_to, domain }
+    }
+}
+
+/// Secrets by the names that payloads and jobs.toml call them.
+#[derive(Default)]
+pub struct Secrets(BTreeMap<String, SecretString>);
+
+impl Secrets {
+    /// The secret of this name.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Option<&SecretString> {
+        self.0.get(name)
+    }
+}
+
+impl FromIterator<(String, SecretString)> for Secrets {
+    fn from_iter<T: IntoIterator<Item = (String, SecretString)>>(secrets: T) -> Self {
+        Self(secrets.into_iter().collect())
+    }
+}
+
+/// The address of `Name <address>`, or of an address alone.
+pub(crate) fn address_of(mailbox: &str) -> &str {
+    match mailbox.rsplit_once('<') {
+        Some((_, address)) => address.trim_end().trim_end_matches('>').trim(),
+        None => mailbox.trim(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn message_ids_carry_the_senders_domain() {
+        let domain = |from: &str| EmailSettings::new(Some(from.to_owned()), None).domain;
+
+        assert_eq!(domain("Millpond <jobs@example.com>"), "example.com");
+        assert_eq!(domain("jobs@mail.example.org"), "mail.example.org");
+        assert_eq!(EmailSettings::new(None, None).domain, "localhost");
+    }
+
+    #[test]
+    fn a_mailbox_gives_its_address() {
+        assert_eq!(address_of("Millpond <jobs@example.com> "), "jobs@example.com");
+        assert_eq!(address_of(" jobs@example.com"), "jobs@example.com");
+        assert_eq!(address_of("\"a<b\" <jobs@example.com>"), "jobs@example.com");
+    }
+}

@@ -1,0 +1,226 @@
+//! Why an attempt failed, and the one translation of that to the class that the engine's policy goes by.
+
+use std::sync::Arc;
+
+use marketing::{
+    StoreError,
+    conversions::{Destination, Refusal},
+    email::EmailError,
+};
+use providers::Error as ProviderError;
+use queue::{ErrorClass, JobError};
+
+/// Most refused events that an error's text tells of.
+const MOST_TOLD: usize = 5;
+
+/// Why an attempt failed. Never quotes a payload, which may be about people.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// A call to another company, or to an endpoint of the job's choice.
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
+    /// What `marketing` knows could not be read or stored; shared by the jobs of a batch.
+    #[error("what is known of earlier attempts could not be read or stored")]
+    Store(#[source] Arc<StoreError>),
+    /// The mail's content.
+    #[error(transparent)]
+    Email(#[from] EmailError),
+    /// A member of the payload that its schema cannot check.
+    #[error("{pointer}: {problem}")]
+    Payload {
+        /// Which member.
+        pointer: &'static str,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// A destination that later releases will know.
+    #[error("conversions to {} come in a later release, \"meta\" works now", .0.as_str())]
+    Destination(Destination),
+    /// None of the job's events can be sent.
+    #[error("no event can be sent: {}", told(.0))]
+    Refused(Vec<Refusal>),
+    /// All of the job's events are too old.
+    #[error("expired before it could be sent: {}", told(.0))]
+    Expired(Vec<Refusal>),
+    /// Sending again might count an event twice.
+    #[error(
+        "an event may have been delivered more than 47 hours ago, beyond which a repeat may count twice; it is not sent again"
+    )]
+    InDoubt,
+    /// Another job has the same event in its hands.
+    #[error("another job is sending the same event")]
+    Contended,
+    /// Part of the set-up is missing; the text says what to set.
+    #[error("{0}")]
+    SetUp(&'static str),
+    /// A secret that the payload or jobs.toml names is not configured.
+    #[error("there is no secret named {0:?}")]
+    NoSecret(String),
+    /// The attempt was told to stop.
+    #[error("stopped before it was done")]
+    Stopped,
+    /// `demo.work` was told to fail.
+    #[error("failed as it was told to")]
+    ToldToFail(ErrorClass),
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        Self::Store(Arc::new(error))
+    }
+}
+
+impl From<Error> for JobError {
+    fn from(error: Error) -> Self {
+        let (class, wait) = match &error {
+            Error::Provider(ProviderError::RateLimited { retry_after, .. }) => {
+                (ErrorClass::RateLimited, *retry_after)
+            }
+            Error::Provider(ProviderError::AuthExpired { .. }) => (ErrorClass::AuthExpired, None),
+            Error::Provider(ProviderError::Permission { .. }) => (ErrorClass::Permission, None),
+            Error::Provider(ProviderError::Rejected { .. }) => (ErrorClass::Invalid, None),
+            Error::Provider(ProviderError::TooLarge { .. }) => (ErrorClass::TooLarge, None),
+            Error::Provider(ProviderError::Config { .. }) => (ErrorClass::Config, None),
+            Error::Provider(ProviderError::Unavailable { .. }) => (ErrorClass::Transient, None),
+            Error::Provider(ProviderError::TimedOut { .. }) => (ErrorClass::Transient, None),
+            Error::Store(_) => (ErrorClass::Transient, None),
+            Error::Email(EmailError::UnknownTemplate { .. }) => (ErrorClass::Invalid, None),
+            Error::Email(EmailError::Data { .. }) => (ErrorClass::Invalid, None),
+            Error::Email(EmailError::Render { .. }) => (ErrorClass::Internal, None),
+            Error::Payload { .. } => (ErrorClass::Invalid, None),
+            Error::Destination(_) => (ErrorClass::Invalid, None),
+            Error::Refused(_) => (ErrorClass::Invalid, None),
+            Error::Expired(_) => (ErrorClass::Invalid, None),
+            Error::InDoubt => (ErrorClass::Invalid, None),
+            Error::Contended => (ErrorClass::Transient, None),
+            Error::SetUp(_) => (ErrorClass::Config, None),
+            Error::NoSecret(_) => (ErrorClass::Config, None),
+            // Whoever stopped it knows why: a cancelled job is cancelled, an interrupted one goes back.
+            Error::Stopped => (ErrorClass::Transient, None),
+            Error::ToldToFail(class) => (*class, None),
+        };
+        let code = code_of(&error);
+        let error = Self::new(class, error).retry_after(wait);
+        match code {
+            Some(code) => error.code(code),
+            None => error,
+        }
+    }
+}
+
+/// What failures of one cause share and others do not.
+fn code_of(error: &Error) -> Option<String> {
+    match error {
+        Error::Provider(error) => {
+            let detail = error.detail();
+            let code = detail.code.clone().or_else(|| Some(detail.status?.to_string()));
+            code.map(|code| format!("{} {code}", detail.provider))
+        }
+        Error::Refused(refusals) => {
+            let reason = refusals.first()?.reasons.first()?;
+            Some(reason.code.clone().unwrap_or_else(|| reason.pointer.clone()))
+        }
+        Error::Expired(_) => Some("expired".to_owned()),
+        Error::InDoubt => Some("in_doubt".to_owned()),
+        Error::Payload { pointer, .. } => Some((*pointer).to_owned()),
+        Error::Store(_)
+        | Error::Email(_)
+        | Error::Destination(_)
+        | Error::Contended
+        | Error::SetUp(_)
+        | Error::NoSecret(_)
+        | Error::Stopped
+        | Error::ToldToFail(_) => None,
+    }
+}
+
+/// The reasons of the first refusals.
+fn told(refusals: &[Refusal]) -> String {
+    let mut told: Vec<String> = refusals
+        .iter()
+        .flat_map(|refusal| &refusal.reasons)
+        .take(MOST_TOLD)
+        .map(|reason| match reason.pointer.as_str() {
+            "" => reason.message.clone(),
+            pointer => format!("{pointer} {}", reason.message),
+        })
+        .collect();
+    let untold = refusals.iter().map(|refusal| refusal.reasons.len()).sum::<usize>() - told.len();
+    if untold > 0 {
+        told.push(format!("and {untold} more"));
+    }
+    told.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use marketing::conversions::Reason;
+    use providers::Detail;
+
+    use super::*;
+
+    fn refusal(pointer: &str, message: &str) -> Refusal {
+        let reason = Reason { pointer: pointer.to_owned(), message: message.to_owned(), code: None };
+        Refusal { expired: false, reasons: vec![reason] }
+    }
+
+    #[test]
+    fn each_failure_of_a_provider_has_its_class() {
+        let detail = Detail::default;
+        let cases = [
+            (
+                ProviderError::RateLimited { retry_after: None, detail: detail() },
+                ErrorClass::RateLimited,
+            ),
+            (ProviderError::AuthExpired { detail: detail() }, ErrorClass::AuthExpired),
+            (ProviderError::Permission { detail: detail() }, ErrorClass::Permission),
+            (ProviderError::Rejected { detail: detail() }, ErrorClass::Invalid),
+            (ProviderError::TooLarge { detail: detail() }, ErrorClass::TooLarge),
+            (ProviderError::Config { detail: detail() }, ErrorClass::Config),
+            (
+                ProviderError::Unavailable { detail: detail(), maybe_received: true, source: None },
+                ErrorClass::Transient,
+            ),
+            (
+                ProviderError::TimedOut { detail: detail(), maybe_received: false },
+                ErrorClass::Transient,
+            ),
+        ];
+
+        for (error, class) in cases {
+            assert_eq!(JobError::from(Error::Provider(error)).class(), class);
+        }
+    }
+
+    #[test]
+    fn the_wait_that_the_other_side_asked_for_is_passed_on() {
+        let wait = Duration::from_secs(120);
+        let error = ProviderError::RateLimited { retry_after: Some(wait), detail: Detail::default() };
+
+        let error = JobError::from(Error::Provider(error));
+
+        assert!(format!("{error:?}").contains("120"), "{error:?}");
+    }
+
+    #[test]
+    fn an_expired_event_has_a_reason_of_its_own() {
+        let error = Error::Expired(vec![refusal("/event_time", "is older than 7 days")]);
+
+        assert_eq!(
+            error.to_string(),
+            "expired before it could be sent: /event_time is older than 7 days"
+        );
+        assert_eq!(JobError::from(error).class(), ErrorClass::Invalid);
+    }
+
+    #[test]
+    fn a_long_list_of_refusals_is_cut() {
+        let refusals = (0..8).map(|_| refusal("", "bad")).collect();
+
+        let text = Error::Refused(refusals).to_string();
+
+        assert_eq!(text, "no event can be sent: bad; bad; bad; bad; bad; and 3 more");
+    }
+}

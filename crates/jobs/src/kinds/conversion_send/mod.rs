@@ -1,0 +1,150 @@
+//! `conversion.send`: conversion events for Meta, in requests formed from the waiting jobs of a data set.
+
+mod sending;
+#[cfg(test)]
+mod tests;
+
+use std::{sync::Arc, time::Duration};
+
+use marketing::conversions::{Destination, Event, Pending};
+use queue::{BatchJob, JobContext, JobInfo, Outcome};
+use schemars::JsonSchema;
+use serde::{Deserialize, de::IgnoredAny};
+
+use self::sending::send;
+use crate::{App, effect::effect_key, error::Error};
+
+/// Most events of one job.
+const MOST_EVENTS: usize = 1_000;
+/// Longest id of a data set.
+const LONGEST_DATASET_ID: usize = 64;
+/// Longest test code.
+const LONGEST_TEST_CODE: usize = 100;
+
+/// Conversion events for a data set. Idempotent wherever the destination honours event ids: an event has the same id on
+/// every attempt and replay, and one that was sent is not sent again.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(extend(
+    "if" = { "properties": { "event": { "type": "null" } } },
+    "then" = { "required": ["events"], "properties": { "events": { "type": "array" } } },
+    "else" = { "properties": { "events": { "type": "null" } } },
+))]
+pub(super) struct ConversionSend {
+    /// Where the events go. The other destinations come in later releases.
+    #[schemars(with = "String", extend("enum" = ["meta"]))]
+    destination: Destination,
+    /// The data set, formerly pixel, by its id.
+    #[schemars(regex(pattern = "^[0-9A-Za-z_]{1,64}$"))]
+    dataset_id: String,
+    /// Connected accounts come in a later release; the token is the configured one.
+    #[serde(default)]
+    #[schemars(with = "()")]
+    account_id: Option<IgnoredAny>,
+    /// The event, under Meta's names. One without `event_id` gets an id made from the job's.
+    event: Option<Event>,
+    /// Several events instead of `event`.
+    #[schemars(length(min = 1, max = 1_000))]
+    events: Option<Vec<Event>>,
+    /// The events then show in the destination's test tool and are not counted.
+    #[schemars(length(min = 1, max = 100))]
+    test_event_code: Option<String>,
+}
+
+/// What one call of the destination may hold together.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Addressee {
+    dataset_id: String,
+    test_event_code: Option<String>,
+}
+
+/// A job's events, ready to go.
+#[derive(Debug)]
+struct Order {
+    addressee: Addressee,
+    events: Vec<Pending>,
+}
+
+impl BatchJob for ConversionSend {
+    const KIND: &'static str = "conversion.send";
+    const MOST: usize = 1_000;
+    const LONGEST_WAIT: Duration = Duration::from_millis(50);
+    type App = App;
+    type Error = Error;
+
+    async fn run(batch: Vec<(Self, JobContext<App>)>) -> Vec<Result<Outcome, Error>> {
+        let (jobs, contexts): (Vec<Self>, Vec<JobContext<App>>) = batch.into_iter().unzip();
+        let Some(app) = contexts.first().map(|ctx| Arc::clone(&ctx.app)) else {
+            return Vec::new();
+        };
+        let orders = jobs.into_iter().zip(&contexts).map(|(job, ctx)| job.order(&ctx.job)).collect();
+
+        // Both are safe to drop: a delivery that was cut off is remembered as in doubt. A job that is cancelled while
+        // others of its batch go on is settled as cancelled by the engine.
+        tokio::select! {
+            () = all_cancelled(&contexts) => contexts.iter().map(|_| Err(Error::Stopped)).collect(),
+            outcomes = send(&app, orders) => outcomes,
+        }
+    }
+}
+
+async fn all_cancelled(contexts: &[JobContext<App>]) {
+    for ctx in contexts {
+        ctx.cancellation().cancelled().await;
+    }
+}
+
+impl ConversionSend {
+    /// Checks what the schema cannot, or did not where the job came by SQL.
+    fn order(self, job: &JobInfo) -> Result<Order, Error> {
+        let wrong = |pointer, problem| Err(Error::Payload { pointer, problem });
+        if self.destination != Destination::Meta {
+            return Err(Error::Destination(self.destination));
+        }
+        if self.account_id.is_some() {
+            return wrong("/account_id", "connected accounts come in a later release");
+        }
+        if !is_id(&self.dataset_id) {
+            return wrong("/dataset_id", "must be 1 to 64 letters, digits and underscores");
+        }
+        if self.test_event_code.as_ref().is_some_and(|code| !is_test_code(code)) {
+            return wrong("/test_event_code", "must have 1 to 100 characters");
+        }
+        let events = match (self.event, self.events) {
+            (Some(event), None) => vec![event],
+            (None, Some(events)) => events,
+            (Some(_), Some(_)) => return wrong("/events", "must not stand beside event"),
+            (None, None) => return wrong("/event", "is required where there are no events"),
+        };
+        if events.is_empty() || events.len() > MOST_EVENTS {
+            return wrong("/events", "must be 1 to 1,000 events");
+        }
+
+        let addressee =
+            Addressee { dataset_id: self.dataset_id, test_event_code: self.test_event_code };
+        let pending = events.into_iter().enumerate().map(|(place, event)| Pending {
+            job: job.id,
+            event_id: event_id(&event, job, place),
+            event,
+        });
+        Ok(Order { addressee, events: pending.collect() })
+    }
+}
+
+fn is_id(text: &str) -> bool {
+    (1..=LONGEST_DATASET_ID).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+/// An empty one is refused and not taken for none: what was meant as a test must not count.
+fn is_test_code(text: &str) -> bool {
+    (1..=LONGEST_TEST_CODE).contains(&text.chars().count())
+}
+
+/// The event's own id, or one that is the same on every attempt and replay of the job.
+fn event_id(event: &Event, job: &JobInfo, place: usize) -> String {
+    match &event.event_id {
+        Some(id) if !id.trim().is_empty() => id.clone(),
+        _ => format!("{}-{place}", effect_key(job)),
+    }
+}

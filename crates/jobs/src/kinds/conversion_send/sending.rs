@@ -1,0 +1,137 @@
+//! Sends the events of a batch of jobs, and says for each job how its attempt ended.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use marketing::conversions::{Dataset, Delivered, Fate, Pending, Refusal, deliver};
+use queue::Outcome;
+use serde_json::{Value, json};
+
+use super::{Addressee, Order};
+use crate::{App, error::Error};
+
+/// Sends the orders, those for one addressee together, and answers for each in its place.
+pub(super) async fn send(
+    app: &App,
+    orders: Vec<Result<Order, Error>>,
+) -> Vec<Result<Outcome, Error>> {
+    let mut outcomes = BTreeMap::new();
+    let mut parcels: BTreeMap<Addressee, Vec<(usize, Vec<Pending>)>> = BTreeMap::new();
+    for (place, order) in orders.into_iter().enumerate() {
+        match order {
+            Ok(Order { addressee, events }) => {
+                parcels.entry(addressee).or_default().push((place, events));
+            }
+            Err(error) => {
+                outcomes.insert(place, Err(error));
+            }
+        }
+    }
+    for (addressee, parcel) in parcels {
+        outcomes.extend(send_parcel(app, &addressee, parcel).await);
+    }
+    outcomes.into_values().collect()
+}
+
+async fn send_parcel(
+    app: &App,
+    addressee: &Addressee,
+    parcel: Vec<(usize, Vec<Pending>)>,
+) -> Vec<(usize, Result<Outcome, Error>)> {
+    let shares: Vec<(usize, usize)> = parcel
+        .iter()
+        .map(|(place, events)| (*place, events.len()))
+        .collect();
+    let Some(token) = &app.meta_token else {
+        let unset = || {
+            Err(Error::SetUp(
+                "there is no token for Meta: set MILLPOND_META_ACCESS_TOKEN",
+            ))
+        };
+        return shares
+            .into_iter()
+            .map(|(place, _)| (place, unset()))
+            .collect();
+    };
+    let events: Vec<Pending> = parcel.into_iter().flat_map(|(_, events)| events).collect();
+    let dataset = Dataset {
+        id: &addressee.dataset_id,
+        token,
+        test_event_code: addressee.test_event_code.as_deref(),
+    };
+
+    match deliver(&app.db, &app.meta, dataset, &events).await {
+        Ok(delivered) => {
+            let mut delivered = delivered.into_iter();
+            let mut share = |size| outcome(delivered.by_ref().take(size).collect());
+            shares
+                .into_iter()
+                .map(|(place, size)| (place, share(size)))
+                .collect()
+        }
+        Err(error) => {
+            let error = Arc::new(error);
+            let failed = |place| (place, Err(Error::Store(Arc::clone(&error))));
+            shares.into_iter().map(|(place, _)| failed(place)).collect()
+        }
+    }
+}
+
+/// A job succeeds once each of its events was sent or never will be, and at least one was sent.
+pub(super) fn outcome(events: Vec<Delivered>) -> Result<Outcome, Error> {
+    let mut refusals: Vec<Refusal> = Vec::new();
+    let mut is_in_doubt = false;
+    let mut is_sent = false;
+    for event in &events {
+        match &event.fate {
+            Fate::Sent { .. } | Fate::AlreadySent { .. } => is_sent = true,
+            Fate::Refused(refusal) => refusals.push(refusal.clone()),
+            Fate::InDoubt { .. } => is_in_doubt = true,
+            Fate::Contended => return Err(Error::Contended),
+            Fate::Failed(error) => return Err(Error::Provider(error.clone())),
+        }
+    }
+    if is_sent {
+        let events: Vec<Value> = events.iter().map(told).collect();
+        return Ok(Outcome::SucceededWith(json!({ "events": events })));
+    }
+    Err(if is_in_doubt {
+        Error::InDoubt
+    } else if refusals.iter().all(|refusal| refusal.expired) {
+        Error::Expired(refusals)
+    } else {
+        Error::Refused(refusals)
+    })
+}
+
+/// An event in the job's result.
+fn told(event: &Delivered) -> Value {
+    let mut told = json!({ "event_name": event.event_name, "event_id": event.event_id });
+    if !event.left_out.is_empty() {
+        told["left_out"] = json!(event.left_out);
+    }
+    match &event.fate {
+        Fate::Sent { trace_id, messages } => {
+            told["outcome"] = json!("sent");
+            told["trace_id"] = json!(trace_id);
+            told["messages"] = json!(messages);
+        }
+        Fate::AlreadySent { at } => {
+            told["outcome"] = json!("already_sent");
+            told["sent_at"] = json!(at);
+        }
+        Fate::Refused(refusal) => {
+            told["outcome"] = json!(if refusal.expired {
+                "expired"
+            } else {
+                "rejected"
+            });
+            told["reasons"] = json!(refusal.reasons);
+        }
+        Fate::InDoubt { since } => {
+            told["outcome"] = json!("in_doubt");
+            told["since"] = json!(since);
+        }
+        Fate::Contended | Fate::Failed(_) => told["outcome"] = json!("not_sent"),
+    }
+    told
+}

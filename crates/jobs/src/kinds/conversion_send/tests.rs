@@ -1,0 +1,203 @@
+//! What payloads are taken, how jobs share a request, and how each job's attempt ends.
+
+use chrono::Utc;
+use marketing::conversions::{Delivered, Fate, Reason, Refusal};
+use queue::JobError;
+use serde_json::{Value, json};
+use sqlx::PgPool;
+use wiremock::{
+    Mock, MockServer, ResponseTemplate,
+    matchers::{body_string_contains, method},
+};
+
+use super::{sending::outcome, *};
+use crate::kinds::testing::{app, job_info, schema_accepts};
+
+fn event(event_id: Option<&str>) -> Value {
+    json!({
+        "event_name": "Lead",
+        "event_time": Utc::now().timestamp() - 60,
+        "event_id": event_id,
+        "action_source": "system_generated",
+        "user_data": { "em": "ada@example.com" },
+    })
+}
+
+/// A payload with these members beside those that are always there.
+fn payload(members: &Value) -> Value {
+    let mut payload = json!({ "destination": "meta", "dataset_id": "1001" });
+    let target = payload.as_object_mut().expect("an object");
+    target.extend(members.as_object().expect("an object").clone());
+    payload
+}
+
+fn order(members: &Value, job: &JobInfo) -> Result<Order, Error> {
+    let payload: ConversionSend = serde_json::from_value(payload(members)).expect("it decodes");
+    payload.order(job)
+}
+
+fn ids(order: &Order) -> Vec<&str> {
+    order.events.iter().map(|pending| pending.event_id.as_str()).collect()
+}
+
+fn job() -> JobInfo {
+    job_info(ConversionSend::KIND, 1)
+}
+
+fn delivered(fate: Fate) -> Delivered {
+    Delivered {
+        event_name: "Lead".to_owned(),
+        event_id: "order-1".to_owned(),
+        left_out: Vec::new(),
+        fate,
+    }
+}
+
+fn sent() -> Fate {
+    Fate::Sent { trace_id: Some("AfakeTrace".to_owned()), messages: Vec::new() }
+}
+
+fn refused(expired: bool) -> Fate {
+    let reason = Reason {
+        pointer: "/event_time".to_owned(),
+        message: "is wrong".to_owned(),
+        code: None,
+    };
+    Fate::Refused(Refusal { expired, reasons: vec![reason] })
+}
+
+fn class(result: Result<Outcome, Error>) -> queue::ErrorClass {
+    JobError::from(result.expect_err("the attempt failed")).class()
+}
+
+#[test]
+fn the_schema_takes_an_event_or_events_and_nothing_unknown() {
+    let accepts = |members: Value| schema_accepts::<ConversionSend>(&payload(&members));
+
+    assert!(accepts(json!({ "event": event(None), "test_event_code": null, "account_id": null })));
+    assert!(accepts(json!({ "events": [event(None), event(Some("order-1"))] })));
+    assert!(accepts(json!({ "event": null, "events": [event(None)] })));
+    assert!(!accepts(json!({})));
+    assert!(!accepts(json!({ "event": event(None), "events": [event(None)] })));
+    assert!(!accepts(json!({ "events": [] })));
+    assert!(!accepts(json!({ "event": event(None), "evnts": [] })));
+    assert!(!accepts(json!({ "event": event(None), "destination": "google_ads" })));
+    assert!(!accepts(json!({ "event": event(None), "dataset_id": "../1001" })));
+    assert!(!accepts(json!({ "event": event(None), "account_id": "acc_1" })));
+}
+
+#[test]
+fn what_came_by_sql_is_checked_too() {
+    let refusal = |members: Value| order(&members, &job()).expect_err("refused").to_string();
+
+    assert_eq!(
+        refusal(json!({ "event": event(None), "destination": "tiktok" })),
+        "conversions to tiktok come in a later release, \"meta\" works now"
+    );
+    assert_eq!(refusal(json!({})), "/event: is required where there are no events");
+    assert_eq!(
+        refusal(json!({ "event": event(None), "test_event_code": "" })),
+        "/test_event_code: must have 1 to 100 characters"
+    );
+    assert_eq!(
+        refusal(json!({ "event": event(None), "account_id": 7 })),
+        "/account_id: connected accounts come in a later release"
+    );
+}
+
+#[test]
+fn an_event_has_the_same_id_on_every_attempt_and_replay() {
+    let members = json!({ "events": [event(None), event(Some("order-1")), event(Some(" "))] });
+    let first = job();
+    let replay = JobInfo { replay_of: Some(first.id), ..job_info(ConversionSend::KIND, 3) };
+
+    let orders = [order(&members, &first), order(&members, &replay)].map(|o| o.expect("sound"));
+
+    let id = first.id;
+    assert_eq!(ids(&orders[0]), [format!("{id}-0"), "order-1".to_owned(), format!("{id}-2")]);
+    assert_eq!(ids(&orders[0]), ids(&orders[1]));
+}
+
+#[test]
+fn a_job_succeeds_when_some_events_were_sent_and_the_rest_is_final() {
+    let events = vec![delivered(sent()), delivered(refused(false)), delivered(refused(true))];
+
+    let Ok(Outcome::SucceededWith(result)) = outcome(events) else {
+        panic!("the job succeeds");
+    };
+
+    let outcomes: Vec<&str> =
+        (0..3).filter_map(|n| result["events"][n]["outcome"].as_str()).collect();
+    assert_eq!(outcomes, ["sent", "rejected", "expired"]);
+    assert_eq!(result["events"][1]["reasons"][0]["pointer"], "/event_time");
+    assert_eq!(result["events"][0]["trace_id"], "AfakeTrace");
+}
+
+#[test]
+fn a_job_of_which_nothing_can_be_sent_is_invalid() {
+    let one = outcome(vec![delivered(refused(false))]);
+    let expired = outcome(vec![delivered(refused(true))]);
+    let doubtful = outcome(vec![delivered(Fate::InDoubt { since: None })]);
+
+    let text = expired.as_ref().expect_err("nothing was sent").to_string();
+    assert_eq!(text, "expired before it could be sent: /event_time is wrong");
+    for result in [one, expired, doubtful] {
+        assert_eq!(class(result), queue::ErrorClass::Invalid);
+    }
+}
+
+#[test]
+fn a_job_with_an_event_left_to_send_is_tried_again() {
+    let failure = providers::Error::Unavailable {
+        detail: providers::Detail::default(),
+        maybe_received: true,
+        source: None,
+    };
+    let events = vec![delivered(sent()), delivered(Fate::Failed(failure))];
+
+    assert_eq!(class(outcome(events)), queue::ErrorClass::Transient);
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn jobs_of_one_data_set_share_a_request_and_not_a_fate(db: PgPool) -> anyhow::Result<()> {
+    let server = MockServer::start().await;
+    Mock::given(method("POST"))
+        .and(body_string_contains("bad-event"))
+        .respond_with(ResponseTemplate::new(400).set_body_json(json!({
+            "error": { "message": "Invalid parameter", "code": 100, "error_subcode": 2_804_019 }
+        })))
+        .with_priority(1)
+        .mount(&server)
+        .await;
+    let taken = json!({ "events_received": 1, "messages": [], "fbtrace_id": "AfakeTrace" });
+    Mock::given(method("POST"))
+        .respond_with(ResponseTemplate::new(200).set_body_json(taken))
+        .mount(&server)
+        .await;
+    let app = app(db, &server.uri());
+    let orders = vec![
+        order(&json!({ "event": event(Some("good-1")) }), &job()),
+        order(&json!({ "event": event(Some("bad-event")) }), &job()),
+        order(&json!({ "event": event(None), "account_id": 7 }), &job()),
+        order(&json!({ "events": [event(Some("good-2")), event(Some("good-3"))] }), &job()),
+    ];
+
+    let outcomes = send(&app, orders).await;
+
+    let ended: Vec<bool> = outcomes.iter().map(Result::is_ok).collect();
+    assert_eq!(ended, [true, false, false, true]);
+    let requests = server.received_requests().await.expect("requests are recorded");
+    let first: Value = requests[0].body_json()?;
+    assert_eq!(first["data"].as_array().map(Vec::len), Some(4));
+    Ok(())
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn without_a_token_the_set_up_is_to_blame(db: PgPool) {
+    let app = App { meta_token: None, ..app(db, "http://127.0.0.1:9") };
+
+    let mut outcomes = send(&app, vec![order(&json!({ "event": event(None) }), &job())]).await;
+
+    let outcome = outcomes.pop().expect("one job, one outcome");
+    assert_eq!(class(outcome), queue::ErrorClass::Config);
+}

@@ -1,0 +1,150 @@
+//! `email.send`: one mail by SMTP, from a template or written out.
+
+mod content;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use marketing::email::{Begun, MailIdentity, Unsent, begin_send, record_sent, record_unsent};
+use providers::smtp::{Mail, Sent};
+use queue::{Job, JobContext, JobInfo, Outcome};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::{App, effect::effect_key, error::Error};
+
+/// How long to wait for another job that is sending the mail of the same business key.
+const WAIT_FOR_OTHER: Duration = Duration::from_secs(30);
+/// One address, with or without a name before it; no list, no line break.
+const MAILBOX: &str = r"^[^\x00-\x1f\x7f,;]+@[^\x00-\x1f\x7f,;@]+$";
+
+/// A mail. Sent at least once: a later attempt sends only where no earlier one has a receipt, and under the same
+/// Message-ID. With a `business_key`, jobs that share it send one mail.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(extend(
+    "if" = { "required": ["template"], "properties": { "template": { "type": "string" } } },
+    "then" = { "properties": {
+        "subject": { "type": "null" }, "text": { "type": "null" }, "html": { "type": "null" },
+    } },
+    "else" = { "required": ["subject", "text"], "properties": {
+        "subject": { "type": "string" }, "text": { "type": "string" }, "data": { "type": "null" },
+    } },
+))]
+pub(super) struct EmailSend {
+    /// Who gets it: one address or up to 50, who see each other's.
+    to: Recipients,
+    /// The template that says what is in it; instead of `subject`, `text` and `html`.
+    #[schemars(length(min = 1, max = 100))]
+    template: Option<String>,
+    /// What the template is filled with.
+    #[schemars(with = "Option<serde_json::Map<String, Value>>")]
+    data: Option<Value>,
+    /// The subject, where there is no template: one line.
+    #[schemars(length(min = 1, max = 200), regex(pattern = r"^[^\x00-\x1f\x7f]+$"))]
+    subject: Option<String>,
+    /// The mail as text, where there is no template.
+    #[schemars(length(min = 1))]
+    text: Option<String>,
+    /// The same as HTML.
+    #[schemars(length(min = 1))]
+    html: Option<String>,
+    /// Where answers go instead of the configured address.
+    #[schemars(regex(pattern = MAILBOX))]
+    reply_to: Option<String>,
+    /// The sender under another name; the address must be the configured one.
+    #[schemars(regex(pattern = MAILBOX))]
+    from: Option<String>,
+    /// Jobs of a tenant that share it send one mail.
+    #[schemars(length(min = 1, max = 255))]
+    business_key: Option<String>,
+}
+
+/// One address or several.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+enum Recipients {
+    One(#[schemars(regex(pattern = MAILBOX))] String),
+    Many(#[schemars(length(min = 1, max = 50), inner(regex(pattern = MAILBOX)))] Vec<String>),
+}
+
+impl Job for EmailSend {
+    const KIND: &'static str = "email.send";
+    type App = App;
+    type Error = Error;
+
+    /// Does not listen for cancellation: a mail on its way cannot be called back, and to hang up on the server would only
+    /// leave it in doubt. The mail client's own timeout bounds the call.
+    async fn run(self, ctx: &JobContext<App>) -> Result<Outcome, Error> {
+        send(&ctx.app, &ctx.job, self).await
+    }
+}
+
+async fn send(app: &App, job: &JobInfo, email: EmailSend) -> Result<Outcome, Error> {
+    let mailer = app.mailer.as_ref().ok_or(Error::SetUp("mail is off: set MILLPOND_SMTP_URL"))?;
+    let identity = email.identity(job)?;
+    let message_id = identity.message_id(&app.email.domain);
+    let mut mail = email.into_mail(&app.email, message_id)?;
+
+    let in_doubt = match begin_send(&app.db, &identity, job.id, &mail.message_id).await? {
+        Begun::Send { message_id, in_doubt } => {
+            mail.message_id = message_id;
+            in_doubt
+        }
+        Begun::AlreadySent { message_id, sent_at } => {
+            let told = json!({ "message_id": message_id, "already_sent": true, "sent_at": sent_at });
+            return Ok(Outcome::SucceededWith(told));
+        }
+        Begun::Underway => return Ok(Outcome::Snoozed(WAIT_FOR_OTHER)),
+    };
+
+    match mailer.send(&mail).await {
+        Ok(sent) => {
+            // The mail is out: to fail now would only send it once more.
+            if let Err(error) = record_sent(&app.db, &identity).await {
+                warn_of_missing_receipt(job, &error);
+            }
+            Ok(Outcome::SucceededWith(told(&mail, &sent, in_doubt)))
+        }
+        Err(error) => {
+            let how = if error.maybe_received() { Unsent::Unknown } else { Unsent::Refused };
+            if let Err(error) = record_unsent(&app.db, &identity, job.id, how).await {
+                warn_of_missing_receipt(job, &error);
+            }
+            Err(Error::Provider(error))
+        }
+    }
+}
+
+fn told(mail: &Mail, sent: &Sent, in_doubt: bool) -> Value {
+    json!({
+        "message_id": mail.message_id,
+        "recipients": mail.to.len(),
+        "response": sent.response,
+        "in_doubt": in_doubt,
+    })
+}
+
+fn warn_of_missing_receipt(job: &JobInfo, error: &marketing::StoreError) {
+    tracing::warn!(
+        job.id = %job.id,
+        job.kind = %job.kind,
+        job.attempt = job.attempt,
+        error = error as &(dyn std::error::Error + 'static),
+        "the end of a mail's sending could not be stored; a later one of its kind is in doubt"
+    );
+}
+
+impl EmailSend {
+    fn identity(&self, job: &JobInfo) -> Result<MailIdentity, Error> {
+        match self.business_key.as_deref() {
+            None => Ok(MailIdentity::of_job(effect_key(job))),
+            Some(key) if key.trim().is_empty() => {
+                Err(Error::Payload { pointer: "/business_key", problem: "must not be blank" })
+            }
+            Some(key) => Ok(MailIdentity::of_business_key(job.tenant.as_deref(), key)),
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! What payloads become mails, and what a mail leaves behind.
+
+use queue::JobError;
+use serde_json::json;
+use sqlx::PgPool;
+
+use super::*;
+use crate::{
+    app::EmailSettings,
+    kinds::testing::{app, job_info, schema_accepts},
+};
+
+fn settings() -> EmailSettings {
+    EmailSettings::new(
+        Some("Millpond <jobs@example.com>".to_owned()),
+        Some("team@example.com".to_owned()),
+    )
+}
+
+fn decoded(payload: Value) -> EmailSend {
+    serde_json::from_value(payload).expect("it decodes")
+}
+
+fn mail(payload: Value) -> Result<Mail, Error> {
+    decoded(payload).into_mail(&settings(), "<id@example.com>".to_owned())
+}
+
+fn refusal(payload: Value) -> String {
+    match mail(payload) {
+        Ok(_) => panic!("it must be refused"),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn the_schema_takes_a_template_or_a_written_mail() {
+    let accepts = |payload: Value| schema_accepts::<EmailSend>(&payload);
+    let to = "a@example.com";
+
+    assert!(accepts(json!({ "to": to, "template": "welcome", "data": { "name": "Ada" } })));
+    assert!(accepts(json!({ "to": [to, "Bob <b@example.com>"], "subject": "Hi", "text": "x" })));
+    assert!(accepts(json!({ "to": to, "subject": "Hi", "text": "x", "template": null })));
+    assert!(!accepts(json!({ "to": to })));
+    assert!(!accepts(json!({ "to": to, "subject": "Hi" })));
+    assert!(!accepts(json!({ "to": to, "template": "welcome", "subject": "Hi" })));
+    assert!(!accepts(json!({ "to": to, "template": "welcome", "dta": {} })));
+    assert!(!accepts(json!({ "to": [], "template": "welcome" })));
+    assert!(!accepts(json!({ "template": "welcome" })));
+}
+
+#[test]
+fn the_schema_refuses_what_could_become_another_header_or_recipient() {
+    let accepts = |payload: Value| schema_accepts::<EmailSend>(&payload);
+    let injected = "a@example.com\r\nBcc: eve@example.com";
+
+    assert!(!accepts(json!({ "to": injected, "template": "welcome" })));
+    assert!(!accepts(json!({ "to": "a@example.com, b@example.com", "template": "welcome" })));
+    assert!(!accepts(json!({ "to": "a@example.com", "template": "welcome", "reply_to": injected })));
+    assert!(!accepts(json!({ "to": "a@example.com", "subject": "Hi\r\nX: y", "text": "x" })));
+    assert!(!accepts(json!({ "to": "a@example.com\u{0}", "template": "welcome" })));
+}
+
+#[test]
+fn a_template_becomes_a_mail_in_both_forms() {
+    let payload = json!({ "to": "a@example.com", "template": "welcome", "data": { "name": "Ada" } });
+
+    let mail = mail(payload).expect("sound");
+
+    assert_eq!(mail.from, "Millpond <jobs@example.com>");
+    assert_eq!(mail.reply_to.as_deref(), Some("team@example.com"));
+    assert_eq!(mail.to, ["a@example.com"]);
+    assert_eq!(mail.subject, "Welcome");
+    assert!(mail.text.starts_with("Hello Ada,"));
+    assert!(mail.html.is_some_and(|html| html.contains("Hello Ada")));
+}
+
+#[test]
+fn a_written_mail_is_sent_as_it_is() {
+    let payload = json!({ "to": ["a@example.com", "b@example.com"], "subject": "Hi", "text": "x",
+        "reply_to": "me@example.com", "from": "Ada <JOBS@example.com>" });
+
+    let mail = mail(payload).expect("sound");
+
+    assert_eq!(mail.from, "Ada <JOBS@example.com>");
+    assert_eq!(mail.reply_to.as_deref(), Some("me@example.com"));
+    assert_eq!(mail.to, ["a@example.com", "b@example.com"]);
+    assert_eq!((mail.subject.as_str(), mail.text.as_str(), mail.html), ("Hi", "x", None));
+}
+
+#[test]
+fn what_came_by_sql_is_checked_too() {
+    let to = "a@example.com";
+
+    assert_eq!(
+        refusal(json!({ "to": to, "subject": "Hi" })),
+        "/text: is required where there is no template"
+    );
+    assert_eq!(
+        refusal(json!({ "to": to, "template": "welcome", "text": "x" })),
+        "/text: must not stand beside template"
+    );
+    assert_eq!(
+        refusal(json!({ "to": [], "subject": "Hi", "text": "x" })),
+        "/to: must be 1 to 50 addresses"
+    );
+    assert_eq!(
+        refusal(json!({ "to": to, "template": "wellcome" })),
+        "there is no template \"wellcome\"; known are plain, welcome"
+    );
+}
+
+#[test]
+fn nobody_sends_under_an_address_that_is_not_configured() {
+    let told = refusal(json!({ "to": "a@example.com", "subject": "Hi", "text": "x",
+        "from": "Millpond <ceo@example.com>" }));
+
+    assert_eq!(told, "/from: must have the address that is configured as the sender's");
+}
+
+#[test]
+fn attempts_and_replays_share_an_identity_and_so_do_jobs_with_a_business_key() {
+    let job = job_info(EmailSend::KIND, 1);
+    let replay = JobInfo { replay_of: Some(job.id), ..job_info(EmailSend::KIND, 1) };
+    let plain = decoded(json!({ "to": "a@example.com" }));
+    let keyed = decoded(json!({ "to": "a@example.com", "business_key": "welcome-42" }));
+    let identity = |email: &EmailSend, job: &JobInfo| email.identity(job).expect("sound");
+
+    assert_eq!(identity(&plain, &job), identity(&plain, &replay));
+    assert_eq!(identity(&keyed, &job), identity(&keyed, &job_info(EmailSend::KIND, 1)));
+    assert_ne!(identity(&plain, &job), identity(&keyed, &job));
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn without_a_mail_server_the_set_up_is_to_blame(db: PgPool) {
+    let app = app(db, "http://127.0.0.1:9");
+    let email = decoded(json!({ "to": "a@example.com", "template": "welcome", "data": { "name": "Ada" } }));
+
+    let failed = send(&app, &job_info(EmailSend::KIND, 1), email).await;
+
+    let error = JobError::from(failed.expect_err("there is no server"));
+    assert_eq!(error.class(), queue::ErrorClass::Config);
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_mail_that_has_a_receipt_is_not_sent_again(db: PgPool) -> anyhow::Result<()> {
+    let job = job_info(EmailSend::KIND, 2);
+    let identity = MailIdentity::of_job(job.id);
+    begin_send(&db, &identity, job.id, "<first@example.com>").await?;
+    record_sent(&db, &identity).await?;
+    let app = App { mailer: Some(unreachable_mailer()?), email: settings(), ..app(db, "http://127.0.0.1:9") };
+    let email = decoded(json!({ "to": "a@example.com", "subject": "Hi", "text": "x" }));
+
+    let outcome = send(&app, &job, email).await;
+
+    let Ok(Outcome::SucceededWith(result)) = outcome else {
+        panic!("the job is done: {outcome:?}");
+    };
+    assert_eq!(result["message_id"], "<first@example.com>");
+    assert_eq!(result["already_sent"], true);
+    Ok(())
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_server_that_cannot_be_reached_leaves_no_doubt(db: PgPool) -> anyhow::Result<()> {
+    let job = job_info(EmailSend::KIND, 1);
+    let identity = MailIdentity::of_job(job.id);
+    let app = App { mailer: Some(unreachable_mailer()?), email: settings(), ..app(db.clone(), "http://127.0.0.1:9") };
+    let email = decoded(json!({ "to": "a@example.com", "subject": "Hi", "text": "x" }));
+
+    let failed = send(&app, &job, email).await;
+    let again = begin_send(&db, &identity, job.id, "<other@example.com>").await?;
+
+    let class = JobError::from(failed.expect_err("nobody listens")).class();
+    assert_eq!(class, queue::ErrorClass::Transient);
+    assert!(matches!(again, Begun::Send { in_doubt: false, .. }), "{again:?}");
+    Ok(())
+}

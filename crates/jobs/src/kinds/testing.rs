@@ -1,0 +1,56 @@
+//! What the tests of several kinds need.
+
+use std::time::Duration;
+
+use chrono::Utc;
+use providers::{
+    meta::{Meta, MetaConfig},
+    webhook::{Caller, OutboundPolicy},
+};
+use queue::{JobId, JobInfo};
+use schemars::JsonSchema;
+use secrecy::SecretString;
+use serde_json::Value;
+use sqlx::PgPool;
+
+use crate::{App, EmailSettings, Secrets};
+
+/// Longest call of a test.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A job of this kind, at this attempt.
+pub(crate) fn job_info(kind: &str, attempt: u32) -> JobInfo {
+    JobInfo {
+        id: JobId::new(),
+        kind: kind.into(),
+        queue: "default".into(),
+        attempt,
+        tenant: None,
+        replay_of: None,
+        created_at: Utc::now(),
+        run_at: Utc::now(),
+    }
+}
+
+/// Handlers' needs: Meta at this address, a token for it, endpoints on this machine, no mail server, no secrets.
+pub(crate) fn app(db: PgPool, meta_url: &str) -> App {
+    let base_url = meta_url.parse().expect("a URL");
+    let meta = MetaConfig { base_url, app_secret: None, timeout: TIMEOUT };
+    let loopback = "127.0.0.0/8".parse().expect("a network");
+    let policy = OutboundPolicy { allow: vec![loopback], ..OutboundPolicy::default() };
+    App {
+        db,
+        meta: Meta::new(meta).expect("loopback may be plain http"),
+        meta_token: Some(SecretString::from("fake-token")),
+        mailer: None,
+        email: EmailSettings::default(),
+        caller: Caller::new(policy, TIMEOUT).expect("this machine can make a client"),
+        secrets: Secrets::default(),
+    }
+}
+
+/// Whether a kind's schema takes this payload.
+pub(crate) fn schema_accepts<T: JsonSchema>(payload: &Value) -> bool {
+    let schema: Value = schemars::schema_for!(T).into();
+    jsonschema::validator_for(&schema).expect("a schema").is_valid(payload)
+}

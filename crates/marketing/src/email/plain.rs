@@ -1,0 +1,74 @@
+//! Template `plain`: a subject and paragraphs. Data: `subject`, and `text`, whose blank lines part its paragraphs.
+
+use std::mem;
+
+use askama::Template as _;
+use serde_json::{Value, json};
+
+use super::{EmailError, RenderedMail, Template, data::Members};
+
+const NAME: &str = "plain";
+
+pub(super) const TEMPLATE: Template = Template {
+    name: NAME,
+    render,
+    sample,
+};
+
+#[derive(askama::Template)]
+#[template(path = "email/plain.html")]
+struct Html<'a> {
+    subject: &'a str,
+    paragraphs: Vec<Vec<&'a str>>,
+}
+
+#[derive(askama::Template)]
+#[template(path = "email/plain.txt")]
+struct Text<'a> {
+    text: &'a str,
+}
+
+fn render(data: &Value) -> Result<RenderedMail, EmailError> {
+    let mut members = Members::of(NAME, data)?;
+    let subject = members.line("subject")?;
+    let text = members.text("text")?;
+    members.finish()?;
+
+    let failed = |source| EmailError::Render {
+        template: NAME,
+        source,
+    };
+    Ok(RenderedMail {
+        subject: subject.to_owned(),
+        text: Text { text }.render().map_err(failed)?,
+        html: Html {
+            subject,
+            paragraphs: paragraphs(text),
+        }
+        .render()
+        .map_err(failed)?,
+    })
+}
+
+/// The lines of each paragraph.
+fn paragraphs(text: &str) -> Vec<Vec<&str>> {
+    let mut paragraphs = Vec::new();
+    let mut lines = Vec::new();
+    for line in text.lines() {
+        if line.trim().is_empty() {
+            paragraphs.push(mem::take(&mut lines));
+        } else {
+            lines.push(line.trim_end());
+        }
+    }
+    paragraphs.push(lines);
+    paragraphs.retain(|lines| !lines.is_empty());
+    paragraphs
+}
+
+fn sample() -> Value {
+    json!({
+        "subject": "Your report is ready",
+        "text": "Hello Ada,\n\nthe report for spring is ready.\nIt covers March to May.\n\nYours,\nthe team",
+    })
+}

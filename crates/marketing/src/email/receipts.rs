@@ -1,0 +1,265 @@
+//! A mail cannot be unsent, so each send leaves an intent before and a receipt after. An attempt that finds an intent
+//! without a receipt cannot know whether the mail went out: it sends once more, with the same Message-ID.
+
+use chrono::{DateTime, Utc};
+use queue::JobId;
+use sha2::{Digest, Sha256};
+use sqlx::PgPool;
+
+use crate::store::{Session, StoreError, email_sends, within_deadline};
+
+/// What makes two sends the same mail: the job, on all its attempts and replays, or a key of the business.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MailIdentity(String);
+
+impl MailIdentity {
+    /// One mail for this job.
+    #[must_use]
+    pub fn of_job(job: JobId) -> Self {
+        Self(format!("job-{}", job.0.as_simple()))
+    }
+
+    /// One mail for this key of this tenant. The key is hashed: it may name a person.
+    #[must_use]
+    pub fn of_business_key(tenant: Option<&str>, key: &str) -> Self {
+        let mut hash = Sha256::new();
+        match tenant {
+            Some(tenant) => {
+                hash.update(b"tenant");
+                hash.update(Sha256::digest(tenant));
+            }
+            None => hash.update(b"no tenant"),
+        }
+        hash.update(key);
+        Self(format!("key-{}", hex::encode(hash.finalize())))
+    }
+
+    /// The mail's Message-ID, the same for the same mail and domain.
+    #[must_use]
+    pub fn message_id(&self, domain: &str) -> String {
+        format!("<{}@{domain}>", self.0)
+    }
+}
+
+/// Whether a mail is to be sent now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Begun {
+    /// Send it, with this Message-ID.
+    Send {
+        /// That of the first attempt.
+        message_id: String,
+        /// An earlier attempt may have delivered it.
+        in_doubt: bool,
+    },
+    /// It was sent.
+    AlreadySent {
+        /// What it was sent with.
+        message_id: String,
+        /// When the server took it.
+        sent_at: Option<DateTime<Utc>>,
+    },
+    /// Another job with the same business key is sending it.
+    Underway,
+}
+
+/// How an attempt ended that has no receipt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unsent {
+    /// The server refused the mail, or was never asked.
+    Refused,
+    /// The connection broke before the server's answer.
+    Unknown,
+}
+
+/// Stores the intent to send a mail; call [`record_sent`] or [`record_unsent`] afterwards.
+///
+/// # Errors
+/// When the database did not store it: do not send.
+pub async fn begin_send(
+    db: &PgPool,
+    identity: &MailIdentity,
+    job: JobId,
+    message_id: &str,
+) -> Result<Begun, StoreError> {
+    within_deadline(async {
+        let mut session = Session::open(db).await?;
+        let connection = session.connection();
+        let begun =
+            match email_sends::begin(&mut *connection, &identity.0, job.0, message_id).await? {
+                Some(intent) => Begun::Send {
+                    message_id: intent.message_id,
+                    in_doubt: intent.in_doubt,
+                },
+                None => {
+                    let standing = email_sends::standing(&mut *connection, &identity.0).await?;
+                    match standing.state.as_str() {
+                        "sent" => Begun::AlreadySent {
+                            message_id: standing.message_id,
+                            sent_at: standing.ended_at,
+                        },
+                        _ => Begun::Underway,
+                    }
+                }
+            };
+        session.done();
+        Ok(begun)
+    })
+    .await
+}
+
+/// Stores the receipt: the server took the mail.
+///
+/// # Errors
+/// When the database did not store it. The mail is out all the same.
+pub async fn record_sent(db: &PgPool, identity: &MailIdentity) -> Result<(), StoreError> {
+    within_deadline(async {
+        let mut session = Session::open(db).await?;
+        email_sends::record_sent(session.connection(), &identity.0).await?;
+        session.done();
+        Ok(())
+    })
+    .await
+}
+
+/// Stores that this job's attempt ended without a receipt.
+///
+/// # Errors
+/// When the database did not store it: the next attempt takes the mail for one in doubt.
+pub async fn record_unsent(
+    db: &PgPool,
+    identity: &MailIdentity,
+    job: JobId,
+    how: Unsent,
+) -> Result<(), StoreError> {
+    let state = match how {
+        Unsent::Refused => "failed",
+        Unsent::Unknown => "unknown",
+    };
+    within_deadline(async {
+        let mut session = Session::open(db).await?;
+        email_sends::record_unsent(session.connection(), &identity.0, job.0, state).await?;
+        session.done();
+        Ok(())
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MESSAGE_ID: &str = "<first@example.com>";
+
+    fn send(in_doubt: bool) -> Begun {
+        Begun::Send {
+            message_id: MESSAGE_ID.to_owned(),
+            in_doubt,
+        }
+    }
+
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn a_mail_that_was_sent_is_not_sent_again(db: PgPool) -> anyhow::Result<()> {
+        let mail = MailIdentity::of_business_key(Some("acme"), "welcome-42");
+        let first = begin_send(&db, &mail, JobId::new(), MESSAGE_ID).await?;
+        record_sent(&db, &mail).await?;
+
+        let second = begin_send(&db, &mail, JobId::new(), "<second@example.com>").await?;
+
+        assert_eq!(first, send(false));
+        assert!(
+            matches!(&second, Begun::AlreadySent { message_id, sent_at: Some(_) } if message_id == MESSAGE_ID),
+            "{second:?}"
+        );
+        Ok(())
+    }
+
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn an_intent_without_receipt_is_sent_again_in_doubt_with_the_same_message_id(
+        db: PgPool,
+    ) -> anyhow::Result<()> {
+        let job = JobId::new();
+        let mail = MailIdentity::of_job(job);
+        begin_send(&db, &mail, job, MESSAGE_ID).await?;
+
+        let again = begin_send(&db, &mail, job, "<moved@example.org>").await?;
+
+        assert_eq!(again, send(true));
+        Ok(())
+    }
+
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn a_refused_mail_is_sent_again_without_doubt(db: PgPool) -> anyhow::Result<()> {
+        let job = JobId::new();
+        let mail = MailIdentity::of_job(job);
+        begin_send(&db, &mail, job, MESSAGE_ID).await?;
+        record_unsent(&db, &mail, job, Unsent::Refused).await?;
+
+        let again = begin_send(&db, &mail, job, MESSAGE_ID).await?;
+
+        assert_eq!(again, send(false));
+        Ok(())
+    }
+
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn doubt_outlives_a_later_refusal(db: PgPool) -> anyhow::Result<()> {
+        let job = JobId::new();
+        let mail = MailIdentity::of_job(job);
+        begin_send(&db, &mail, job, MESSAGE_ID).await?;
+        record_unsent(&db, &mail, job, Unsent::Unknown).await?;
+        begin_send(&db, &mail, job, MESSAGE_ID).await?;
+        record_unsent(&db, &mail, job, Unsent::Refused).await?;
+
+        let again = begin_send(&db, &mail, job, MESSAGE_ID).await?;
+
+        assert_eq!(again, send(true));
+        Ok(())
+    }
+
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn two_jobs_with_one_business_key_do_not_send_at_once(db: PgPool) -> anyhow::Result<()> {
+        let mail = MailIdentity::of_business_key(None, "digest");
+        let (first, second) = (JobId::new(), JobId::new());
+        begin_send(&db, &mail, first, MESSAGE_ID).await?;
+
+        let meanwhile = begin_send(&db, &mail, second, MESSAGE_ID).await?;
+        record_unsent(&db, &mail, second, Unsent::Refused).await?;
+        let still = begin_send(&db, &mail, second, MESSAGE_ID).await?;
+
+        assert_eq!((meanwhile, still), (Begun::Underway, Begun::Underway));
+        Ok(())
+    }
+
+    #[test]
+    fn tenants_do_not_share_business_keys() {
+        let identities = [
+            MailIdentity::of_business_key(None, "welcome"),
+            MailIdentity::of_business_key(Some(""), "welcome"),
+            MailIdentity::of_business_key(Some("a"), "welcome"),
+            MailIdentity::of_business_key(Some("awel"), "come"),
+        ];
+
+        for (index, identity) in identities.iter().enumerate() {
+            assert!(!identities[..index].contains(identity), "{identity:?}");
+        }
+    }
+
+    #[test]
+    fn the_message_id_is_stable_and_names_nobody() {
+        let by_key = MailIdentity::of_business_key(None, "welcome:ada@example.com");
+        let by_job = MailIdentity::of_job(JobId(
+            "0192f7c4-0000-7000-8000-000000000001"
+                .parse()
+                .expect("a UUID"),
+        ));
+
+        assert_eq!(
+            by_job.message_id("example.com"),
+            "<job-0192f7c4000070008000000000000001@example.com>"
+        );
+        assert_eq!(
+            by_key.message_id("x.org"),
+            by_key.clone().message_id("x.org")
+        );
+        assert!(!by_key.message_id("x.org").contains("ada"));
+    }
+}

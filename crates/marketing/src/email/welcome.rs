@@ -1,0 +1,60 @@
+//! Template `welcome`: greets a new user. Data: `name`, and `product` if the mail should say where they are welcome.
+
+use askama::Template as _;
+use serde_json::{Value, json};
+
+use super::{EmailError, RenderedMail, Template, data::Members};
+
+const NAME: &str = "welcome";
+
+pub(super) const TEMPLATE: Template = Template {
+    name: NAME,
+    render,
+    sample,
+};
+
+#[derive(askama::Template)]
+#[template(path = "email/welcome.html")]
+struct Html<'a> {
+    subject: &'a str,
+    name: &'a str,
+    product: Option<&'a str>,
+}
+
+#[derive(askama::Template)]
+#[template(path = "email/welcome.txt")]
+struct Text<'a> {
+    name: &'a str,
+    product: Option<&'a str>,
+}
+
+fn render(data: &Value) -> Result<RenderedMail, EmailError> {
+    let mut members = Members::of(NAME, data)?;
+    let name = members.line("name")?;
+    let product = members.optional_line("product")?;
+    members.finish()?;
+
+    let subject = match product {
+        Some(product) => format!("Welcome to {product}"),
+        None => "Welcome".to_owned(),
+    };
+    let failed = |source| EmailError::Render {
+        template: NAME,
+        source,
+    };
+    Ok(RenderedMail {
+        text: Text { name, product }.render().map_err(failed)?,
+        html: Html {
+            subject: &subject,
+            name,
+            product,
+        }
+        .render()
+        .map_err(failed)?,
+        subject,
+    })
+}
+
+fn sample() -> Value {
+    json!({ "name": "Ada Lovelace", "product": "Analytical Engines" })
+}

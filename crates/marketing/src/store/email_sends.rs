@@ -1,0 +1,106 @@
+//! Table `email_sends`: the intent and the receipt of each mail.
+
+use sqlx::PgExecutor;
+use sqlx::types::{
+    Uuid,
+    chrono::{DateTime, Utc},
+};
+
+/// A send that may go on.
+pub(crate) struct Intent {
+    /// The one of the first attempt, whatever later ones would make it.
+    pub(crate) message_id: String,
+    /// An attempt before this one may have been delivered.
+    pub(crate) in_doubt: bool,
+}
+
+/// Where a send stands.
+pub(crate) struct Standing {
+    /// `sending`, `sent`, `failed` or `unknown`.
+    pub(crate) state: String,
+    /// The mail's Message-ID.
+    pub(crate) message_id: String,
+    /// `None` while it is being sent.
+    pub(crate) ended_at: Option<DateTime<Utc>>,
+}
+
+/// Stores the intent to send. `None` where the mail was sent already, or where another job began within the last quarter
+/// of an hour and may still be at it; a job's own earlier attempt is over, since only one holds the lease.
+pub(crate) async fn begin(
+    db: impl PgExecutor<'_>,
+    identity: &str,
+    job: Uuid,
+    message_id: &str,
+) -> Result<Option<Intent>, sqlx::Error> {
+    sqlx::query_as!(
+        Intent,
+        r#"INSERT INTO marketing.email_sends AS known (identity, job_id, message_id, state)
+           VALUES ($1, $2, $3, 'sending')
+           ON CONFLICT ON CONSTRAINT email_sends_pkey DO UPDATE
+              SET job_id = excluded.job_id,
+                  state = 'sending',
+                  in_doubt = known.in_doubt OR known.state IN ('sending', 'unknown'),
+                  begun_at = now(),
+                  ended_at = NULL
+            WHERE known.state IN ('failed', 'unknown')
+               OR known.state = 'sending'
+                  AND (known.job_id = excluded.job_id OR known.begun_at < now() - interval '15 minutes')
+           RETURNING message_id, in_doubt"#,
+        identity,
+        job,
+        message_id,
+    )
+    .fetch_optional(db)
+    .await
+}
+
+/// Where the send with this identity stands.
+pub(crate) async fn standing(
+    db: impl PgExecutor<'_>,
+    identity: &str,
+) -> Result<Standing, sqlx::Error> {
+    sqlx::query_as!(
+        Standing,
+        r#"SELECT state, message_id, ended_at FROM marketing.email_sends WHERE identity = $1"#,
+        identity,
+    )
+    .fetch_one(db)
+    .await
+}
+
+/// Stores the receipt. It holds whoever else began meanwhile: the mail is out.
+pub(crate) async fn record_sent(
+    db: impl PgExecutor<'_>,
+    identity: &str,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        r#"UPDATE marketing.email_sends
+              SET state = 'sent', ended_at = now()
+            WHERE identity = $1 AND state <> 'sent'"#,
+        identity,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Stores that this job's attempt ended without a receipt, as `failed` or `unknown`; changes nothing where another job
+/// began meanwhile.
+pub(crate) async fn record_unsent(
+    db: impl PgExecutor<'_>,
+    identity: &str,
+    job: Uuid,
+    state: &str,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        r#"UPDATE marketing.email_sends
+              SET state = $3, ended_at = now()
+            WHERE identity = $1 AND job_id = $2 AND state = 'sending'"#,
+        identity,
+        job,
+        state,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}

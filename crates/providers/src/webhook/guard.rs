@@ -1,0 +1,171 @@
+//! Where a call may go. Others choose the address, so none may lead into our own network, by whatever spelling: the URL
+//! is checked before the call, literal addresses in it here, names when they are resolved.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use url::{Host, Url};
+
+use crate::http::is_loopback;
+
+/// Longest URL that is called.
+const URL_LIMIT: usize = 4096;
+
+/// Ports that are called where the policy names none.
+const DEFAULT_PORTS: [u16; 2] = [443, 8443];
+
+/// Everything that is not a public host of the IPv4 internet.
+const FORBIDDEN_V4: [Ipv4Net; 16] = [
+    v4(0, 0, 0, 0, 8),          // unspecified, "this network"
+    v4(10, 0, 0, 0, 8),         // private
+    v4(100, 64, 0, 0, 10),      // shared by carriers
+    v4(127, 0, 0, 0, 8),        // loopback
+    v4(169, 254, 0, 0, 16),     // link-local, with the clouds' metadata
+    v4(172, 16, 0, 0, 12),      // private
+    v4(192, 0, 0, 0, 24),       // protocol assignments
+    v4(192, 0, 2, 0, 24),       // documentation
+    v4(192, 88, 99, 0, 24),     // 6to4 relays
+    v4(192, 168, 0, 0, 16),     // private
+    v4(198, 18, 0, 0, 15),      // benchmarking
+    v4(198, 51, 100, 0, 24),    // documentation
+    v4(203, 0, 113, 0, 24),     // documentation
+    v4(224, 0, 0, 0, 4),        // multicast
+    v4(240, 0, 0, 0, 4),        // reserved
+    v4(255, 255, 255, 255, 32), // broadcast
+];
+
+/// Everything that is not a public host of the IPv6 internet, or that hides an IPv4 address.
+const FORBIDDEN_V6: [Ipv6Net; 15] = [
+    v6([0, 0, 0, 0], 96),          // unspecified, loopback, IPv4-compatible
+    v6([0x64, 0xff9b, 0, 0], 96),  // NAT64
+    v6([0x64, 0xff9b, 1, 0], 48),  // local NAT64
+    v6([0x100, 0, 0, 0], 64),      // discard
+    v6([0x2001, 0, 0, 0], 32),     // Teredo
+    v6([0x2001, 2, 0, 0], 48),     // benchmarking
+    v6([0x2001, 0xdb8, 0, 0], 32), // documentation
+    v6([0x2002, 0, 0, 0], 16),     // 6to4
+    v6([0x3fff, 0, 0, 0], 20),     // documentation
+    v6([0x5f00, 0, 0, 0], 16),     // segment routing
+    v6([0xfc00, 0, 0, 0], 7),      // private
+    v6([0xfe80, 0, 0, 0], 10),     // link-local
+    v6([0xfec0, 0, 0, 0], 10),     // site-local
+    v6([0xff00, 0, 0, 0], 8),      // multicast
+    Ipv6Net::new_assert(Ipv6Addr::new(0, 0, 0, 0, 0xffff, 0, 0, 0), 96), // IPv4-translated
+];
+
+/// Where calls to endpoints of others may go.
+#[derive(Debug, Clone)]
+pub struct OutboundPolicy {
+    /// Networks that may be called although they are forbidden: for development, tests and private endpoints.
+    pub allow: Vec<IpNet>,
+    /// Refuse plain `http`. It stays possible on loopback addresses that `allow` opens.
+    pub https_only: bool,
+    /// Ports that may be called. Literal addresses that `allow` opens may be called at any port.
+    pub ports: Vec<u16>,
+    /// Addresses that this process listens on: never called, whatever `allow` says.
+    pub own: Vec<IpAddr>,
+}
+
+impl Default for OutboundPolicy {
+    fn default() -> Self {
+        Self {
+            allow: Vec::new(),
+            https_only: true,
+            ports: DEFAULT_PORTS.to_vec(),
+            own: Vec::new(),
+        }
+    }
+}
+
+/// Why an address is not called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// It is no URL, or longer than 4096 characters.
+    #[error("the address is not a URL of at most 4096 characters")]
+    NotUrl,
+    /// It is neither https nor, where that is allowed, http.
+    #[error("the address must be https")]
+    Scheme,
+    /// It has a user or a password in it.
+    #[error("the address must not contain a user or password")]
+    UserInfo,
+    /// Its port is not on the list.
+    #[error("the port is not allowed")]
+    Port,
+    /// It leads into a network that is not public, or nowhere else.
+    #[error("the address leads into a network that must not be called")]
+    Network,
+}
+
+impl OutboundPolicy {
+    /// The URL in its canonical form, if it may be called as far as its text tells. A name is checked again, by its
+    /// addresses, when it is resolved for a call.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub fn check(&self, url: &str) -> Result<Url, Refusal> {
+        if url.len() > URL_LIMIT {
+            return Err(Refusal::NotUrl);
+        }
+        let url = Url::parse(url).map_err(|_| Refusal::NotUrl)?;
+        let literal = literal_address(&url);
+        let is_opened = literal.is_some_and(|ip| self.opens(ip));
+
+        match url.scheme() {
+            "https" => {}
+            "http" if !self.https_only || (is_opened && is_loopback(&url)) => {}
+            _ => return Err(Refusal::Scheme),
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(Refusal::UserInfo);
+        }
+        if literal.is_some_and(|ip| !self.permits(ip)) {
+            return Err(Refusal::Network);
+        }
+        let port = url.port_or_known_default().ok_or(Refusal::Port)?;
+        if !is_opened && !self.ports.contains(&port) {
+            return Err(Refusal::Port);
+        }
+        Ok(url)
+    }
+
+    /// Whether this very address may be called.
+    pub(super) fn permits(&self, ip: IpAddr) -> bool {
+        let ip = ip.to_canonical();
+        !self.own.iter().any(|own| own.to_canonical() == ip)
+            && (!is_forbidden(ip) || self.opens(ip))
+    }
+
+    fn opens(&self, ip: IpAddr) -> bool {
+        let ip = ip.to_canonical();
+        self.allow.iter().any(|network| network.contains(&ip))
+    }
+}
+
+/// Whether an address is anything else than a public host. An IPv4 address in IPv6 clothes is judged as what it is.
+pub fn is_forbidden(ip: IpAddr) -> bool {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => FORBIDDEN_V4.iter().any(|network| network.contains(&ip)),
+        IpAddr::V6(ip) => FORBIDDEN_V6.iter().any(|network| network.contains(&ip)),
+    }
+}
+
+/// The address that the URL names without the help of a resolver. `localhost` is one: it means this machine everywhere.
+fn literal_address(url: &Url) -> Option<IpAddr> {
+    match url.host()? {
+        Host::Ipv4(ip) => Some(ip.into()),
+        Host::Ipv6(ip) => Some(ip.into()),
+        Host::Domain("localhost") => Some(Ipv4Addr::LOCALHOST.into()),
+        Host::Domain(_) => None,
+    }
+}
+
+const fn v4(a: u8, b: u8, c: u8, d: u8, prefix: u8) -> Ipv4Net {
+    Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), prefix)
+}
+
+/// A network whose last four groups are zero.
+const fn v6(head: [u16; 4], prefix: u8) -> Ipv6Net {
+    let [a, b, c, d] = head;
+    Ipv6Net::new_assert(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0), prefix)
+}

@@ -1,0 +1,258 @@
+//! Nothing here dials: what must not be called is refused before there is a connection.
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use reqwest::dns::Resolve;
+
+use super::{FixedLookup, loopback_policy, post};
+use crate::{
+    error::Error,
+    webhook::{Caller, OutboundPolicy, Refusal, is_forbidden, resolver::GuardedResolver},
+};
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().expect("an address")
+}
+
+/// What the resolver tells the client of a name with these addresses.
+async fn told(policy: OutboundPolicy, addresses: &[&str]) -> Option<Vec<IpAddr>> {
+    let resolver = GuardedResolver::new(Arc::new(policy), FixedLookup::of(addresses));
+    let name = "endpoint.example".parse().expect("a name");
+    let told = resolver.resolve(name).await.ok()?;
+    Some(told.map(|address| address.ip()).collect())
+}
+
+#[test]
+fn every_network_that_is_not_public_is_forbidden() {
+    for address in [
+        "0.0.0.0",
+        "0.1.2.3",
+        "10.0.0.1",
+        "100.64.0.1",
+        "100.127.255.255",
+        "127.0.0.1",
+        "127.255.0.1",
+        "169.254.169.254",
+        "172.16.0.1",
+        "172.31.255.255",
+        "192.0.0.8",
+        "192.0.2.1",
+        "192.88.99.1",
+        "192.168.1.1",
+        "198.18.0.1",
+        "198.19.255.255",
+        "198.51.100.7",
+        "203.0.113.9",
+        "224.0.0.1",
+        "239.255.255.255",
+        "240.0.0.1",
+        "255.255.255.255",
+        "::",
+        "::1",
+        "::127.0.0.1",
+        "::8.8.8.8",
+        "::ffff:127.0.0.1",
+        "::ffff:10.0.0.1",
+        "::ffff:0:8.8.8.8",
+        "64:ff9b::7f00:1",
+        "64:ff9b:1::1",
+        "100::1",
+        "2001::1",
+        "2001:2::1",
+        "2001:db8::1",
+        "2002:7f00:1::",
+        "3fff::1",
+        "3fff:fff::1",
+        "5f00::1",
+        "fc00::1",
+        "fd00::1",
+        "fe80::1",
+        "febf::1",
+        "fec0::1",
+        "ff02::1",
+    ] {
+        assert!(is_forbidden(ip(address)), "{address}");
+    }
+}
+
+#[test]
+fn public_hosts_are_not_forbidden() {
+    for address in [
+        "1.1.1.1",
+        "8.8.8.8",
+        "100.63.255.255",
+        "100.128.0.1",
+        "172.15.0.1",
+        "172.32.0.1",
+        "192.0.1.1",
+        "198.17.0.1",
+        "198.20.0.1",
+        "223.255.255.255",
+        "::ffff:8.8.8.8",
+        "2001:4860:4860::8888",
+        "2600::1",
+        "2a00::1",
+        "4000::1",
+    ] {
+        assert!(!is_forbidden(ip(address)), "{address}");
+    }
+}
+
+#[test]
+fn no_spelling_of_an_address_gets_past() {
+    let policy = OutboundPolicy::default();
+    for host in [
+        "2130706433",
+        "0x7f000001",
+        "0177.0.0.1",
+        "127.1",
+        "0",
+        "0x7f.1",
+        "１２７.０.０.１",
+        "127。0。0。1",
+        "[::ffff:127.0.0.1]",
+        "[::ffff:7f00:1]",
+        "[::]",
+        "[::1]",
+        "169.254.169.254",
+        "[fd00:ec2::254]",
+        "localhost",
+        "LOCALHOST",
+        "192.168.0.1.",
+    ] {
+        let verdict = policy.check(&format!("https://{host}/hook"));
+
+        assert_eq!(verdict, Err(Refusal::Network), "{host}");
+    }
+}
+
+#[test]
+fn everything_but_plain_https_is_refused() {
+    let policy = OutboundPolicy::default();
+    let cases = [
+        ("https://user@example.com/", Refusal::UserInfo),
+        ("https://user:password@example.com/", Refusal::UserInfo),
+        ("https://example.com@127.0.0.1/", Refusal::UserInfo),
+        ("http://example.com/", Refusal::Scheme),
+        ("gopher://example.com/", Refusal::Scheme),
+        ("file:///etc/passwd", Refusal::Scheme),
+        ("data:text/plain,x", Refusal::Scheme),
+        ("https://example.com:22/", Refusal::Port),
+        ("https://example.com:25/", Refusal::Port),
+        ("https://example.com:5432/", Refusal::Port),
+        ("example.com", Refusal::NotUrl),
+        ("", Refusal::NotUrl),
+        ("https://", Refusal::NotUrl),
+    ];
+
+    for (url, expected) in cases {
+        assert_eq!(policy.check(url), Err(expected), "{url}");
+    }
+    let long = format!("https://example.com/{}", "x".repeat(5_000));
+    assert_eq!(policy.check(&long), Err(Refusal::NotUrl));
+    assert!(policy.check("https://example.com/hook?x=1").is_ok());
+    assert!(policy.check("https://example.com:8443/hook").is_ok());
+}
+
+#[test]
+fn plain_http_needs_a_loopback_address_that_is_opened() {
+    let opened = loopback_policy();
+
+    assert!(opened.check("http://127.0.0.1:49152/").is_ok());
+    assert!(opened.check("http://localhost:49152/").is_ok());
+    assert_eq!(opened.check("http://[::1]:49152/"), Err(Refusal::Scheme));
+    assert_eq!(opened.check("http://10.0.0.1/"), Err(Refusal::Scheme));
+    assert_eq!(
+        opened.check("http://localhost.example.com/"),
+        Err(Refusal::Scheme)
+    );
+}
+
+#[test]
+fn what_we_listen_on_is_never_called() {
+    let policy = OutboundPolicy {
+        own: vec![ip("127.0.0.1"), ip("8.8.8.8")],
+        ..loopback_policy()
+    };
+
+    assert_eq!(policy.check("https://127.0.0.1/"), Err(Refusal::Network));
+    assert_eq!(
+        policy.check("https://[::ffff:8.8.8.8]/"),
+        Err(Refusal::Network)
+    );
+    assert!(policy.check("https://127.0.0.2/").is_ok());
+}
+
+#[tokio::test]
+async fn a_resolver_tells_of_permitted_addresses_only() {
+    let policy = OutboundPolicy::default;
+
+    let mixed = told(policy(), &["10.0.0.1", "8.8.8.8", "::1", "::ffff:1.1.1.1"]).await;
+    let private = told(policy(), &["10.0.0.1", "fd00::1"]).await;
+    let none = told(policy(), &[]).await;
+    let many = told(policy(), &["8.8.8.8"; 1_000]).await;
+    let opened = told(loopback_policy(), &["127.0.0.1", "10.0.0.1"]).await;
+
+    assert_eq!(mixed, Some(vec![ip("8.8.8.8"), ip("1.1.1.1")]));
+    assert_eq!(private, None);
+    assert_eq!(none, None);
+    assert_eq!(many.map(|told| told.len()), Some(16));
+    assert_eq!(opened, Some(vec![ip("127.0.0.1")]));
+}
+
+#[tokio::test]
+async fn a_name_that_leads_inside_is_refused_for_good() {
+    let lookup = FixedLookup::of(&["10.0.0.1", "169.254.169.254"]);
+    let caller = Caller::with_lookup(
+        OutboundPolicy::default(),
+        Duration::from_secs(10),
+        lookup.clone(),
+    )
+    .expect("a caller");
+
+    let error = caller
+        .call(post("https://endpoint.example/hook"))
+        .await
+        .expect_err("a refusal");
+
+    assert!(matches!(error, Error::Rejected { .. }), "{error}");
+    assert_eq!(error.detail().message, Refusal::Network.to_string());
+    assert_eq!(lookup.questions(), 1);
+}
+
+#[tokio::test]
+async fn a_name_without_addresses_may_have_some_later() {
+    let caller = Caller::with_lookup(
+        OutboundPolicy::default(),
+        Duration::from_secs(10),
+        FixedLookup::of(&[]),
+    )
+    .expect("a caller");
+
+    let error = caller
+        .call(post("https://endpoint.example/hook"))
+        .await
+        .expect_err("a failure");
+
+    assert!(matches!(error, Error::Unavailable { .. }), "{error}");
+    assert!(!error.maybe_received());
+}
+
+#[tokio::test]
+async fn a_literal_address_is_refused_without_asking_the_resolver() {
+    let lookup = FixedLookup::of(&["8.8.8.8"]);
+    let caller = Caller::with_lookup(
+        OutboundPolicy::default(),
+        Duration::from_secs(10),
+        lookup.clone(),
+    )
+    .expect("a caller");
+
+    let error = caller
+        .call(post("https://127.0.0.1/hook"))
+        .await
+        .expect_err("a refusal");
+
+    assert!(matches!(error, Error::Rejected { .. }), "{error}");
+    assert_eq!(lookup.questions(), 0);
+}

@@ -1,0 +1,95 @@
+//! What people do: look at jobs, queues, workers and dead letters, and act on them. Every action is noted in the
+//! transaction that carries it out.
+
+mod dead;
+mod filter;
+mod jobs;
+mod keys;
+mod page;
+mod queues;
+mod redact;
+mod replay;
+mod view;
+
+use crate::{db::DatabaseError, job::JobState, store::audit::AuditRow};
+
+pub use dead::{DeadFilter, GroupChange, GroupState, Resolution, Selection};
+pub use filter::JobFilter;
+pub use keys::NewKey;
+pub use page::{Page, PageRequest};
+pub use queues::{Paused, QueueStatus};
+pub use replay::{ReplayAnswer, ReplayDetail, ReplayRequest, Skipped};
+pub(crate) use replay::advance as advance_replays;
+pub use view::{Attempt, DeadLetterDetail, DeadLetterSummary, JobDetail, JobSummary};
+
+/// Who acts.
+#[derive(Debug, Clone)]
+pub struct Actor {
+    /// Shown in the audit.
+    pub name: String,
+    /// The tenant that the caller is bound to: other tenants' things do not exist for it.
+    pub tenant: Option<String>,
+}
+
+/// Why an action was not carried out, or a read not answered.
+#[derive(Debug, thiserror::Error)]
+pub enum AdminError {
+    /// There is no such thing, or it belongs to another tenant.
+    #[error("there is no such thing")]
+    NotFound,
+    /// The job's state does not allow it.
+    #[error("the job is {state}: {message}")]
+    State {
+        /// The present state.
+        state: JobState,
+        /// What would be needed.
+        message: &'static str,
+    },
+    /// The run's status does not allow it.
+    #[error("the replay is {status}: {message}")]
+    Status {
+        /// The present status.
+        status: String,
+        /// What would be needed.
+        message: &'static str,
+    },
+    /// A part of the request is wrong.
+    #[error("{pointer} {message}")]
+    Invalid {
+        /// JSON Pointer into the request, or the parameter's name.
+        pointer: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// The caller's key is bound to a tenant and may not do this.
+    #[error("a key that is bound to a tenant may not do this")]
+    TenantBound,
+    /// The database did not take part.
+    #[error("the database did not take part")]
+    Database(#[source] DatabaseError),
+}
+
+impl AdminError {
+    pub(crate) fn invalid(pointer: &str, message: impl Into<String>) -> Self {
+        Self::Invalid { pointer: pointer.to_owned(), message: message.into() }
+    }
+}
+
+impl From<DatabaseError> for AdminError {
+    fn from(error: DatabaseError) -> Self {
+        Self::Database(error)
+    }
+}
+
+/// An action to be noted, by this actor.
+pub(crate) fn audit<'a>(actor: &'a Actor, action: &'static str, target: Option<&'a str>) -> AuditRow<'a> {
+    AuditRow {
+        actor: &actor.name,
+        tenant: actor.tenant.as_deref(),
+        action,
+        target,
+        reason: None,
+        count: 1,
+        detail: serde_json::json!({}),
+    }
+}

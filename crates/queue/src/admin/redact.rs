@@ -1,0 +1,57 @@
+//! Payloads as people may see them.
+
+use serde_json::Value;
+
+use crate::job::payload::field_path;
+
+/// What stands in place of a field that is never shown.
+const HIDDEN: &str = "[redacted]";
+
+/// A stored payload with the named fields hidden. One that cannot be read, because somebody wrote into the table, is
+/// shown as a note that says so; nothing of it is shown, since what is hidden in it cannot be found.
+pub(super) fn redacted(payload: &str, fields: &[String]) -> Value {
+    let Ok(mut value) = serde_json::from_str::<Value>(payload) else {
+        return Value::String("[the stored payload is not JSON that can be decoded]".to_owned());
+    };
+    for field in fields {
+        hide(&mut value, &field_path(field));
+    }
+    value
+}
+
+fn hide(value: &mut Value, path: &[String]) {
+    let Some((step, rest)) = path.split_first() else { return };
+    let found = match value {
+        Value::Object(members) => members.get_mut(step),
+        Value::Array(elements) => step.parse().ok().and_then(|index: usize| elements.get_mut(index)),
+        _ => None,
+    };
+    match found {
+        Some(found) if rest.is_empty() => *found = Value::String(HIDDEN.to_owned()),
+        Some(found) => hide(found, rest),
+        None => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn named_fields_are_hidden_and_the_rest_is_shown() {
+        let payload = r#"{"event":{"event_name":"Lead","user_data":{"em":"a@example.com"}},"token":"s"}"#;
+
+        let shown = redacted(payload, &["/event/user_data".to_owned(), "token".to_owned(), "/none/x".to_owned()]);
+
+        assert_eq!(shown, json!({"event": {"event_name": "Lead", "user_data": HIDDEN}, "token": HIDDEN}));
+    }
+
+    #[test]
+    fn what_cannot_be_decoded_shows_nothing_of_itself() {
+        let shown = redacted(r#"{"em":"a@example.com","deep":1e400}"#, &["em".to_owned()]);
+
+        assert!(!shown.to_string().contains("example.com"));
+    }
+}

@@ -1,0 +1,236 @@
+//! Stores prepared jobs together: one statement where nothing can conflict, one transaction where something can.
+
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
+
+use sqlx::{Connection, PgConnection};
+
+use super::EnqueueError;
+use crate::{
+    db::{Database, DatabaseError, within},
+    job::{EnqueueOutcome, Idempotency, JobId, OnConflict},
+    store::{
+        idempotency::{self, KeyColumns},
+        insert::{self, Answer, Columns, JobRow, Stored, UniqueRow},
+        unique,
+    },
+};
+
+/// How often a batch that met a deadlock or a lock time-out is tried.
+const TRIES: u32 = 3;
+/// How soon to ask again for an answer that is still being made.
+const SOON: Duration = Duration::from_secs(1);
+
+/// A prepared job with its idempotency key.
+#[derive(Debug, Clone)]
+pub(crate) struct Item {
+    pub(crate) row: JobRow,
+    pub(crate) idempotency: Option<Idempotency>,
+}
+
+/// What is answered, and whether it was answered before.
+#[derive(Debug, Clone)]
+pub(crate) struct Answered {
+    pub(crate) answer: Answer,
+    pub(crate) repeated: bool,
+}
+
+type Results = Vec<Result<Answered, EnqueueError>>;
+
+/// Stores items and gives an answer for each. When the batch meets data or locks that stop it, its items are stored
+/// one by one, so that one of them fails alone.
+pub(crate) async fn store(
+    db: &Database,
+    items: Vec<Item>,
+    ttl: Duration,
+    atomic: bool,
+) -> Result<Results, DatabaseError> {
+    match attempt(db, &items, ttl, atomic).await {
+        Err(DatabaseError::Busy(_) | DatabaseError::Refused(_)) if items.len() > 1 && !atomic => {
+            let mut results = Vec::with_capacity(items.len());
+            for item in items {
+                results.push(store_one(db, item, ttl).await);
+            }
+            Ok(results)
+        }
+        Err(DatabaseError::Busy(_)) if items.len() == 1 => Ok(items.into_iter().map(|item| Err(waited(&item))).collect()),
+        result => result,
+    }
+}
+
+async fn store_one(db: &Database, item: Item, ttl: Duration) -> Result<Answered, EnqueueError> {
+    match attempt(db, std::slice::from_ref(&item), ttl, false).await {
+        Ok(mut results) => results.pop().unwrap_or_else(|| Err(waited(&item))),
+        Err(DatabaseError::Busy(_)) => Err(waited(&item)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The item waited for somebody else's transaction as long as it may.
+fn waited(item: &Item) -> EnqueueError {
+    match item.idempotency {
+        Some(_) => EnqueueError::IdempotencyPending { retry_after: SOON },
+        None => EnqueueError::Overloaded { retry_after: SOON },
+    }
+}
+
+async fn attempt(db: &Database, items: &[Item], ttl: Duration, atomic: bool) -> Result<Results, DatabaseError> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let mut session = db.request().await?;
+        let stored = within(write(session.conn(), items, ttl, atomic)).await;
+        match session.end(stored) {
+            Err(DatabaseError::Busy(sqlx::Error::Database(error)))
+                if tries < TRIES && error.code().as_deref() == Some("40P01") => {}
+            result => return result,
+        }
+    }
+}
+
+async fn write(conn: &mut PgConnection, items: &[Item], ttl: Duration, atomic: bool) -> Result<Results, sqlx::Error> {
+    if items.iter().all(|item| item.idempotency.is_none() && item.row.unique.is_none()) {
+        let stored = insert::insert(conn, &Columns::of(items.iter().map(|item| item.row.clone()))).await?;
+        return Ok(in_order(items, stored));
+    }
+    let mut tx = conn.begin().await?;
+    let results = write_with_keys(&mut tx, items, ttl).await?;
+    if atomic && results.iter().any(Result::is_err) {
+        tx.rollback().await?;
+        return Ok(results.into_iter().map(|result| result.and(Err(EnqueueError::NotKept))).collect());
+    }
+    tx.commit().await?;
+    Ok(results)
+}
+
+fn in_order(items: &[Item], stored: Vec<Stored>) -> Results {
+    let mut by_id: HashMap<_, _> = stored.into_iter().map(|stored| (stored.id, stored)).collect();
+    items
+        .iter()
+        .map(|item| {
+            by_id.remove(&item.row.id.0).map(|stored| created(&item.row, stored)).ok_or(EnqueueError::NotKept)
+        })
+        .collect()
+}
+
+fn created(row: &JobRow, stored: Stored) -> Answered {
+    let answer = Answer { stored, queue: row.queue.clone(), outcome: EnqueueOutcome::Created };
+    Answered { answer, repeated: false }
+}
+
+async fn write_with_keys(conn: &mut PgConnection, items: &[Item], ttl: Duration) -> Result<Results, sqlx::Error> {
+    let winners = take_keys(conn, items, ttl).await?;
+    let is_new = |item: &&Item| item.idempotency.is_none() || winners.contains(&item.row.id);
+    let plain: Vec<&Item> = items.iter().filter(is_new).filter(|item| item.row.unique.is_none()).collect();
+    let stored = insert::insert(&mut *conn, &Columns::of(plain.iter().map(|item| item.row.clone()))).await?;
+    let mut stored: HashMap<_, _> = stored.into_iter().map(|stored| (stored.id, stored)).collect();
+
+    let mut results: Vec<Option<Result<Answered, EnqueueError>>> = Vec::with_capacity(items.len());
+    for item in items {
+        results.push(match (&item.row.unique, is_new(&item)) {
+            (None, true) => stored.remove(&item.row.id.0).map(|stored| Ok(created(&item.row, stored))),
+            (Some(unique), true) => Some(write_unique(conn, item, unique).await?),
+            (_, false) => None,
+        });
+    }
+    // Whoever came second reads what the first was answered; in the same batch that is known only now.
+    let mut answers = Vec::with_capacity(items.len());
+    for (item, result) in items.iter().zip(results) {
+        answers.push(match (result, &item.idempotency) {
+            (Some(result), _) => result,
+            (None, Some(idempotency)) => first_answer(conn, idempotency).await?,
+            (None, None) => Err(EnqueueError::NotKept),
+        });
+    }
+    Ok(answers)
+}
+
+/// Takes the idempotency keys of a batch, each once; gives the jobs whose key is theirs.
+async fn take_keys(conn: &mut PgConnection, items: &[Item], ttl: Duration) -> Result<HashSet<JobId>, sqlx::Error> {
+    let mut seen = HashSet::new();
+    let mut columns = KeyColumns::default();
+    for Item { row, idempotency } in items {
+        let Some(idempotency) = idempotency else { continue };
+        if !seen.insert((&idempotency.client, &idempotency.key)) {
+            continue;
+        }
+        columns.clients.push(idempotency.client.clone());
+        columns.keys.push(idempotency.key.clone());
+        columns.fingerprints.push(idempotency.fingerprint.to_vec());
+        columns.job_ids.push(row.id.0);
+        columns.queues.push(row.queue.clone());
+        columns.run_ats.push(row.run_at);
+        columns.delays.push(row.delay_seconds);
+    }
+    if columns.keys.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let taken = idempotency::take(conn, &columns, ttl.as_secs_f64()).await?;
+    Ok(taken.into_iter().map(JobId).collect())
+}
+
+async fn first_answer(conn: &mut PgConnection, asked: &Idempotency) -> Result<Result<Answered, EnqueueError>, sqlx::Error> {
+    let Some(first) = idempotency::find(conn, &asked.client, &asked.key).await? else {
+        // The first one was refused meanwhile and gave the key back.
+        return Ok(Err(EnqueueError::IdempotencyPending { retry_after: SOON }));
+    };
+    if first.fingerprint != asked.fingerprint {
+        return Ok(Err(EnqueueError::IdempotencyMismatch));
+    }
+    let stored = Stored { id: first.job_id, state: first.state, run_at: first.run_at };
+    let outcome = first.outcome.parse().unwrap_or(EnqueueOutcome::Created);
+    let answer = Answer { stored, queue: first.queue, outcome };
+    Ok(Ok(Answered { answer, repeated: true }))
+}
+
+async fn write_unique(
+    conn: &mut PgConnection,
+    item: &Item,
+    key: &UniqueRow,
+) -> Result<Result<Answered, EnqueueError>, sqlx::Error> {
+    let result = settle_conflict(conn, &item.row, key).await?;
+    if let Some(idempotency) = &item.idempotency {
+        match &result {
+            Ok(answer) if answer.outcome == EnqueueOutcome::Created => {}
+            Ok(answer) => idempotency::amend(conn, &idempotency.client, &idempotency.key, answer).await?,
+            Err(_) => idempotency::free(conn, &idempotency.client, &idempotency.key).await?,
+        }
+    }
+    Ok(result.map(|answer| Answered { answer, repeated: false }))
+}
+
+/// Stores the job, or does what it says about the one that holds its key.
+async fn settle_conflict(
+    conn: &mut PgConnection,
+    row: &JobRow,
+    key: &UniqueRow,
+) -> Result<Result<Answer, EnqueueError>, sqlx::Error> {
+    loop {
+        if let Some(stored) = unique::insert(&mut *conn, row, key).await? {
+            return Ok(Ok(created(row, stored).answer));
+        }
+        let holder = unique::holder(&mut *conn, &row.kind, row.tenant.as_deref(), &key.key).await?;
+        // The holder ended between the two statements: its key is free again.
+        let Some(holder) = holder else { continue };
+        let is_running = holder.state == "running";
+        let kept = Answer {
+            stored: Stored { id: holder.id, state: holder.state, run_at: holder.run_at },
+            queue: holder.queue,
+            outcome: EnqueueOutcome::Deduplicated,
+        };
+        return Ok(match key.on_conflict {
+            OnConflict::Reject => Err(EnqueueError::Conflict { existing: JobId(holder.id) }),
+            OnConflict::OneBehind if is_running => {
+                unique::release(&mut *conn, holder.id).await?;
+                continue;
+            }
+            OnConflict::Replace if !is_running => {
+                let stored = unique::replace(&mut *conn, holder.id, row).await?;
+                Ok(Answer { stored, queue: row.queue.clone(), outcome: EnqueueOutcome::Replaced })
+            }
+            OnConflict::Keep | OnConflict::OneBehind | OnConflict::Replace => Ok(kept),
+        });
+    }
+}

@@ -1,0 +1,321 @@
+//! The engine's front door: one [`Queue`] a process. It accepts jobs; reads and admin actions stand in `admin/`.
+
+mod backlog;
+mod batch;
+mod enqueuer;
+mod error;
+mod health;
+mod keyring;
+mod prepare;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use serde_json::{Value, json};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+pub use error::EnqueueError;
+pub use health::Health;
+pub use keyring::AuthenticatedKey;
+pub(crate) use keyring::hash as hash_secret;
+
+use crate::{
+    config::Config,
+    db::{Database, DatabaseError, within},
+    doorbell::Bell,
+    handler::KindInfo,
+    job::{Enqueued, Idempotency, JobId, NewJob, Source, payload::field_path},
+    metrics,
+    store::{insert::Answer, schema},
+};
+use backlog::Backlog;
+use batch::{Answered, Item};
+use enqueuer::Enqueuer;
+use keyring::Keyring;
+
+/// Longest that closing waits for what is being stored.
+const CLOSE: Duration = Duration::from_secs(10);
+
+/// A kind's schema cannot be compiled: a fault of the kind.
+#[derive(Debug, thiserror::Error)]
+#[error("the schema of kind \"{kind}\" cannot be used: {reason}")]
+pub struct SchemaError {
+    /// The kind.
+    pub kind: String,
+    /// What the library says.
+    pub reason: String,
+}
+
+/// A kind as callers see it: what is registered, with the policy that holds for it.
+#[derive(Debug, Clone)]
+pub struct Kind {
+    /// `family.action`.
+    pub name: Arc<str>,
+    /// The queue its jobs wait in.
+    pub queue: String,
+    /// JSON Schema of its payload.
+    pub schema: Arc<Value>,
+    /// Payload fields that are never shown.
+    pub redact: Vec<String>,
+    /// Whether its handler takes waiting jobs together.
+    pub batch: bool,
+    /// Attempts before a job is dead.
+    pub max_attempts: u32,
+    /// Longest attempt.
+    pub timeout: Duration,
+    /// 0 (first) to 9.
+    pub priority: i16,
+}
+
+/// A registered kind with its compiled schema.
+pub(crate) struct KnownKind {
+    info: KindInfo,
+    validator: jsonschema::Validator,
+}
+
+/// What all clones of a [`Queue`] share.
+pub(crate) struct Shared {
+    pub(crate) db: Database,
+    pub(crate) config: Arc<Config>,
+    kinds: BTreeMap<Arc<str>, KnownKind>,
+    pub(crate) bell: Arc<Bell>,
+    enqueuer: Enqueuer,
+    backlog: Backlog,
+    keyring: Keyring,
+    health: health::Checker,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Shared {
+    pub(crate) fn kind_names(&self) -> impl Iterator<Item = &str> {
+        self.kinds.keys().map(|name| &**name)
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// The engine's front door; cheap to clone, one a process.
+#[derive(Clone)]
+pub struct Queue {
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl Queue {
+    /// Opens the front door. Starts tasks that end when the last clone is dropped or [`Self::close`] is called, so it
+    /// must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// When a kind's schema cannot be compiled.
+    pub fn new(
+        db: Database,
+        config: Arc<Config>,
+        kinds: impl IntoIterator<Item = KindInfo>,
+    ) -> Result<Self, SchemaError> {
+        let kinds = kinds.into_iter().map(compile).collect::<Result<_, _>>()?;
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        let bell = Arc::new(Bell::start(db.clone(), &tasks, stop.clone()));
+        let ttl = config.http.idempotency_ttl;
+        let shared = Shared {
+            enqueuer: Enqueuer::start(db.clone(), ttl, &tasks, &stop),
+            backlog: Backlog::default(),
+            keyring: Keyring::default(),
+            health: health::Checker::default(),
+            db,
+            config,
+            kinds,
+            bell,
+            tasks,
+            stop,
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// What `jobs.toml` says.
+    #[must_use]
+    pub fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.shared.config)
+    }
+
+    /// The connections it uses.
+    #[must_use]
+    pub fn database(&self) -> &Database {
+        &self.shared.db
+    }
+
+    /// Every kind that this process has registered, by name.
+    #[must_use]
+    pub fn kinds(&self) -> Vec<Kind> {
+        self.shared.kinds.keys().filter_map(|name| self.kind(name)).collect()
+    }
+
+    /// One kind; `None` where this process has not registered it.
+    #[must_use]
+    pub fn kind(&self, name: &str) -> Option<Kind> {
+        let info = &self.shared.kinds.get(name)?.info;
+        let policy = self.shared.config.policy(name);
+        Some(Kind {
+            name: Arc::clone(&info.name),
+            queue: policy.queue.clone(),
+            schema: Arc::clone(&info.schema),
+            redact: policy.redact.clone(),
+            batch: info.batch.is_some(),
+            max_attempts: policy.max_attempts,
+            timeout: policy.timeout,
+            priority: policy.priority,
+        })
+    }
+
+    /// Tells the database which queues and kinds there are, so that `millpond.enqueue` and other processes know them.
+    ///
+    /// # Errors
+    /// When the database cannot be told.
+    pub async fn announce(&self) -> Result<(), DatabaseError> {
+        let queues: Vec<String> = self.shared.config.queues.keys().cloned().collect();
+        let mut session = self.shared.db.request().await?;
+        let told = within(async {
+            let conn = session.conn();
+            schema::remember_queues(&mut *conn, &queues).await?;
+            for name in self.shared.kinds.keys() {
+                schema::remember_kind(&mut *conn, &self.kind_seen(name)).await?;
+            }
+            Ok(())
+        })
+        .await;
+        session.end(told)
+    }
+
+    fn kind_seen(&self, name: &str) -> schema::KindSeen {
+        let policy = self.shared.config.policy(name);
+        schema::KindSeen {
+            kind: name.to_owned(),
+            queue: policy.queue.clone(),
+            priority: policy.priority,
+            max_attempts: i32::try_from(policy.max_attempts).unwrap_or(i32::MAX),
+            key_path: policy.key.as_deref().map(field_path),
+            unique_rule: policy.unique.as_ref().map(|rule| {
+                json!({
+                    "paths": rule.fields.iter().map(|field| field_path(field)).collect::<Vec<_>>(),
+                    "states": rule.states.iter().fold(0, |bits, state| bits | state.bit()),
+                    "on_conflict": rule.on_conflict.as_str(),
+                })
+            }),
+        }
+    }
+
+    /// Accepts a job; answers only after it is on disk. Callers at the same time share commits.
+    ///
+    /// # Errors
+    /// See [`EnqueueError`]: nothing is stored, except perhaps with [`EnqueueError::Unavailable`].
+    pub async fn enqueue(
+        &self,
+        job: NewJob,
+        idempotency: Option<Idempotency>,
+    ) -> Result<Enqueued, EnqueueError> {
+        let source = job.source;
+        let row = self.shared.prepare(job)?;
+        self.shared.backlog.admit(&self.shared, &row.queue, 1).await?;
+        let kind: Arc<str> = row.kind.as_str().into();
+        let answered = self.shared.enqueuer.store(Item { row, idempotency }).await?;
+        let enqueued = enqueued(kind, answered);
+        self.accepted(&enqueued, source);
+        Ok(enqueued)
+    }
+
+    /// Accepts many jobs, one answer each, in their order. With `atomic` nothing is kept when one is refused: the
+    /// others then answer [`EnqueueError::NotKept`].
+    ///
+    /// # Errors
+    /// When the database took none of them.
+    pub async fn enqueue_batch(
+        &self,
+        jobs: Vec<(NewJob, Option<Idempotency>)>,
+        atomic: bool,
+    ) -> Result<Vec<Result<Enqueued, EnqueueError>>, EnqueueError> {
+        let sources: Vec<Source> = jobs.iter().map(|(job, _)| job.source).collect();
+        let mut answers: Vec<Option<Result<Enqueued, EnqueueError>>> = Vec::with_capacity(jobs.len());
+        let mut items = Vec::with_capacity(jobs.len());
+        for (job, idempotency) in jobs {
+            match self.shared.prepare(job) {
+                Ok(row) => {
+                    items.push(Item { row, idempotency });
+                    answers.push(None);
+                }
+                Err(error) => answers.push(Some(Err(error))),
+            }
+        }
+        if atomic && answers.iter().any(Option::is_some) {
+            return Ok(answers.into_iter().map(|known| known.unwrap_or(Err(EnqueueError::NotKept))).collect());
+        }
+        for (queue, count) in by_queue(&items) {
+            self.shared.backlog.admit(&self.shared, &queue, count).await?;
+        }
+        let kinds: Vec<Arc<str>> = items.iter().map(|item| item.row.kind.as_str().into()).collect();
+        let ttl = self.shared.config.http.idempotency_ttl;
+        let stored = batch::store(&self.shared.db, items, ttl, atomic).await?;
+        let mut stored = kinds.into_iter().zip(stored);
+        let answers: Vec<_> = answers
+            .into_iter()
+            .map(|known| {
+                known.unwrap_or_else(|| {
+                    let (kind, result) = stored.next().unwrap_or(("".into(), Err(EnqueueError::NotKept)));
+                    result.map(|answered| enqueued(kind, answered))
+                })
+            })
+            .collect();
+        for (answer, source) in answers.iter().zip(sources) {
+            if let Ok(enqueued) = answer {
+                self.accepted(enqueued, source);
+            }
+        }
+        Ok(answers)
+    }
+
+    fn accepted(&self, enqueued: &Enqueued, source: Source) {
+        metrics::enqueued(&enqueued.queue, &enqueued.kind, source, enqueued.outcome);
+        if enqueued.state == crate::job::JobState::Ready && !enqueued.repeated {
+            self.shared.bell.ring(&enqueued.queue);
+        }
+    }
+
+    /// Ends what runs beside: waits for what is being stored, for at most 10 s.
+    pub async fn close(&self) {
+        self.shared.stop.cancel();
+        self.shared.tasks.close();
+        if tokio::time::timeout(CLOSE, self.shared.tasks.wait()).await.is_err() {
+            tracing::warn!("jobs were still being stored when the process ended");
+        }
+    }
+}
+
+fn compile(info: KindInfo) -> Result<(Arc<str>, KnownKind), SchemaError> {
+    let validator = jsonschema::validator_for(&info.schema).map_err(|error| SchemaError {
+        kind: info.name.to_string(),
+        reason: error.to_string(),
+    })?;
+    Ok((Arc::clone(&info.name), KnownKind { info, validator }))
+}
+
+fn by_queue(items: &[Item]) -> BTreeMap<String, u64> {
+    let mut counts = BTreeMap::new();
+    for item in items {
+        *counts.entry(item.row.queue.clone()).or_default() += 1;
+    }
+    counts
+}
+
+fn enqueued(kind: Arc<str>, answered: Answered) -> Enqueued {
+    let Answer { stored, queue, outcome } = answered.answer;
+    Enqueued {
+        id: JobId(stored.id),
+        kind,
+        queue,
+        state: stored.state.parse().unwrap_or(crate::job::JobState::Ready),
+        run_at: stored.run_at,
+        outcome,
+        repeated: answered.repeated,
+    }
+}

@@ -1,0 +1,92 @@
+//! `[budgets.NAME]`: a provider's quota, shared by every worker of the fleet.
+
+use super::{
+    Rate,
+    names::{BUDGETS, Names},
+    problem::Refusal,
+    section::Section,
+    shape::{choice, integer, number, rate},
+    suggest::closest,
+};
+
+const DEFAULT_SLOW_DOWN_AT: f64 = 0.75;
+const DEFAULT_STOP_AT: f64 = 0.95;
+
+const SCOPES: &[(&str, BudgetScope)] = &[
+    ("account", BudgetScope::Account),
+    ("provider", BudgetScope::Provider),
+];
+const FEEDBACKS: &[(&str, Feedback)] = &[("meta_usage", Feedback::MetaUsage)];
+
+/// A quota.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Budget {
+    /// Calls in flight at a time, 1 to 10,000; `None`: no limit.
+    pub concurrent: Option<u32>,
+    /// Calls in a span of time; `None`: no limit.
+    pub rate: Option<Rate>,
+    /// Calls a day, 1 to 1,000,000,000; `None`: no limit.
+    pub daily: Option<u64>,
+    /// What has the quota.
+    pub per: BudgetScope,
+    /// Where the provider says how much of it is used; `None`: nowhere.
+    pub feedback: Option<Feedback>,
+    /// The used share, up to 1, from which calls are spaced out.
+    pub slow_down_at: f64,
+    /// The used share, up to 1, from which no call is made.
+    pub stop_at: f64,
+}
+
+/// What has a quota.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BudgetScope {
+    /// Each account.
+    Account,
+    /// All accounts of the provider together.
+    Provider,
+}
+
+/// Where a provider says how much of a quota is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Feedback {
+    /// In `X-Business-Use-Case-Usage` and its kin.
+    MetaUsage,
+}
+
+impl Budget {
+    pub(super) fn read(name: &str, section: &mut Section<'_>, names: &Names<'_>) -> Self {
+        if !BUDGETS.contains(&name) && !names.used_budgets.contains(&name) {
+            let refusal = Refusal::new(format!(
+                "unknown budget {name:?}: it is no provider's, and no kind names it"
+            ));
+            section.refuse_whole(refusal.suggesting(closest(name, BUDGETS)));
+        }
+
+        let budget = Self {
+            concurrent: section
+                .key("concurrent", "Calls in flight at a time, 1 to 10000.")
+                .optional(integer(1..=10_000)),
+            rate: section.key("rate", "Calls in a span of time.").optional(rate()),
+            daily: section
+                .key("daily", "Calls a day, 1 to 1000000000.")
+                .optional(integer(1..=1_000_000_000)),
+            per: section
+                .key("per", "What has the quota.")
+                .or(choice(SCOPES), BudgetScope::Account),
+            feedback: section
+                .key("feedback", "Where the provider says how much of it is used.")
+                .optional(choice(FEEDBACKS)),
+            slow_down_at: section
+                .key("slow_down_at", "The used share from which calls are spaced out, 0 to 1.")
+                .or(number(0.0..=1.0), DEFAULT_SLOW_DOWN_AT),
+            stop_at: section
+                .key("stop_at", "The used share from which no call is made, 0 to 1.")
+                .or(number(0.0..=1.0), DEFAULT_STOP_AT),
+        };
+        if budget.slow_down_at > budget.stop_at {
+            let most = budget.stop_at;
+            section.refuse("slow_down_at", format!("must be at most stop_at ({most})"));
+        }
+        budget
+    }
+}

@@ -1,0 +1,252 @@
+//! `[kinds."family.action"]`: what holds for jobs of one kind, all layers applied.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use serde_json::Value;
+use toml::{Spanned, de::DeValue};
+
+use super::{
+    backoff::Backoff,
+    defaults::{Defaults, Layer},
+    field::field,
+    names::{KINDS, Names, default_queue},
+    problem::Refusal,
+    queues::QueueLayer,
+    reaction::ClassActions,
+    section::Section,
+    shape::{Place, Shape, flag, integer, list, named},
+    suggest::closest,
+    target::Target,
+    unique::{UniqueRule, UniqueShape},
+};
+
+/// The queue of kinds that nobody has declared.
+const FALLBACK_QUEUE: &str = "default";
+
+/// The field that names a job's account where a kind says nothing else.
+const DEFAULT_ACCOUNT: &str = "account_id";
+
+/// Most fields of one kind that are never shown.
+const MAX_REDACTED: usize = 100;
+
+/// What holds for jobs of one kind.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Policy {
+    /// Where its jobs wait.
+    pub queue: String,
+    /// 0 (first) to 9.
+    pub priority: i16,
+    /// Longest single attempt.
+    pub timeout: Duration,
+    /// Attempts before a job is dead.
+    pub max_attempts: u32,
+    /// How long a job waits after a failed attempt.
+    pub backoff: Backoff,
+    /// How long succeeded jobs are kept; zero keeps none.
+    pub retain_succeeded: Duration,
+    /// What a failure of each class leads to.
+    pub on: ClassActions,
+    /// The payload field that groups jobs; like every field, a name at the top level or a JSON Pointer.
+    pub key: Option<String>,
+    /// The payload field that names the account a job works for.
+    pub account: Option<String>,
+    /// At most one job with the same values in some fields.
+    pub unique: Option<UniqueRule>,
+    /// Payload fields that are never shown.
+    pub redact: Vec<String>,
+    /// Whether payloads are encrypted at rest.
+    pub encrypt: bool,
+    /// The endpoint that does the work, for an upstream app's own kinds.
+    pub target: Option<Target>,
+}
+
+/// A kind and its share of its queue's capacity.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Kind {
+    /// What holds for its jobs.
+    pub policy: Arc<Policy>,
+    /// Attempts with the same key that the whole fleet runs at a time; `None`: no limit.
+    pub per_key_concurrency: Option<u32>,
+    /// The budget that its calls draw on; `None`: that of the account's provider.
+    pub budget: Option<String>,
+}
+
+/// What kinds are read against: the layers below them and the names they may use.
+pub(super) struct Below<'a> {
+    pub(super) defaults: &'a Layer,
+    pub(super) queues: &'a BTreeMap<String, QueueLayer>,
+    pub(super) names: &'a Names<'a>,
+}
+
+impl Below<'_> {
+    fn layer_of(&self, queue: &str) -> &Layer {
+        self.queues.get(queue).map_or(self.defaults, |queue| &queue.layer)
+    }
+}
+
+impl Policy {
+    /// What the layers say, and of the rest what holds for a kind that nobody has declared.
+    fn plain(queue: String, values: Defaults) -> Self {
+        Self {
+            queue,
+            priority: values.priority,
+            timeout: values.timeout,
+            max_attempts: values.max_attempts,
+            backoff: values.backoff,
+            retain_succeeded: values.retain_succeeded,
+            on: ClassActions::built_in(),
+            key: None,
+            account: Some(DEFAULT_ACCOUNT.to_owned()),
+            unique: None,
+            redact: Vec::new(),
+            encrypt: false,
+            target: None,
+        }
+    }
+
+    /// For kinds that nobody has declared.
+    pub(super) fn fallback(below: &Below<'_>) -> Self {
+        let values = below.layer_of(FALLBACK_QUEUE).values();
+        Self::plain(FALLBACK_QUEUE.to_owned(), values)
+    }
+
+    fn read(name: &str, section: &mut Section<'_>, below: &Below<'_>) -> Self {
+        let built_in = BuiltIn::of(name);
+        let queue = section
+            .key("queue", "Where its jobs wait.")
+            .or(named("queue", &below.names.queues), default_queue(name).to_owned());
+        let values = Layer::read(section, below.layer_of(&queue)).values();
+        let target = Target::read(section);
+        let actions = if built_in.calls_endpoint || target.is_some() {
+            ClassActions::of_endpoint()
+        } else {
+            ClassActions::built_in()
+        };
+
+        Self {
+            on: section
+                .key("on", "What a failure of each class leads to.")
+                .table(|section| ClassActions::read(section, &actions)),
+            key: built_in.read_key(section),
+            account: Some(
+                section
+                    .key("account", "The payload field that names the account a job works for.")
+                    .or(field(), DEFAULT_ACCOUNT.to_owned()),
+            ),
+            unique: section
+                .key("unique", "At most one job with the same values in some fields.")
+                .optional(UniqueShape),
+            redact: section
+                .key("redact", "Payload fields that are never shown, beside the built-in ones.")
+                .or(Redacted(built_in.redact), owned(built_in.redact)),
+            encrypt: section
+                .key("encrypt", "Whether payloads are encrypted at rest.")
+                .later()
+                .or(flag(), false),
+            target,
+            ..Self::plain(queue, values)
+        }
+    }
+}
+
+impl Kind {
+    pub(super) fn read(name: &str, section: &mut Section<'_>, below: &Below<'_>) -> Self {
+        refuse_unknown(name, section, below.names);
+        let policy = Policy::read(name, section, below);
+        let per_key_concurrency = section
+            .key("per_key_concurrency", "Attempts with one key that the fleet runs at a time.")
+            .later()
+            .optional(integer(1..=10_000));
+        let budget = section
+            .key("budget", "The budget of its calls; unset: that of the account's provider.")
+            .later()
+            .optional(named("budget", &below.names.budgets));
+
+        if per_key_concurrency.is_some() && !section.has("key") && policy.key.is_none() {
+            section.refuse("per_key_concurrency", "needs key, the field that groups jobs");
+        }
+        Self {
+            policy: Arc::new(policy),
+            per_key_concurrency,
+            budget,
+        }
+    }
+}
+
+/// A kind is Millpond's own, or an upstream app does its work at an endpoint of its own.
+fn refuse_unknown(name: &str, section: &mut Section<'_>, names: &Names<'_>) {
+    match (KINDS.contains(&name), section.has("target")) {
+        (true, true) => section.refuse("target", "a built-in kind does its work itself"),
+        (false, false) => {
+            let refusal = Refusal::new(format!(
+                "unknown kind {name:?}: a kind of your own needs a target = \"https://…\""
+            ));
+            section.refuse_whole(refusal.suggesting(closest(name, names.kinds.iter().copied())));
+        }
+        (true, false) | (false, true) => {}
+    }
+}
+
+/// What Millpond says of a kind beside its queue.
+struct BuiltIn {
+    calls_endpoint: bool,
+    key: Option<&'static str>,
+    redact: &'static [&'static str],
+}
+
+impl BuiltIn {
+    fn of(name: &str) -> Self {
+        match name {
+            "conversion.send" => Self {
+                calls_endpoint: false,
+                key: Some("/dataset_id"),
+                redact: &["/event/user_data", "/events"],
+            },
+            _ => Self {
+                calls_endpoint: name == "http.request",
+                key: None,
+                redact: &[],
+            },
+        }
+    }
+
+    fn read_key(&self, section: &mut Section<'_>) -> Option<String> {
+        let key = section.key("key", "The payload field that groups jobs.");
+        match self.key {
+            Some(built_in) => Some(key.or(field(), built_in.to_owned())),
+            None => key.optional(field()),
+        }
+    }
+}
+
+/// Fields that are never shown: a file adds to the built-in ones and cannot show them again.
+struct Redacted(&'static [&'static str]);
+
+impl Redacted {
+    fn own_fields() -> impl Shape<Value = Vec<String>> {
+        list(field(), 0..=MAX_REDACTED)
+    }
+}
+
+impl Shape for Redacted {
+    type Value = Vec<String>;
+
+    fn read(&self, found: &Spanned<DeValue<'_>>, place: &mut Place<'_>) -> Option<Vec<String>> {
+        let own = Self::own_fields().read(found, place)?;
+        let mut fields = owned(self.0);
+        fields.extend(own.into_iter().filter(|field| !self.0.contains(&field.as_str())));
+        Some(fields)
+    }
+
+    fn show(&self, value: &Vec<String>) -> Value {
+        Self::own_fields().show(value)
+    }
+
+    fn schema(&self) -> Value {
+        Self::own_fields().schema()
+    }
+}
+
+fn owned(fields: &[&str]) -> Vec<String> {
+    fields.iter().map(|field| (*field).to_owned()).collect()
+}

@@ -1,0 +1,115 @@
+//! Claims: ready jobs become running ones, each under a lease with a random token of its own.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgExecutor;
+use uuid::Uuid;
+
+/// A job under lease.
+#[derive(Debug)]
+pub(crate) struct ClaimedRow {
+    pub(crate) id: Uuid,
+    pub(crate) kind: String,
+    pub(crate) token: Uuid,
+    pub(crate) attempt: i32,
+    pub(crate) attempts_used: i32,
+    pub(crate) max_attempts: Option<i32>,
+    pub(crate) tenant: Option<String>,
+    pub(crate) key: Option<String>,
+    /// As text: what does not decode is that job's failure, never the claim's.
+    pub(crate) payload: String,
+    pub(crate) run_at: DateTime<Utc>,
+    pub(crate) created_at: DateTime<Utc>,
+    pub(crate) waited_seconds: f64,
+    pub(crate) replay_of: Option<Uuid>,
+    pub(crate) traceparent: Option<String>,
+}
+
+/// Who claims what.
+#[derive(Debug, Clone)]
+pub(crate) struct Claim<'a> {
+    pub(crate) queue: &'a str,
+    pub(crate) worker: Uuid,
+    pub(crate) ttl_seconds: f64,
+    /// The kinds that this worker has registered; others are left to workers that know them.
+    pub(crate) kinds: &'a [String],
+}
+
+// The limit is a literal in a few prepared sizes: with a parameter the statement is planned anew each time or flips to
+// a sequential scan. Deliberately not joined to a CTE: a generic plan then takes 250 ms at a million ready jobs.
+macro_rules! claim_up_to {
+    ($db:expr, $claim:expr, $limit:literal) => {
+        sqlx::query_as!(
+            ClaimedRow,
+            r#"UPDATE millpond.jobs
+                  SET state = 'running', attempt = attempt + 1, attempts_used = attempts_used + 1,
+                      lease_token = gen_random_uuid(), lease_until = now() + make_interval(secs => $3), worker = $2,
+                      started_at = now(), unique_key = CASE WHEN unique_states & 4 <> 0 THEN unique_key END
+                WHERE queue = $1
+                  AND id = ANY (ARRAY(
+                      SELECT id FROM millpond.jobs
+                       WHERE queue = $1 AND state = 'ready' AND kind = ANY ($4)
+                         AND NOT EXISTS (SELECT FROM millpond.queues q WHERE q.name = $1 AND q.paused_at IS NOT NULL
+                                            AND (q.paused_until IS NULL OR q.paused_until > now()))
+                       ORDER BY priority, run_at, id LIMIT "# + $limit + r#" FOR UPDATE SKIP LOCKED))
+            RETURNING id, kind, lease_token AS "token!", attempt, attempts_used, max_attempts, tenant, key,
+                      payload::text AS "payload!", run_at, created_at,
+                      extract(epoch FROM now() - run_at)::float8 AS "waited_seconds!", replay_of, traceparent"#,
+            $claim.queue,
+            $claim.worker,
+            $claim.ttl_seconds,
+            $claim.kinds,
+        )
+        .fetch_all($db)
+        .await
+    };
+}
+
+/// Claims at most `most` jobs, fewer where that saves a statement: sizes are 1, 10, 100 and 500.
+pub(crate) async fn next(
+    db: impl PgExecutor<'_>,
+    claim: &Claim<'_>,
+    most: usize,
+) -> Result<Vec<ClaimedRow>, sqlx::Error> {
+    match most {
+        0 => Ok(Vec::new()),
+        1..10 => claim_up_to!(db, claim, "1"),
+        10..100 => claim_up_to!(db, claim, "10"),
+        100..500 => claim_up_to!(db, claim, "100"),
+        _ => claim_up_to!(db, claim, "500"),
+    }
+}
+
+/// Claims up to 1,000 more jobs of one kind and key, for a batch that is being formed.
+pub(crate) async fn mates(
+    db: impl PgExecutor<'_>,
+    claim: &Claim<'_>,
+    kind: &str,
+    key: Option<&str>,
+    most: i64,
+) -> Result<Vec<ClaimedRow>, sqlx::Error> {
+    sqlx::query_as!(
+        ClaimedRow,
+        r#"UPDATE millpond.jobs
+              SET state = 'running', attempt = attempt + 1, attempts_used = attempts_used + 1,
+                  lease_token = gen_random_uuid(), lease_until = now() + make_interval(secs => $3), worker = $2,
+                  started_at = now(), unique_key = CASE WHEN unique_states & 4 <> 0 THEN unique_key END
+            WHERE queue = $1
+              AND id = ANY (ARRAY(
+                  SELECT id FROM millpond.jobs
+                   WHERE queue = $1 AND state = 'ready' AND kind = $4 AND key IS NOT DISTINCT FROM $5
+                     AND NOT EXISTS (SELECT FROM millpond.queues q WHERE q.name = $1 AND q.paused_at IS NOT NULL
+                                        AND (q.paused_until IS NULL OR q.paused_until > now()))
+                   ORDER BY priority, run_at, id LIMIT $6 FOR UPDATE SKIP LOCKED))
+        RETURNING id, kind, lease_token AS "token!", attempt, attempts_used, max_attempts, tenant, key,
+                  payload::text AS "payload!", run_at, created_at,
+                  extract(epoch FROM now() - run_at)::float8 AS "waited_seconds!", replay_of, traceparent"#,
+        claim.queue,
+        claim.worker,
+        claim.ttl_seconds,
+        kind,
+        key,
+        most,
+    )
+    .fetch_all(db)
+    .await
+}

@@ -1,0 +1,123 @@
+//! New jobs go in: many rows in one statement.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgExecutor;
+use uuid::Uuid;
+
+use crate::job::{EnqueueOutcome, JobId, OnConflict};
+
+/// A job that passed every check and has every default filled in.
+#[derive(Debug, Clone)]
+pub(crate) struct JobRow {
+    pub(crate) id: JobId,
+    pub(crate) queue: String,
+    pub(crate) kind: String,
+    pub(crate) priority: i16,
+    /// Wins over `delay_seconds`; both `None`: at once.
+    pub(crate) run_at: Option<DateTime<Utc>>,
+    pub(crate) delay_seconds: Option<f64>,
+    pub(crate) max_attempts: Option<i32>,
+    pub(crate) tenant: Option<String>,
+    pub(crate) key: Option<String>,
+    pub(crate) unique: Option<UniqueRow>,
+    pub(crate) payload: String,
+    pub(crate) tags: Option<serde_json::Value>,
+    pub(crate) traceparent: Option<String>,
+    pub(crate) replay_of: Option<Uuid>,
+}
+
+/// A unique key as it is stored.
+#[derive(Debug, Clone)]
+pub(crate) struct UniqueRow {
+    pub(crate) key: String,
+    /// Bits of [`crate::job::JobState::bit`].
+    pub(crate) states: i16,
+    pub(crate) on_conflict: OnConflict,
+}
+
+/// Where a job that was stored stands.
+#[derive(Debug, Clone)]
+pub(crate) struct Stored {
+    pub(crate) id: Uuid,
+    pub(crate) state: String,
+    pub(crate) run_at: DateTime<Utc>,
+}
+
+/// What is answered to whoever enqueued.
+#[derive(Debug, Clone)]
+pub(crate) struct Answer {
+    pub(crate) stored: Stored,
+    pub(crate) queue: String,
+    pub(crate) outcome: EnqueueOutcome,
+}
+
+/// Columns of many rows, as arrays for `unnest`.
+#[derive(Debug, Default)]
+pub(crate) struct Columns {
+    pub(crate) ids: Vec<Uuid>,
+    pub(crate) queues: Vec<String>,
+    pub(crate) kinds: Vec<String>,
+    pub(crate) priorities: Vec<i16>,
+    pub(crate) run_ats: Vec<Option<DateTime<Utc>>>,
+    pub(crate) delays: Vec<Option<f64>>,
+    pub(crate) max_attempts: Vec<Option<i32>>,
+    pub(crate) tenants: Vec<Option<String>>,
+    pub(crate) keys: Vec<Option<String>>,
+    pub(crate) payloads: Vec<String>,
+    pub(crate) tags: Vec<Option<serde_json::Value>>,
+    pub(crate) traceparents: Vec<Option<String>>,
+    pub(crate) replays: Vec<Option<Uuid>>,
+}
+
+impl Columns {
+    pub(crate) fn of(rows: impl IntoIterator<Item = JobRow>) -> Self {
+        let mut columns = Self::default();
+        for row in rows {
+            columns.ids.push(row.id.0);
+            columns.queues.push(row.queue);
+            columns.kinds.push(row.kind);
+            columns.priorities.push(row.priority);
+            columns.run_ats.push(row.run_at);
+            columns.delays.push(row.delay_seconds);
+            columns.max_attempts.push(row.max_attempts);
+            columns.tenants.push(row.tenant);
+            columns.keys.push(row.key);
+            columns.payloads.push(row.payload);
+            columns.tags.push(row.tags);
+            columns.traceparents.push(row.traceparent);
+            columns.replays.push(row.replay_of);
+        }
+        columns
+    }
+}
+
+/// Stores jobs that have no unique key. The database's clock decides what is due.
+pub(crate) async fn insert(db: impl PgExecutor<'_>, c: &Columns) -> Result<Vec<Stored>, sqlx::Error> {
+    sqlx::query_as!(
+        Stored,
+        r#"INSERT INTO millpond.jobs
+                  (id, queue, kind, priority, run_at, state, max_attempts, tenant, key, payload, tags, traceparent, replay_of)
+           SELECT n.id, n.queue, n.kind, n.priority, due.at, CASE WHEN due.at <= now() THEN 'ready' ELSE 'scheduled' END,
+                  n.max_attempts, n.tenant, n.key, n.payload::json, n.tags, n.traceparent, n.replay_of
+             FROM unnest($1::uuid[], $2::text[], $3::text[], $4::int2[], $5::timestamptz[], $6::float8[], $7::int4[],
+                         $8::text[], $9::text[], $10::text[], $11::jsonb[], $12::text[], $13::uuid[])
+                  AS n (id, queue, kind, priority, run_at, delay, max_attempts, tenant, key, payload, tags, traceparent, replay_of),
+                  LATERAL (SELECT GREATEST(COALESCE(n.run_at, now() + make_interval(secs => n.delay), now()), now())) AS due (at)
+           RETURNING id, state, run_at"#,
+        &c.ids,
+        &c.queues,
+        &c.kinds,
+        &c.priorities,
+        &c.run_ats as &[Option<DateTime<Utc>>],
+        &c.delays as &[Option<f64>],
+        &c.max_attempts as &[Option<i32>],
+        &c.tenants as &[Option<String>],
+        &c.keys as &[Option<String>],
+        &c.payloads,
+        &c.tags as &[Option<serde_json::Value>],
+        &c.traceparents as &[Option<String>],
+        &c.replays as &[Option<Uuid>],
+    )
+    .fetch_all(db)
+    .await
+}

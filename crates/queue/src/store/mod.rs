@@ -1,0 +1,24 @@
+//! Every statement on schema `millpond`. One statement a function, its guard explained; whoever calls owns the
+//! transaction. Nothing here decides: what follows from what is the business of the callers.
+
+pub(crate) mod audit;
+pub(crate) mod claim;
+pub(crate) mod dead;
+pub(crate) mod doctor;
+pub(crate) mod history;
+pub(crate) mod idempotency;
+pub(crate) mod insert;
+pub(crate) mod jobs;
+pub(crate) mod keys;
+pub(crate) mod leader;
+pub(crate) mod lease;
+pub(crate) mod logs;
+pub(crate) mod poll;
+pub(crate) mod queues;
+pub(crate) mod replays;
+pub(crate) mod rows;
+pub(crate) mod schema;
+pub(crate) mod settle;
+pub(crate) mod stats;
+pub(crate) mod unique;
+pub(crate) mod workers;

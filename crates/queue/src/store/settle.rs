@@ -1,0 +1,200 @@
+//! Settlements: an attempt ends, and its job leaves the hot table or waits again. Every statement names the queue and
+//! the lease's token and tells whose row it changed: who is missing was fenced off.
+
+use sqlx::{PgExecutor, types::Json};
+use uuid::Uuid;
+
+/// What all settlements say of an attempt, as arrays for `unnest`.
+#[derive(Debug, Default)]
+pub(crate) struct Ended {
+    pub(crate) ids: Vec<Uuid>,
+    pub(crate) tokens: Vec<Uuid>,
+    pub(crate) outcomes: Vec<String>,
+    pub(crate) classes: Vec<Option<String>>,
+    pub(crate) errors: Vec<Option<String>>,
+    pub(crate) progress: Vec<Option<Json<serde_json::Value>>>,
+}
+
+/// Deletes jobs that succeeded and of which nothing is kept.
+pub(crate) async fn delete(
+    db: impl PgExecutor<'_>,
+    queue: &str,
+    ended: &Ended,
+) -> Result<Vec<Uuid>, sqlx::Error> {
+    sqlx::query_scalar!(
+        "DELETE FROM millpond.jobs j
+          USING unnest($2::uuid[], $3::uuid[]) AS s (id, token)
+          WHERE j.queue = $1 AND j.id = s.id AND j.state = 'running'
+            AND j.lease_token = s.token -- the fence
+      RETURNING j.id",
+        queue,
+        &ended.ids,
+        &ended.tokens,
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// Moves jobs that succeeded or were cancelled to the history.
+pub(crate) async fn finish(
+    db: impl PgExecutor<'_>,
+    queue: &str,
+    ended: &Ended,
+    results: &[Option<Json<serde_json::Value>>],
+) -> Result<Vec<Uuid>, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"WITH gone AS (
+               DELETE FROM millpond.jobs j
+                USING unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::jsonb[], $8::jsonb[])
+                      AS s (id, token, outcome, class, error, progress, result)
+                WHERE j.queue = $1 AND j.id = s.id AND j.state = 'running'
+                  AND j.lease_token = s.token -- the fence
+            RETURNING j.id, j.queue, j.kind, j.priority, j.run_at, j.created_at, j.started_at, j.attempts_used, j.max_attempts,
+                      j.tenant, j.key, j.payload, j.tags, j.attempts, j.attempt, j.worker, j.replay_of,
+                      COALESCE(s.progress, j.progress) AS progress, s.outcome, s.class, s.error, s.result)
+           INSERT INTO millpond.job_history
+                  (id, queue, kind, state, priority, run_at, created_at, started_at, attempts_used, max_attempts, tenant, key,
+                   payload, tags, attempts, progress, result, replay_of)
+           SELECT id, queue, kind, outcome, priority, run_at, created_at, started_at, attempts_used, max_attempts, tenant, key,
+                  payload, tags,
+                  COALESCE(attempts, '[]') || jsonb_build_object('number', attempt, 'started_at', started_at, 'finished_at', now(),
+                      'outcome', outcome, 'error_class', class, 'error', error, 'worker', worker),
+                  progress, result, replay_of
+             FROM gone
+        RETURNING id"#,
+        queue,
+        &ended.ids,
+        &ended.tokens,
+        &ended.outcomes,
+        &ended.classes as &[Option<String>],
+        &ended.errors as &[Option<String>],
+        &ended.progress as &[Option<Json<serde_json::Value>>],
+        results as &[Option<Json<serde_json::Value>>],
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// Moves jobs that failed for good to the dead letters and keeps the count of their groups.
+pub(crate) async fn bury(
+    db: impl PgExecutor<'_>,
+    queue: &str,
+    ended: &Ended,
+    fingerprints: &[String],
+) -> Result<Vec<Uuid>, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"WITH gone AS (
+               DELETE FROM millpond.jobs j
+                USING unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::jsonb[], $8::text[])
+                      AS s (id, token, outcome, class, error, progress, fingerprint)
+                WHERE j.queue = $1 AND j.id = s.id AND j.state = 'running'
+                  AND j.lease_token = s.token -- the fence
+            RETURNING j.id, j.queue, j.kind, j.priority, j.run_at, j.created_at, j.started_at, j.attempts_used, j.max_attempts,
+                      j.tenant, j.key, j.payload, j.tags, j.attempts, j.attempt, j.worker, j.replay_of,
+                      COALESCE(s.progress, j.progress) AS progress, s.outcome, s.class, s.error, s.fingerprint),
+           buried AS (
+               INSERT INTO millpond.dead_letters
+                      (id, queue, kind, priority, run_at, created_at, started_at, attempts_used, max_attempts, tenant, key,
+                       payload, tags, attempts, progress, error_class, error, fingerprint, replay_of)
+               SELECT id, queue, kind, priority, run_at, created_at, started_at, attempts_used, max_attempts, tenant, key,
+                      payload, tags,
+                      COALESCE(attempts, '[]') || jsonb_build_object('number', attempt, 'started_at', started_at,
+                          'finished_at', now(), 'outcome', outcome, 'error_class', class, 'error', error, 'worker', worker),
+                      progress, class, error, fingerprint, replay_of
+                 FROM gone
+            RETURNING id, queue, kind, tenant, error_class, error, fingerprint),
+           counted AS (
+               INSERT INTO millpond.dead_groups AS g
+                      (fingerprint, queue, tenant, kind, error_class, sample_error, open)
+               SELECT fingerprint, queue, COALESCE(tenant, ''), min(kind), min(error_class), min(error), count(*)
+                 FROM buried GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+               ON CONFLICT ON CONSTRAINT dead_groups_pkey DO UPDATE
+                  SET open = g.open + excluded.open, sample_error = excluded.sample_error, last_seen = now(),
+                      state = CASE WHEN g.state = 'resolved' THEN 'open' ELSE g.state END)
+           SELECT id AS "id!" FROM buried"#,
+        queue,
+        &ended.ids,
+        &ended.tokens,
+        &ended.outcomes,
+        &ended.classes as &[Option<String>],
+        &ended.errors as &[Option<String>],
+        &ended.progress as &[Option<Json<serde_json::Value>>],
+        fingerprints,
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// Where a job goes that is not done, as arrays beside [`Ended`].
+#[derive(Debug, Default)]
+pub(crate) struct Again {
+    pub(crate) states: Vec<String>,
+    pub(crate) delays: Vec<f64>,
+    /// Whether the attempt used one up.
+    pub(crate) used: Vec<bool>,
+}
+
+/// Puts jobs back to wait for another attempt. One that somebody asked to stop is left as it is: it is to be settled
+/// as cancelled. A job keeps the newest 200 of its attempts while it waits.
+pub(crate) async fn put_back(
+    db: impl PgExecutor<'_>,
+    queue: &str,
+    ended: &Ended,
+    again: &Again,
+) -> Result<Vec<Uuid>, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"UPDATE millpond.jobs j
+              SET state = s.state, run_at = now() + make_interval(secs => s.delay),
+                  attempts_used = j.attempts_used - CASE WHEN s.used THEN 0 ELSE 1 END,
+                  attempts = (CASE WHEN jsonb_array_length(j.attempts) >= 200 THEN j.attempts - 0
+                                   ELSE COALESCE(j.attempts, '[]') END)
+                      || jsonb_build_object('number', j.attempt, 'started_at', j.started_at, 'finished_at', now(),
+                             'outcome', s.outcome, 'error_class', s.class, 'error', s.error, 'worker', j.worker),
+                  progress = COALESCE(s.progress, j.progress),
+                  lease_token = NULL, lease_until = NULL, worker = NULL, started_at = NULL,
+                  unique_key = CASE WHEN j.unique_states
+                      & CASE s.state WHEN 'ready' THEN 2 WHEN 'scheduled' THEN 1 ELSE 8 END <> 0 THEN j.unique_key END
+             FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::jsonb[], $8::text[], $9::float8[], $10::bool[])
+                  AS s (id, token, outcome, class, error, progress, state, delay, used)
+            WHERE j.queue = $1 AND j.id = s.id AND j.state = 'running'
+              AND j.lease_token = s.token -- the fence
+              AND j.cancel_requested_at IS NULL
+        RETURNING j.id"#,
+        queue,
+        &ended.ids,
+        &ended.tokens,
+        &ended.outcomes,
+        &ended.classes as &[Option<String>],
+        &ended.errors as &[Option<String>],
+        &ended.progress as &[Option<Json<serde_json::Value>>],
+        &again.states,
+        &again.delays,
+        &again.used,
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// Hands back jobs that were claimed but never started, as if they had not been claimed.
+pub(crate) async fn unclaim(
+    db: impl PgExecutor<'_>,
+    queue: &str,
+    ids: &[Uuid],
+    tokens: &[Uuid],
+) -> Result<u64, sqlx::Error> {
+    let back = sqlx::query!(
+        "UPDATE millpond.jobs j
+            SET state = 'ready', attempt = j.attempt - 1, attempts_used = j.attempts_used - 1,
+                lease_token = NULL, lease_until = NULL, worker = NULL, started_at = NULL,
+                unique_key = CASE WHEN j.unique_states & 2 <> 0 THEN j.unique_key END
+           FROM unnest($2::uuid[], $3::uuid[]) AS s (id, token)
+          WHERE j.queue = $1 AND j.id = s.id AND j.state = 'running'
+            AND j.lease_token = s.token -- the fence",
+        queue,
+        ids,
+        tokens,
+    )
+    .execute(db)
+    .await?;
+    Ok(back.rows_affected())
+}

@@ -1,0 +1,281 @@
+//! One call of a handler: from the payload's text to an outcome for each job. Panics, time-outs, cancellations, lost
+//! leases and shutdown end here, and each is the outcome of its own job and of nobody else's.
+
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{Arc, PoisonError},
+    time::{Duration, Instant},
+};
+
+use futures::FutureExt;
+use serde_json::value::RawValue;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+
+use super::{
+    claimed::{ClaimedJob, Settlement, Stop, StopReason, Unit},
+    feeder::Feeder,
+    verdict::{CallEnd, Facts, Verdict, verdict},
+};
+use crate::{
+    client::Shared,
+    config::Policy,
+    handler::{Invocation, JobContext, JobError, JobInfo, Outcome, Recorded, Registry},
+    job::{ErrorClass, JobId, payload::field_text},
+    store::insert::JobRow,
+};
+
+/// How long an attempt that was told to stop may take before it is aborted.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Runs the units of one queue.
+pub(crate) struct Runner<A> {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) registry: Arc<Registry<A>>,
+    pub(crate) app: Arc<A>,
+    pub(crate) feeder: Arc<Feeder>,
+    /// Cancelled when the process may not wait any longer for its attempts.
+    pub(crate) interrupt: CancellationToken,
+}
+
+type Answers = Vec<Result<Outcome, JobError>>;
+type Call = JoinHandle<Result<Answers, Box<dyn std::any::Any + Send>>>;
+
+impl<A: Send + Sync + 'static> Runner<A> {
+    /// Runs a unit and gives a settlement for each of its jobs.
+    pub(crate) async fn run(&self, unit: Unit) -> Vec<Settlement> {
+        let Unit { mut jobs, slot, claimed_at } = unit;
+        self.complete_batch(&mut jobs).await;
+        let Some(first) = jobs.first() else { return Vec::new() };
+        let kind: Arc<str> = first.row.kind.as_str().into();
+        let policy = self.shared.config.policy(&kind);
+        let started = Instant::now();
+        let ends = self.call(&kind, &jobs, policy.timeout).await;
+        drop(slot);
+        let took = started.elapsed();
+        tracing::debug!(job.kind = %kind, jobs = jobs.len(), duration_ms = took.as_millis(),
+            claim_to_start_ms = started.duration_since(claimed_at).as_millis(), "attempts ended");
+        jobs.into_iter()
+            .zip(ends)
+            .map(|(job, end)| self.settlement(job, end, &policy, (Arc::clone(&kind), took)))
+            .collect()
+    }
+
+    /// Claims more jobs of the same kind and key where the kind takes them together.
+    async fn complete_batch(&self, jobs: &mut Vec<ClaimedJob>) {
+        let Some((most, wait)) = jobs.first().and_then(|job| self.registry.batch(&job.row.kind)) else { return };
+        for waits in [false, true] {
+            let room = most.saturating_sub(jobs.len());
+            if room == 0 || self.interrupt.is_cancelled() {
+                return;
+            }
+            if waits {
+                tokio::time::sleep(wait).await;
+            }
+            let Some(first) = jobs.first() else { return };
+            match self.feeder.mates(&first.row, room).await {
+                Ok(mates) => jobs.extend(mates),
+                Err(error) => {
+                    tracing::debug!(error = %crate::error_chain(&error), "a batch goes without more jobs");
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Calls the handler with the jobs whose payload is JSON; the others fail here.
+    async fn call(&self, kind: &str, jobs: &[ClaimedJob], limit: Duration) -> Vec<CallEnd> {
+        let mut unreadable: Vec<Option<CallEnd>> = Vec::with_capacity(jobs.len());
+        let mut invocations = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            match RawValue::from_string(job.row.payload.clone()) {
+                Ok(payload) => {
+                    invocations.push(Invocation { payload, ctx: self.context(job) });
+                    unreadable.push(None);
+                }
+                Err(_) => unreadable.push(Some(CallEnd::Answered(Err(undecodable())))),
+            }
+        }
+        let stops: Vec<Arc<Stop>> = jobs.iter().map(|job| Arc::clone(&job.stop)).collect();
+        let mut ends = match self.registry.handler(kind) {
+            Some(handler) if !invocations.is_empty() => {
+                let count = invocations.len();
+                let span = span(kind, jobs);
+                let call = AssertUnwindSafe(handler(invocations)).catch_unwind().instrument(span);
+                self.wait(tokio::spawn(call), &stops, limit, count).await
+            }
+            _ => Vec::new(),
+        }
+        .into_iter();
+        unreadable
+            .into_iter()
+            .map(|known| known.or_else(|| ends.next()).unwrap_or_else(|| CallEnd::Answered(Err(unanswered()))))
+            .collect()
+    }
+
+    fn context(&self, job: &ClaimedJob) -> JobContext<A> {
+        let row = &job.row;
+        let info = JobInfo {
+            id: JobId(row.id),
+            kind: row.kind.as_str().into(),
+            queue: Arc::clone(&self.feeder.queue),
+            attempt: row.attempt.unsigned_abs(),
+            tenant: row.tenant.clone(),
+            replay_of: row.replay_of.map(JobId),
+            created_at: row.created_at,
+            run_at: row.run_at,
+        };
+        JobContext::new(Arc::clone(&self.app), info, job.stop.token().clone(), Arc::clone(&job.recorded))
+    }
+
+    /// Waits for the call's end, or for a reason to end it: then it has a moment to stop by itself before it is aborted.
+    async fn wait(&self, mut call: Call, stops: &[Arc<Stop>], limit: Duration, count: usize) -> Vec<CallEnd> {
+        // One job's cancellation ends its own call; in a batch its mates go on and the handler sees the token.
+        let alone = match stops {
+            [stop] => Some(stop),
+            _ => None,
+        };
+        let stopped = async {
+            match alone {
+                Some(stop) => stop.token().cancelled().await,
+                None => std::future::pending().await,
+            }
+        };
+        let why = tokio::select! {
+            ended = &mut call => return ends(ended, None, count),
+            () = tokio::time::sleep(limit) => Why::TimedOut(limit),
+            () = stopped => match alone.and_then(|stop| stop.reason()) {
+                Some(StopReason::LeaseLost) => Why::Lost,
+                Some(StopReason::Cancelled) | None => Why::Cancelled,
+            },
+            () = self.interrupt.cancelled() => Why::Interrupted,
+        };
+        for stop in stops {
+            stop.token().cancel();
+        }
+        let grace = if matches!(why, Why::Interrupted) { GRACE / 5 } else { GRACE };
+        match tokio::time::timeout(grace, &mut call).await {
+            Ok(ended) => ends(ended, Some(why), count),
+            Err(_) => {
+                call.abort();
+                (0..count).map(|_| why.end()).collect()
+            }
+        }
+    }
+
+    fn settlement(&self, job: ClaimedJob, end: CallEnd, policy: &Policy, (kind, took): (Arc<str>, Duration)) -> Settlement {
+        let row = &job.row;
+        let mut recorded: Recorded =
+            std::mem::take(&mut *job.recorded.lock().unwrap_or_else(PoisonError::into_inner));
+        let follow_ups = std::mem::take(&mut recorded.follow_ups);
+        if recorded.lines_left_out > 0 {
+            tracing::info!(job.id = %row.id, lines = recorded.lines_left_out, "a job's log was longer than is kept");
+        }
+        let facts = Facts {
+            kind: &kind,
+            policy,
+            attempts_used: row.attempts_used.unsigned_abs(),
+            max_attempts: row.max_attempts.map_or(policy.max_attempts, i32::unsigned_abs),
+            has_account: has_account(policy, &row.payload),
+            random: rand::random(),
+        };
+        let (end, follow_ups) = match (end, self.prepare(follow_ups)) {
+            (CallEnd::Answered(Ok(outcome)), Ok(rows)) => (CallEnd::Answered(Ok(outcome)), rows),
+            (CallEnd::Answered(Ok(_)), Err(error)) => (CallEnd::Answered(Err(error)), Vec::new()),
+            (end, _) => (end, Vec::new()),
+        };
+        let verdict = verdict(end, &facts);
+        log_failure(&job, &kind, &verdict);
+        let follow_ups = if matches!(verdict, Verdict::Succeeded { .. }) { follow_ups } else { Vec::new() };
+        Settlement { id: JobId(row.id), token: row.token, attempt: row.attempt, kind, verdict, recorded, follow_ups, took }
+    }
+
+    fn prepare(&self, jobs: Vec<crate::job::NewJob>) -> Result<Vec<JobRow>, JobError> {
+        let prepared: Result<Vec<JobRow>, _> = jobs.into_iter().map(|job| self.shared.prepare(job)).collect();
+        let rows = prepared.map_err(|error| JobError::new(ErrorClass::Internal, error))?;
+        if rows.iter().any(|row| row.unique.is_some()) {
+            let text = "a job that is enqueued with an outcome cannot have a unique key";
+            return Err(JobError::from_text(ErrorClass::Internal, text));
+        }
+        Ok(rows)
+    }
+}
+
+/// Why a call was ended from outside.
+enum Why {
+    TimedOut(Duration),
+    Cancelled,
+    Lost,
+    Interrupted,
+}
+
+impl Why {
+    fn end(&self) -> CallEnd {
+        match self {
+            Self::TimedOut(limit) => CallEnd::TimedOut(*limit),
+            Self::Cancelled => CallEnd::Cancelled,
+            Self::Lost => CallEnd::Lost,
+            Self::Interrupted => CallEnd::Interrupted,
+        }
+    }
+}
+
+type Ended = Result<Result<Answers, Box<dyn std::any::Any + Send>>, tokio::task::JoinError>;
+
+/// What a call that came to its end means for each job. What it did counts even where it had been told to stop.
+fn ends(ended: Ended, why: Option<Why>, count: usize) -> Vec<CallEnd> {
+    let Ok(Ok(answers)) = ended else {
+        return (0..count).map(|_| CallEnd::Panicked).collect();
+    };
+    let mut answers = answers.into_iter();
+    (0..count)
+        .map(|_| match (answers.next(), &why) {
+            (Some(Ok(outcome @ (Outcome::Succeeded | Outcome::SucceededWith(_)))), _) => CallEnd::Answered(Ok(outcome)),
+            (_, Some(why)) => why.end(),
+            (Some(answer), None) => CallEnd::Answered(answer),
+            (None, None) => CallEnd::Answered(Err(unanswered())),
+        })
+        .collect()
+}
+
+fn undecodable() -> JobError {
+    JobError::from_text(ErrorClass::Invalid, "the payload is not JSON that can be decoded").code("payload")
+}
+
+fn unanswered() -> JobError {
+    JobError::from_text(ErrorClass::Internal, "the handler gave no outcome for this job")
+}
+
+fn has_account(policy: &Policy, payload: &str) -> bool {
+    let Some(field) = policy.account.as_deref() else { return false };
+    serde_json::from_str(payload).is_ok_and(|value| field_text(&value, field).is_some())
+}
+
+fn span(kind: &str, jobs: &[ClaimedJob]) -> tracing::Span {
+    let first = jobs.first().map(|job| &job.row);
+    tracing::info_span!(
+        "attempt",
+        job.kind = kind,
+        job.id = first.map(|row| row.id.to_string()),
+        job.attempt = first.map(|row| row.attempt),
+        job.trace = first.and_then(|row| row.traceparent.as_deref()),
+        jobs = jobs.len(),
+    )
+}
+
+fn log_failure(job: &ClaimedJob, kind: &str, verdict: &Verdict) {
+    let Some(failure) = verdict.failure() else { return };
+    let (id, attempt, class) = (job.row.id, job.row.attempt, failure.class);
+    match verdict {
+        Verdict::Dead(_) => {
+            tracing::warn!(job.id = %id, job.kind = kind, job.attempt = attempt, error_class = %class, error = failure.error,
+                "the job failed for good and is a dead letter");
+        }
+        Verdict::Again { delay, .. } => {
+            tracing::info!(job.id = %id, job.kind = kind, job.attempt = attempt, error_class = %class, error = failure.error,
+                wait_ms = delay.as_millis(), "the attempt failed; the job waits");
+        }
+        Verdict::Succeeded { .. } | Verdict::Cancelled { .. } => {}
+    }
+}

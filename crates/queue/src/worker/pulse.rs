@@ -1,0 +1,115 @@
+//! The pulse: looks what there is to do, in one statement for all queues, never more than two seconds apart. It makes
+//! due jobs ready, wakes feeders, and has expired leases rescued. The doorbell only makes it unnecessary to wait.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::rescuer;
+use crate::{
+    client::Shared,
+    db::{DatabaseError, within},
+    error_chain,
+    store::poll::{self, Waiting},
+};
+
+/// Shortest and longest time between two looks.
+const SHORTEST: Duration = Duration::from_millis(250);
+const LONGEST: Duration = Duration::from_secs(2);
+/// Jobs made ready by one statement.
+const PROMOTED: u64 = 1_000;
+
+/// Looks after the queues that this process works on.
+pub(crate) struct Pulse {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) queues: Vec<String>,
+    pub(crate) soon: Arc<Notify>,
+    pub(crate) stop: CancellationToken,
+}
+
+impl Pulse {
+    pub(crate) async fn run(self) {
+        let mut wait = SHORTEST;
+        while !self.stop.is_cancelled() {
+            let next = match self.beat().await {
+                Ok(Beat { did_something: true, next_due }) => {
+                    wait = SHORTEST;
+                    next_due
+                }
+                Ok(Beat { did_something: false, next_due }) => {
+                    wait = (wait * 2).min(LONGEST);
+                    next_due
+                }
+                Err(error) => {
+                    tracing::warn!(error = %error_chain(&error), "the queues could not be looked at; trying again");
+                    wait = LONGEST;
+                    None
+                }
+            };
+            // A fifth less at random keeps many processes from looking at the same moment.
+            let jittered = wait.mul_f64(1.0 - rand::random::<f64>() / 5.0);
+            let until = next.map_or(jittered, |due| due.min(jittered));
+            tokio::select! {
+                () = tokio::time::sleep(until) => {}
+                () = self.soon.notified() => {}
+                () = self.stop.cancelled() => break,
+            }
+        }
+    }
+
+    async fn beat(&self) -> Result<Beat, DatabaseError> {
+        let mut session = self.shared.db.engine().await?;
+        let looked = within(poll::look(session.conn(), &self.queues)).await;
+        let mut beat = Beat { did_something: false, next_due: None };
+        for waiting in session.end(looked)? {
+            beat.did_something |= waiting.has_ready;
+            self.attend(&waiting, &mut beat).await?;
+        }
+        Ok(beat)
+    }
+
+    async fn attend(&self, waiting: &Waiting, beat: &mut Beat) -> Result<(), DatabaseError> {
+        let queue = &waiting.queue;
+        let mut has_ready = waiting.has_ready;
+        match waiting.next_due_seconds {
+            Some(due) if due <= 0.0 => {
+                has_ready |= promote(&self.shared, queue).await? > 0;
+                beat.did_something = true;
+            }
+            Some(due) => {
+                let due = Duration::try_from_secs_f64(due).unwrap_or(LONGEST);
+                beat.next_due = Some(beat.next_due.map_or(due, |known| known.min(due)));
+            }
+            None => {}
+        }
+        if waiting.has_expired {
+            rescuer::rescue(&self.shared, queue).await?;
+            beat.did_something = true;
+        }
+        if has_ready {
+            self.shared.bell.wake(queue);
+        }
+        Ok(())
+    }
+}
+
+/// What a look found.
+struct Beat {
+    did_something: bool,
+    next_due: Option<Duration>,
+}
+
+/// Makes all due jobs of a queue ready; tells how many.
+pub(crate) async fn promote(shared: &Shared, queue: &str) -> Result<u64, DatabaseError> {
+    let mut total = 0;
+    loop {
+        let mut session = shared.db.engine().await?;
+        let promoted = within(poll::promote(session.conn(), queue)).await;
+        let promoted = session.end(promoted)?;
+        total += promoted;
+        if promoted < PROMOTED {
+            return Ok(total);
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Everything that arrived, so that tests and people can look at it: Meta events with how often
+//! each was sent, calls to receivers, and mails. Bounded: the newest entries of each sort are kept,
+//! the totals count on.
+
+mod entries;
+mod meta_events;
+mod shelf;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+pub use entries::{HookCall, LedgerSnapshot, Mail, MetaEvent, MetaRequest, Totals};
+
+use meta_events::MetaEvents;
+use shelf::Shelf;
+
+/// What a mail's entry takes beside its addresses, roughly; the same for a request's beside its
+/// path.
+const ENTRY_BYTES: usize = 256;
+
+/// Everything that arrived. Cheap to ask for one sort; every answer is a copy.
+#[derive(Default)]
+pub struct Ledger {
+    shelves: Mutex<Shelves>,
+}
+
+#[derive(Default)]
+struct Shelves {
+    meta_requests: Shelf<MetaRequest>,
+    meta_events: MetaEvents,
+    hooks: Shelf<HookCall>,
+    mails: Shelf<Mail>,
+}
+
+impl Ledger {
+    /// The calls that reached the stand-in for Meta, answered or not, oldest first.
+    #[must_use]
+    pub fn meta_requests(&self) -> Vec<MetaRequest> {
+        self.shelves().meta_requests.newest(usize::MAX)
+    }
+
+    /// The conversion events that Meta took, oldest first; an event sent again counts up its first
+    /// entry.
+    #[must_use]
+    pub fn meta_events(&self) -> Vec<MetaEvent> {
+        self.shelves().meta_events.newest(usize::MAX)
+    }
+
+    /// The calls to receivers, whatever they were answered, oldest first.
+    #[must_use]
+    pub fn hooks(&self) -> Vec<HookCall> {
+        self.shelves().hooks.newest(usize::MAX)
+    }
+
+    /// The mails that were kept, oldest first.
+    #[must_use]
+    pub fn mails(&self) -> Vec<Mail> {
+        self.shelves().mails.newest(usize::MAX)
+    }
+
+    /// How many of each sort arrived since the start or the last reset, the forgotten ones
+    /// included.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        self.shelves().totals()
+    }
+
+    /// The newest `most` entries of each sort, at one moment.
+    #[must_use]
+    pub fn snapshot(&self, most: usize) -> LedgerSnapshot {
+        let shelves = self.shelves();
+        LedgerSnapshot {
+            totals: shelves.totals(),
+            meta_requests: shelves.meta_requests.newest(most),
+            meta_events: shelves.meta_events.newest(most),
+            hooks: shelves.hooks.newest(most),
+            mails: shelves.mails.newest(most),
+        }
+    }
+
+    pub(crate) fn clear(&self) {
+        *self.shelves() = Shelves::default();
+    }
+
+    /// Writes down a call and gives it its number, from 0.
+    pub(crate) fn add_meta_request(&self, request: MetaRequest) -> u64 {
+        let size_bytes = ENTRY_BYTES + request.path.len();
+        self.shelves()
+            .meta_requests
+            .push(request, size_bytes)
+            .number
+    }
+
+    /// Writes down the events of one call, all or none of which were taken.
+    pub(crate) fn add_meta_events(&self, events: Vec<MetaEvent>) {
+        let mut shelves = self.shelves();
+        for event in events {
+            shelves.meta_events.add(event);
+        }
+    }
+
+    pub(crate) fn add_hook(&self, call: HookCall) {
+        let headers: usize = call
+            .headers
+            .iter()
+            .map(|(name, value)| name.len() + value.len())
+            .sum();
+        let size_bytes = ENTRY_BYTES + call.body.len() + headers;
+        self.shelves().hooks.push(call, size_bytes);
+    }
+
+    pub(crate) fn add_mail(&self, mail: Mail) {
+        let recipients: usize = mail.to.iter().map(String::len).sum();
+        let size_bytes = ENTRY_BYTES + mail.from.len() + recipients;
+        self.shelves().mails.push(mail, size_bytes);
+    }
+
+    fn shelves(&self) -> MutexGuard<'_, Shelves> {
+        self.shelves.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shelves {
+    fn totals(&self) -> Totals {
+        Totals {
+            meta_requests: self.meta_requests.total(),
+            meta_events: self.meta_events.total(),
+            hooks: self.hooks.total(),
+            mails: self.mails.total(),
+        }
+    }
+}
