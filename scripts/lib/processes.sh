@@ -49,6 +49,7 @@ stop_last() {
     ((++tries < 600)) || kill -s KILL "$pid" 2>/dev/null || true
     sleep 0.1
   done
+  kill -s KILL -- "-$pid" 2>/dev/null || true # its children, should it have left any
   forget_last
 }
 

@@ -54,7 +54,7 @@ pub(crate) enum ApiError {
     #[error("an item of the atomic batch is wrong")]
     BatchRefused(Vec<FieldProblem>),
     #[error("{0}")]
-    NotReady(String),
+    NotReady(&'static str),
     #[error("the handler panicked")]
     Panicked,
     /// The wiring of routes is wrong: a fault of ours.
@@ -67,6 +67,21 @@ pub(crate) enum ApiError {
     /// As [`Self::Admin`], where what can be invalid is a query parameter.
     #[error(transparent)]
     Listing(AdminError),
+}
+
+impl ApiError {
+    /// Whether the same enqueue may well be accepted later.
+    pub(crate) fn is_passing(&self) -> bool {
+        matches!(
+            self,
+            Self::Enqueue(
+                EnqueueError::IdempotencyPending { .. }
+                    | EnqueueError::QueueFull { .. }
+                    | EnqueueError::Overloaded { .. }
+                    | EnqueueError::Unavailable(_)
+            )
+        )
+    }
 }
 
 impl IntoResponse for ApiError {

@@ -16,13 +16,12 @@ use tracing::Instrument;
 use crate::{
     error::ApiError,
     metrics,
-    problem::{Problem, ProblemKind, retry_after_seconds},
+    problem::{PROBLEM_JSON, Problem, ProblemKind, retry_after_seconds},
     request_id::{RequestId, X_REQUEST_ID},
     server::AmbiguousFraming,
     state::ApiState,
 };
 
-const PROBLEM_JSON: &str = "application/problem+json";
 /// What a browser may do with answers that are not pages: nothing.
 const NO_CONTENT: &str = "default-src 'none'; frame-ancestors 'none'";
 /// The route of what no route matches.

@@ -15,7 +15,7 @@ use utoipa::{
     __dev::SchemaReferences,
     PartialSchema, Path, ToSchema,
     openapi::{
-        Components, ContentBuilder, HttpMethod, Info, OpenApi, Paths, Ref, RefOr, ResponseBuilder, Schema,
+        Components, Content, ContentBuilder, HttpMethod, Info, OpenApi, Paths, Ref, RefOr, ResponseBuilder, Schema,
         SecurityRequirement,
         path::Operation,
         security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
@@ -24,7 +24,7 @@ use utoipa::{
 
 use crate::{
     auth::{Access, Scope, admit},
-    problem::{FieldProblem, ProblemDocument, ProblemKind},
+    problem::{FieldProblem, PROBLEM_JSON, ProblemDocument, ProblemKind},
     state::ApiState,
 };
 
@@ -150,7 +150,15 @@ fn described(mut operation: Operation, path: &str, tag: &str, access: Option<Acc
     }
     for kind in refusals(&operation, path, access.is_some()) {
         let code = kind.status().as_u16().to_string();
-        operation.responses.responses.entry(code).or_insert_with(|| refusal(kind));
+        let response = || ResponseBuilder::new().description(kind.title()).build().into();
+        operation.responses.responses.entry(code).or_insert_with(response);
+    }
+    for (code, response) in &mut operation.responses.responses {
+        if let RefOr::T(response) = response
+            && code.starts_with(['4', '5'])
+        {
+            response.content.insert(PROBLEM_JSON.to_owned(), problem());
+        }
     }
     operation
 }
@@ -181,10 +189,8 @@ fn refusals(operation: &Operation, path: &str, needs_key: bool) -> Vec<ProblemKi
     kinds
 }
 
-fn refusal(kind: ProblemKind) -> RefOr<utoipa::openapi::Response> {
-    let schema = Ref::from_schema_name(ProblemDocument::name());
-    let content = ContentBuilder::new().schema(Some(schema)).build();
-    ResponseBuilder::new().description(kind.title()).content("application/problem+json", content).into()
+fn problem() -> Content {
+    ContentBuilder::new().schema(Some(Ref::from_schema_name(ProblemDocument::name()))).build()
 }
 
 fn components(schemas: Vec<(String, RefOr<Schema>)>) -> Components {

@@ -12,6 +12,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+/// The media type of problem documents.
+pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 /// Most wrong members named in one answer.
 pub(crate) const MOST_ERRORS: usize = 50;
 /// Longest that a client is asked to wait.

@@ -17,9 +17,11 @@ pub(crate) const COMMIT: &str = match option_env!("MILLPOND_COMMIT") {
 /// Stores work durably and runs it at the rate that the other side can take.
 #[derive(Debug, Parser)]
 #[command(name = "millpond", version = version(), arg_required_else_help = true)]
-#[command(after_help = "Exit codes: 0 done, 1 it failed or a check found something, 2 wrong use or invalid \
+#[command(
+    after_help = "Exit codes: 0 done, 1 it failed or a check found something, 2 wrong use or invalid \
                         configuration.\nThe environment is read as .env.example describes; any secret X may be given \
-                        as X_FILE.")]
+                        as X_FILE."
+)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: GlobalArgs,
@@ -110,13 +112,28 @@ mod tests {
         for (line, kind) in [
             ("millpond frobnicate", ErrorKind::InvalidSubcommand),
             ("millpond enqueue", ErrorKind::MissingRequiredArgument),
-            ("millpond enqueue a.b --ndjson jobs.ndjson", ErrorKind::ArgumentConflict),
-            ("millpond enqueue a.b --priority 10", ErrorKind::ValueValidation),
-            ("millpond enqueue a.b --delay 1h --run-at 2h", ErrorKind::ArgumentConflict),
+            (
+                "millpond enqueue a.b --ndjson jobs.ndjson",
+                ErrorKind::ArgumentConflict,
+            ),
+            (
+                "millpond enqueue a.b --priority 10",
+                ErrorKind::ValueValidation,
+            ),
+            (
+                "millpond enqueue a.b --delay 1h --run-at 2h",
+                ErrorKind::ArgumentConflict,
+            ),
             ("millpond jobs show not-an-id", ErrorKind::ValueValidation),
-            ("millpond jobs list --state runing", ErrorKind::ValueValidation),
+            (
+                "millpond jobs list --state runing",
+                ErrorKind::ValueValidation,
+            ),
             ("millpond jobs list --limit 0", ErrorKind::ValueValidation),
-            ("millpond dead discard --kind a.b", ErrorKind::MissingRequiredArgument),
+            (
+                "millpond dead discard --kind a.b",
+                ErrorKind::MissingRequiredArgument,
+            ),
             ("millpond serve --roles api,cook", ErrorKind::InvalidValue),
         ] {
             let refused = parse(line).expect_err(line);

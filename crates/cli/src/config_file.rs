@@ -74,7 +74,10 @@ impl ConfigFile {
     pub(crate) fn or_given(&self, path: Option<&Path>) -> Self {
         path.map_or_else(
             || self.clone(),
-            |path| Self { path: path.to_owned(), is_named: true },
+            |path| Self {
+                path: path.to_owned(),
+                is_named: true,
+            },
         )
     }
 
@@ -98,12 +101,18 @@ impl ConfigFile {
                 warnings: parsed.warnings,
                 path: Some(self.path.clone()),
             }),
-            Err(problems) => Err(ConfigFileError::Invalid { path: self.path.clone(), problems }),
+            Err(problems) => Err(ConfigFileError::Invalid {
+                path: self.path.clone(),
+                problems,
+            }),
         }
     }
 
     fn text(&self) -> Result<Option<String>, ConfigFileError> {
-        let unreadable = |source| ConfigFileError::Unreadable { path: self.path.clone(), source };
+        let unreadable = |source| ConfigFileError::Unreadable {
+            path: self.path.clone(),
+            source,
+        };
         let length = match fs::metadata(&self.path) {
             Ok(file) => file.len(),
             Err(error) if error.kind() == io::ErrorKind::NotFound && !self.is_named => {
@@ -112,12 +121,16 @@ impl ConfigFile {
             Err(error) => return Err(unreadable(error)),
         };
         if length > LARGEST_FILE_BYTES {
-            return Err(ConfigFileError::NotText { path: self.path.clone() });
+            return Err(ConfigFileError::NotText {
+                path: self.path.clone(),
+            });
         }
         match fs::read_to_string(&self.path) {
             Ok(text) => Ok(Some(text)),
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                Err(ConfigFileError::NotText { path: self.path.clone() })
+                Err(ConfigFileError::NotText {
+                    path: self.path.clone(),
+                })
             }
             Err(error) => Err(unreadable(error)),
         }
@@ -126,8 +139,10 @@ impl ConfigFile {
 
 /// A line for each problem, as compilers write them, so that editors can jump there.
 pub(crate) fn lines_of(path: &Path, problems: &[Problem]) -> String {
-    let lines: Vec<String> =
-        problems.iter().map(|problem| format!("{}:{problem}", path.display())).collect();
+    let lines: Vec<String> = problems
+        .iter()
+        .map(|problem| format!("{}:{problem}", path.display()))
+        .collect();
     lines.join("\n")
 }
 
@@ -155,19 +170,29 @@ mod tests {
     fn a_named_file_that_is_missing_is_an_error() {
         let refused = named("/nowhere/jobs.toml").load().expect_err("missing");
 
-        assert!(refused.to_string().starts_with("cannot read /nowhere/jobs.toml"));
+        assert!(
+            refused
+                .to_string()
+                .starts_with("cannot read /nowhere/jobs.toml")
+        );
     }
 
     #[test]
     fn every_problem_is_told_with_file_line_and_column() {
         let scratch = Scratch::new();
-        let path = scratch.file("jobs.toml", "[queues.sync]\nconcurency = 8\n[lease]\nttl = 5\n");
+        let path = scratch.file(
+            "jobs.toml",
+            "[queues.sync]\nconcurency = 8\n[lease]\nttl = 5\n",
+        );
 
         let refused = named(&path).load().expect_err("invalid").to_string();
 
         for place in ["2:1", "4:7"] {
             let start = format!("{path}:{place}: ");
-            assert!(refused.lines().any(|line| line.starts_with(&start)), "{refused}");
+            assert!(
+                refused.lines().any(|line| line.starts_with(&start)),
+                "{refused}"
+            );
         }
     }
 
@@ -176,7 +201,10 @@ mod tests {
         let scratch = Scratch::new();
         let path = scratch.path().join("jobs.toml");
         fs::write(&path, [0xff, 0xfe, 0x00]).expect("written");
-        let file = ConfigFile { path, is_named: true };
+        let file = ConfigFile {
+            path,
+            is_named: true,
+        };
 
         assert!(matches!(file.load(), Err(ConfigFileError::NotText { .. })));
     }

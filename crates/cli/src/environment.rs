@@ -67,12 +67,23 @@ pub(crate) struct Environment {
 impl Environment {
     /// What this process was started with.
     pub(crate) fn of_process() -> Self {
-        Self { variables: std::env::vars_os().collect() }
+        Self {
+            variables: std::env::vars_os().collect(),
+        }
     }
 
     /// A variable as it is; `None` when unset or empty.
     pub(crate) fn os(&self, name: &str) -> Option<&OsStr> {
-        self.variables.get(OsStr::new(name)).map(OsString::as_os_str).filter(|v| !v.is_empty())
+        self.variables
+            .get(OsStr::new(name))
+            .map(OsString::as_os_str)
+            .filter(|v| !v.is_empty())
+    }
+
+    /// The names of the variables that begin like this and are set.
+    pub(crate) fn names_with<'a>(&'a self, start: &'a str) -> impl Iterator<Item = &'a str> {
+        let set = self.variables.iter().filter(|(_, value)| !value.is_empty());
+        set.filter_map(move |(name, _)| name.to_str().filter(|name| name.starts_with(start)))
     }
 
     /// A variable as text.
@@ -82,7 +93,9 @@ impl Environment {
         };
         match value.to_str() {
             Some(text) => Ok(Some(text.trim())),
-            None => Err(VariableProblem::NotText { name: name.to_owned() }),
+            None => Err(VariableProblem::NotText {
+                name: name.to_owned(),
+            }),
         }
     }
 
@@ -98,7 +111,10 @@ impl Environment {
         };
         match read(text) {
             Some(value) => Ok(Some(value)),
-            None => Err(VariableProblem::Invalid { name: name.to_owned(), problem }),
+            None => Err(VariableProblem::Invalid {
+                name: name.to_owned(),
+                problem,
+            }),
         }
     }
 
@@ -106,7 +122,9 @@ impl Environment {
     pub(crate) fn secret(&self, name: &str) -> Result<Option<SecretString>, VariableProblem> {
         let path = self.os(&format!("{name}_FILE")).map(PathBuf::from);
         match (self.text(name)?, path) {
-            (Some(_), Some(_)) => Err(VariableProblem::GivenTwice { name: name.to_owned() }),
+            (Some(_), Some(_)) => Err(VariableProblem::GivenTwice {
+                name: name.to_owned(),
+            }),
             (Some(value), None) => Ok(Some(SecretString::from(value))),
             (None, Some(path)) => from_file(name, path).map(Some),
             (None, None) => Ok(None),
@@ -118,18 +136,26 @@ impl Environment {
 impl<const N: usize> From<[(&str, &str); N]> for Environment {
     fn from(pairs: [(&str, &str); N]) -> Self {
         let variables = pairs.map(|(name, value)| (OsString::from(name), OsString::from(value)));
-        Self { variables: variables.into() }
+        Self {
+            variables: variables.into(),
+        }
     }
 }
 
 fn from_file(name: &str, path: PathBuf) -> Result<SecretString, VariableProblem> {
     let mut text = String::new();
-    let read = File::open(&path)
-        .and_then(|file| file.take(LARGEST_SECRET_BYTES + 1).read_to_string(&mut text));
+    let read = File::open(&path).and_then(|file| {
+        file.take(LARGEST_SECRET_BYTES + 1)
+            .read_to_string(&mut text)
+    });
     match read {
         Err(error) if error.kind() == io::ErrorKind::InvalidData => {}
         Err(source) => {
-            return Err(VariableProblem::Unreadable { name: name.to_owned(), path, source });
+            return Err(VariableProblem::Unreadable {
+                name: name.to_owned(),
+                path,
+                source,
+            });
         }
         Ok(length) => {
             let value = text.trim_end_matches(['\r', '\n']);
@@ -138,7 +164,10 @@ fn from_file(name: &str, path: PathBuf) -> Result<SecretString, VariableProblem>
             }
         }
     }
-    Err(VariableProblem::NotASecret { name: name.to_owned(), path })
+    Err(VariableProblem::NotASecret {
+        name: name.to_owned(),
+        path,
+    })
 }
 
 #[cfg(test)]
@@ -152,7 +181,11 @@ mod tests {
     fn an_empty_variable_counts_as_unset() {
         let environment = Environment::from([("DATABASE_URL", "")]);
 
-        assert!(environment.text("DATABASE_URL").is_ok_and(|value| value.is_none()));
+        assert!(
+            environment
+                .text("DATABASE_URL")
+                .is_ok_and(|value| value.is_none())
+        );
     }
 
     #[test]
@@ -170,18 +203,30 @@ mod tests {
     fn a_secret_given_twice_is_refused_without_showing_it() {
         let environment = Environment::from([("TOKEN", "s3cret"), ("TOKEN_FILE", "/x")]);
 
-        let refused = environment.secret("TOKEN").expect_err("both are set").to_string();
+        let refused = environment
+            .secret("TOKEN")
+            .expect_err("both are set")
+            .to_string();
 
-        assert_eq!(refused, "TOKEN and TOKEN_FILE are both set: keep one of them");
+        assert_eq!(
+            refused,
+            "TOKEN and TOKEN_FILE are both set: keep one of them"
+        );
     }
 
     #[test]
     fn a_file_that_cannot_be_read_is_named() {
         let environment = Environment::from([("TOKEN_FILE", "/nowhere/token")]);
 
-        let refused = environment.secret("TOKEN").expect_err("no such file").to_string();
+        let refused = environment
+            .secret("TOKEN")
+            .expect_err("no such file")
+            .to_string();
 
-        assert_eq!(refused, "TOKEN_FILE names /nowhere/token: check that path and its permissions");
+        assert_eq!(
+            refused,
+            "TOKEN_FILE names /nowhere/token: check that path and its permissions"
+        );
     }
 
     #[test]
@@ -202,7 +247,9 @@ mod tests {
         let environment = Environment::from([("PORT", "hunter2")]);
 
         let refused = environment
-            .value("PORT", "is not a port such as 8080", |text| text.parse::<u16>().ok())
+            .value("PORT", "is not a port such as 8080", |text| {
+                text.parse::<u16>().ok()
+            })
             .expect_err("no port")
             .to_string();
 

@@ -7,6 +7,7 @@ use queue::{AdminError, DatabaseError, EnqueueError, PayloadProblem};
 
 use crate::{
     config_file::ConfigFileError,
+    environment::VariableProblem,
     output::{self, OutputError},
     settings::SettingsProblems,
     telemetry::TelemetryError,
@@ -49,12 +50,22 @@ pub(crate) enum Misuse {
         source: std::io::Error,
     },
     /// An argument names more input than is taken.
-    #[error("{path} is longer than {limit_bytes} bytes, the largest body that [http] max_body allows")]
+    #[error(
+        "{path} is longer than {limit_bytes} bytes, the largest body that [http] max_body allows"
+    )]
     TooLong {
         /// The file.
         path: String,
         /// The limit.
         limit_bytes: usize,
+    },
+    /// A queue that jobs.toml does not have.
+    #[error("there is no queue {name:?}: the queues are {known}, and jobs.toml can declare others")]
+    UnknownQueue {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: String,
     },
     /// Mail is on, but nobody is named as its sender.
     #[error(
@@ -66,7 +77,10 @@ pub(crate) enum Misuse {
 
 /// Reports a failure and tells the exit code. A reader that went away is no failure.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
-    if matches!(error.downcast_ref::<OutputError>(), Some(OutputError::Closed)) {
+    if matches!(
+        error.downcast_ref::<OutputError>(),
+        Some(OutputError::Closed)
+    ) {
         return ExitCode::SUCCESS;
     }
     output::note(format_args!("millpond: {error:#}"));
@@ -84,52 +98,74 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
 fn is_misuse(error: &anyhow::Error) -> bool {
     error.is::<Misuse>()
         || error.is::<SettingsProblems>()
+        || error.is::<VariableProblem>()
         || error.is::<ConfigFileError>()
-        || matches!(error.downcast_ref::<TelemetryError>(), Some(TelemetryError::Filter(_)))
-        || matches!(error.downcast_ref::<DatabaseError>(), Some(DatabaseError::InvalidUrl(_)))
+        || matches!(error.downcast_ref(), Some(AdminError::Invalid { .. }))
+        || matches!(
+            error.downcast_ref::<TelemetryError>(),
+            Some(TelemetryError::Filter(_))
+        )
+        || matches!(
+            error.downcast_ref::<DatabaseError>(),
+            Some(DatabaseError::InvalidUrl(_))
+        )
 }
 
 /// A place in a payload and what is wrong there.
 pub(crate) fn payload_problem(problem: &PayloadProblem) -> String {
     let PayloadProblem { pointer, message } = problem;
-    let place = if pointer.is_empty() { "the payload" } else { pointer };
+    let place = if pointer.is_empty() {
+        "the payload"
+    } else {
+        pointer.as_str()
+    };
     format!("{place}: {message}")
 }
 
 /// What to do next where the error itself cannot know.
 fn hint(error: &anyhow::Error) -> Option<String> {
-    let database = error.downcast_ref::<DatabaseError>();
-    let admin = error.downcast_ref::<AdminError>();
-    let enqueue = error.downcast_ref::<EnqueueError>();
-    match (database, admin, enqueue) {
-        (Some(database), ..)
-        | (_, Some(AdminError::Database(database)), _)
-        | (.., Some(EnqueueError::Unavailable(database))) => {
-            database_hint(database).map(str::to_owned)
-        }
-        (_, Some(AdminError::NotFound), _) => {
+    if let Some(database) = database_error(error) {
+        return database_hint(database).map(str::to_owned);
+    }
+    if let Some(EnqueueError::UnknownKind { suggestion, .. }) = error.downcast_ref() {
+        return Some(match suggestion {
+            Some(kind) => format!("did you mean {kind:?}?"),
+            None => {
+                "`millpond config effective` names the kinds; your own need a `target`".to_owned()
+            }
+        });
+    }
+    match error.downcast_ref() {
+        Some(AdminError::NotFound) => {
             Some("check the id or the name: the `list` commands show what there is".to_owned())
-        }
-        (.., Some(EnqueueError::UnknownKind { suggestion: Some(kind), .. })) => {
-            Some(format!("did you mean {kind:?}?"))
-        }
-        (.., Some(EnqueueError::UnknownKind { suggestion: None, .. })) => {
-            Some("`millpond config effective` names the kinds; your own need a `target`".to_owned())
         }
         _ => None,
     }
 }
 
+/// The database's part in a failure.
+fn database_error(error: &anyhow::Error) -> Option<&DatabaseError> {
+    if let Some(AdminError::Database(database)) = error.downcast_ref() {
+        return Some(database);
+    }
+    if let Some(EnqueueError::Unavailable(database)) = error.downcast_ref() {
+        return Some(database);
+    }
+    error.downcast_ref()
+}
+
 fn database_hint(error: &DatabaseError) -> Option<&'static str> {
     match error {
-        DatabaseError::Unavailable(_) | DatabaseError::TimedOut => {
-            Some("check that PostgreSQL runs where DATABASE_URL says, or `millpond dev` in this folder")
-        }
+        DatabaseError::Unavailable(_) | DatabaseError::TimedOut => Some(
+            "check that PostgreSQL runs where DATABASE_URL says, or `millpond dev` in this folder",
+        ),
         DatabaseError::Statement(_) => {
             Some("if the schema is missing or older than this program, run `millpond migrate`")
         }
         DatabaseError::Busy(_) => Some("try again"),
-        DatabaseError::Migration(_) => Some("nothing of that migration was kept; `millpond migrate --check` lists it"),
+        DatabaseError::Migration(_) => {
+            Some("nothing of that migration was kept; `millpond migrate --check` lists it")
+        }
         DatabaseError::InvalidUrl(_) | DatabaseError::Refused(_) => None,
     }
 }
@@ -149,7 +185,9 @@ mod tests {
 
     #[test]
     fn wrong_use_is_told_apart_from_failure_through_any_context() {
-        let misuse = Err::<(), _>(Misuse::NoSelection).context("cannot replay").expect_err("err");
+        let misuse = Err::<(), _>(Misuse::NoSelection)
+            .context("cannot replay")
+            .expect_err("err");
         let failure = anyhow::Error::from(DatabaseError::TimedOut).context("cannot list jobs");
 
         assert!(is_misuse(&misuse));

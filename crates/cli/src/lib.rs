@@ -30,7 +30,11 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => {
             // Help for a reader that went away is no failure, and there is nobody to tell.
             let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { failure::MISUSED } else { 0 });
+            return ExitCode::from(if error.use_stderr() {
+                failure::MISUSED
+            } else {
+                0
+            });
         }
     };
     let context = Context::new(cli.global, Environment::of_process());

@@ -14,7 +14,9 @@ impl Scratch {
     pub(crate) fn new() -> Self {
         let dir = std::env::temp_dir().join(format!("millpond-test-{}", uuid::Uuid::new_v4()));
         fs::create_dir_all(&dir).expect("the temporary folder can be written");
-        Self { dir: dir.canonicalize().expect("it was just made") }
+        Self {
+            dir: dir.canonicalize().expect("it was just made"),
+        }
     }
 
     pub(crate) fn path(&self) -> &Path {

@@ -32,6 +32,8 @@ pub(crate) struct LogSettings {
     pub(crate) filter: Option<String>,
     /// `None`: text on a terminal, JSON otherwise.
     pub(crate) format: Option<LogFormat>,
+    /// `NO_COLOR` is set: no colours on a terminal either.
+    pub(crate) is_plain: bool,
 }
 
 /// Other companies' addresses and our secrets there. No `Debug`: it holds secrets.
@@ -47,6 +49,8 @@ pub(crate) struct ProviderSettings {
     pub(crate) meta_app_secret: Option<SecretString>,
     /// `MILLPOND_OUTBOUND_ALLOW`: networks that `http.request` may reach beside the public ones.
     pub(crate) outbound_allow: Vec<IpNet>,
+    /// Who mails come from where jobs.toml does not say; only `millpond dev` has one.
+    pub(crate) sender_unless_set: Option<String>,
 }
 
 /// The environment, read and checked. No `Debug`: it holds secrets.
@@ -74,7 +78,11 @@ impl Settings {
         let providers = read_providers(environment, &mut problems);
         problems.none_or()?;
         let http_addr = http_addr.flatten().unwrap_or(DEFAULT_HTTP_ADDR);
-        Ok(Self { database_url, http_addr, providers })
+        Ok(Self {
+            database_url,
+            http_addr,
+            providers,
+        })
     }
 }
 
@@ -93,7 +101,11 @@ impl LogSettings {
             },
         ));
         problems.none_or()?;
-        Ok(Self { filter: filter.map(str::to_owned), format: format.flatten() })
+        Ok(Self {
+            filter: filter.map(str::to_owned),
+            format: format.flatten(),
+            is_plain: environment.os("NO_COLOR").is_some(),
+        })
     }
 }
 
@@ -107,12 +119,18 @@ impl Problems {
     }
 
     fn none_or(self) -> Result<(), SettingsProblems> {
-        if self.0.is_empty() { Ok(()) } else { Err(SettingsProblems(self.0)) }
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(SettingsProblems(self.0))
+        }
     }
 }
 
 fn read_providers(environment: &Environment, problems: &mut Problems) -> ProviderSettings {
-    let smtp_url = problems.keep(environment.secret("MILLPOND_SMTP_URL")).flatten();
+    let smtp_url = problems
+        .keep(environment.secret("MILLPOND_SMTP_URL"))
+        .flatten();
     let smtp_url = problems.keep(check_smtp_url(smtp_url)).flatten();
     let meta_url = problems.keep(environment.value(
         "MILLPOND_META_URL",
@@ -127,26 +145,39 @@ fn read_providers(environment: &Environment, problems: &mut Problems) -> Provide
     ProviderSettings {
         smtp_url,
         meta_url: meta_url.flatten(),
-        meta_access_token: problems.keep(environment.secret("MILLPOND_META_ACCESS_TOKEN")).flatten(),
-        meta_app_secret: problems.keep(environment.secret("MILLPOND_META_APP_SECRET")).flatten(),
+        meta_access_token: problems
+            .keep(environment.secret("MILLPOND_META_ACCESS_TOKEN"))
+            .flatten(),
+        meta_app_secret: problems
+            .keep(environment.secret("MILLPOND_META_APP_SECRET"))
+            .flatten(),
         outbound_allow: outbound_allow.flatten().unwrap_or_default(),
+        sender_unless_set: None,
     }
 }
 
-fn check_database_url(
-    url: Option<SecretString>,
-) -> Result<Option<SecretString>, VariableProblem> {
-    check_scheme(url, &["postgres", "postgresql"], "DATABASE_URL", concat!(
-        "is not a PostgreSQL address such as postgres://user:password@host:5432/name ",
-        "(special characters in the password are written as %40 and so on)"
-    ))
+fn check_database_url(url: Option<SecretString>) -> Result<Option<SecretString>, VariableProblem> {
+    check_scheme(
+        url,
+        &["postgres", "postgresql"],
+        "DATABASE_URL",
+        concat!(
+            "is not a PostgreSQL address such as postgres://user:password@host:5432/name ",
+            "(special characters in the password are written as %40 and so on)"
+        ),
+    )
 }
 
 fn check_smtp_url(url: Option<SecretString>) -> Result<Option<SecretString>, VariableProblem> {
-    check_scheme(url, &["smtp", "smtps"], "MILLPOND_SMTP_URL", concat!(
-        "is not a mail server's address such as smtp://user:password@host:587 (STARTTLS) ",
-        "or smtps://user:password@host:465"
-    ))
+    check_scheme(
+        url,
+        &["smtp", "smtps"],
+        "MILLPOND_SMTP_URL",
+        concat!(
+            "is not a mail server's address such as smtp://user:password@host:587 (STARTTLS) ",
+            "or smtps://user:password@host:465"
+        ),
+    )
 }
 
 fn check_scheme(
@@ -159,7 +190,10 @@ fn check_scheme(
         !Url::parse(url.expose_secret()).is_ok_and(|url| schemes.contains(&url.scheme()))
     };
     if url.as_ref().is_some_and(is_wrong) {
-        return Err(VariableProblem::Invalid { name: name.to_owned(), problem });
+        return Err(VariableProblem::Invalid {
+            name: name.to_owned(),
+            problem,
+        });
     }
     Ok(url)
 }
@@ -181,9 +215,14 @@ fn is_provider_url(url: &Url) -> bool {
 fn read_networks(text: &str) -> Option<Vec<IpNet>> {
     let read = |item: &str| {
         let item = item.trim();
-        item.parse::<IpNet>().or_else(|_| item.parse::<IpAddr>().map(IpNet::from)).ok()
+        item.parse::<IpNet>()
+            .or_else(|_| item.parse::<IpAddr>().map(IpNet::from))
+            .ok()
     };
-    text.split(',').filter(|item| !item.trim().is_empty()).map(read).collect()
+    text.split(',')
+        .filter(|item| !item.trim().is_empty())
+        .map(read)
+        .collect()
 }
 
 fn list(problems: &[VariableProblem]) -> String {
@@ -217,7 +256,10 @@ mod tests {
             ("MILLPOND_OUTBOUND_ALLOW", "10.0.0.0/8,hunter2"),
         ]);
 
-        let refused = Settings::read(&environment).err().expect("refused").to_string();
+        let refused = Settings::read(&environment)
+            .err()
+            .expect("refused")
+            .to_string();
 
         for name in [
             "DATABASE_URL",
@@ -226,7 +268,10 @@ mod tests {
             "MILLPOND_META_URL",
             "MILLPOND_OUTBOUND_ALLOW",
         ] {
-            assert!(refused.contains(&format!("\n  {name} is not ")), "{name}: {refused}");
+            assert!(
+                refused.contains(&format!("\n  {name} is not ")),
+                "{name}: {refused}"
+            );
         }
         assert!(!refused.contains("hunter2"), "{refused}");
     }

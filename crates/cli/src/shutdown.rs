@@ -34,7 +34,9 @@ impl Shutdown {
         let (asked, act) = (token.clone(), Arc::clone(&last_act));
         let listener = tokio::spawn(async move {
             signals.next().await;
-            tracing::info!("stopping: running jobs may finish; a second signal ends the process at once");
+            tracing::info!(
+                "stopping: running jobs may finish; a second signal ends the process at once"
+            );
             asked.cancel();
             signals.next().await;
             tracing::warn!("ended at once by a second signal");
@@ -44,7 +46,11 @@ impl Shutdown {
             }
             std::process::exit(i32::from(FAILED));
         });
-        Ok(Self { token, last_act, _listener: AbortOnDropHandle::new(listener) })
+        Ok(Self {
+            token,
+            last_act,
+            _listener: AbortOnDropHandle::new(listener),
+        })
     }
 
     /// Cancelled by the first signal.
@@ -66,7 +72,11 @@ struct Signals {
 
 impl Signals {
     async fn next(&mut self) {
-        let Self { interrupt, terminate, hangup } = self;
+        let Self {
+            interrupt,
+            terminate,
+            hangup,
+        } = self;
         let hung_up = async {
             match hangup {
                 Some(signal) => signal.recv().await,

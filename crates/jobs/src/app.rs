@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use marketing::PgPool;
 use providers::{meta::Meta, smtp::Mailer, webhook::Caller};
 use secrecy::SecretString;
-use sqlx::PgPool;
 
 /// Clients, settings and secrets of all handlers.
 pub struct App {
@@ -44,7 +44,11 @@ impl EmailSettings {
             .and_then(|from| address_of(from).rsplit_once('@'))
             .map_or("localhost", |(_, domain)| domain)
             .to_owned();
-        Self { from, reply_to, domain }
+        Self {
+            from,
+            reply_to,
+            domain,
+        }
     }
 }
 
@@ -89,7 +93,10 @@ mod tests {
 
     #[test]
     fn a_mailbox_gives_its_address() {
-        assert_eq!(address_of("Millpond <jobs@example.com> "), "jobs@example.com");
+        assert_eq!(
+            address_of("Millpond <jobs@example.com> "),
+            "jobs@example.com"
+        );
         assert_eq!(address_of(" jobs@example.com"), "jobs@example.com");
         assert_eq!(address_of("\"a<b\" <jobs@example.com>"), "jobs@example.com");
     }

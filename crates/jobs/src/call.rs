@@ -5,26 +5,239 @@ use std::{collections::BTreeMap, slice};
 
 use bytes::Bytes;
 use providers::webhook::{CallRequest, Signer};
-use queue::{JobInfo, Outcome};
+use queue::{JobContext, JobInfo, Outcome};
 use serde_json::json;
 
 use crate::{App, effect::effect_key, error::Error};
 
-/// The header that endpoints without a secret find the key in; signed calls carry it as `webhook-id` too.
+/// Where endpoints find the key that know no signatures; signed calls carry it as `webhook-id` too.
 const KEY_HEADER: &str = "idempotency-key";
-/// The header of the body's form.
-const FORM_HEADER: &str = "content-type";
 
 /// What is called, and with what.
 pub(crate) struct Call {
-    /// Where: checked against the outbound rules when it is called.
+    /// Where: checked against the outbound rules when the call is made.
     pub(crate) url: String,
-    /// An HTTP method.
+    /// `GET`, `POST`, `PUT`, `PATCH`, `DELETE` or `HEAD`.
     pub(crate) method: &'static str,
-    /// The job's own headers.
+    /// Headers beside our own.
     pub(crate) headers: BTreeMap<String, String>,
-    /// JSON, the same bytes on every attempt; `None`: no body.
-    pub(crate) body: Option<Bytes>,
+    /// JSON; empty for no body.
+    pub(crate) body: Bytes,
     /// The name of the secret to sign with.
     pub(crate) secret: Option<String>,
+}
+
+/// Makes the call unless the attempt is told to stop.
+pub(crate) async fn call_until_stopped(
+    ctx: &JobContext<App>,
+    call: Call,
+) -> Result<Outcome, Error> {
+    // Both are safe to drop: the endpoint may have got the call, and gets the same key the next time.
+    tokio::select! {
+        () = ctx.cancellation().cancelled() => Err(Error::Stopped),
+        outcome = make(&ctx.app, &ctx.job, call) => outcome,
+    }
+}
+
+/// Makes the call; the endpoint's status and the beginning of its answer are the job's result.
+pub(crate) async fn make(app: &App, job: &JobInfo, call: Call) -> Result<Outcome, Error> {
+    let key = effect_key(job).to_string();
+    let signature = match call.secret {
+        Some(name) => Some((signer(app, name)?, key.clone())),
+        None => None,
+    };
+    let mut headers = call.headers;
+    if !headers
+        .keys()
+        .any(|name| name.eq_ignore_ascii_case(KEY_HEADER))
+    {
+        headers.insert(KEY_HEADER.to_owned(), key);
+    }
+
+    let request = CallRequest {
+        url: call.url,
+        method: call.method.to_owned(),
+        headers,
+        body: call.body,
+        signature,
+    };
+    let answer = app.caller.call(request).await?;
+    let told = json!({ "status": answer.status, "excerpt": answer.excerpt });
+    Ok(Outcome::SucceededWith(told))
+}
+
+fn signer(app: &App, name: String) -> Result<Signer, Error> {
+    match app.secrets.named(&name) {
+        Some(secret) => Ok(Signer::new(slice::from_ref(secret))?),
+        None => Err(Error::NoSecret(name)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::Utc;
+    use providers::webhook::Received;
+    use queue::{ErrorClass, JobError};
+    use secrecy::SecretString;
+    use wiremock::{Mock, MockServer, Request, ResponseTemplate, matchers::any};
+
+    use super::*;
+    use crate::kinds::testing::{app, job_info, no_database};
+
+    const SECRET: &str = "whsec_VB7SLnLnLhm+sJDXWE/zWQtk4Wi+EKAr";
+
+    fn call(server: &MockServer, secret: Option<&str>) -> Call {
+        Call {
+            url: format!("{}/hooks/fake", server.uri()),
+            method: "POST",
+            headers: BTreeMap::new(),
+            body: Bytes::from_static(b"{\"a\": 1}"),
+            secret: secret.map(str::to_owned),
+        }
+    }
+
+    async fn server(answer: ResponseTemplate) -> MockServer {
+        let server = MockServer::start().await;
+        Mock::given(any()).respond_with(answer).mount(&server).await;
+        server
+    }
+
+    fn test_app() -> App {
+        let secrets = [("BILLING".to_owned(), SecretString::from(SECRET))];
+        App {
+            secrets: secrets.into_iter().collect(),
+            ..app(no_database(), "http://127.0.0.1:9")
+        }
+    }
+
+    fn header<'a>(request: &'a Request, name: &str) -> &'a str {
+        request
+            .headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+    }
+
+    #[tokio::test]
+    async fn every_attempt_and_replay_carries_the_same_key_and_a_signature_that_fits() {
+        let server = server(ResponseTemplate::new(204)).await;
+        let app = test_app();
+        let first = job_info("http.request", 1);
+        let replay = JobInfo {
+            replay_of: Some(first.id),
+            ..job_info("http.request", 2)
+        };
+
+        for job in [&first, &replay] {
+            make(&app, job, call(&server, Some("BILLING")))
+                .await
+                .expect("the endpoint took it");
+        }
+
+        let key = first.id.to_string();
+        let signer = Signer::new(&[SecretString::from(SECRET)]).expect("a secret");
+        for request in server
+            .received_requests()
+            .await
+            .expect("requests are recorded")
+        {
+            let received = Received {
+                id: header(&request, "webhook-id"),
+                timestamp: header(&request, "webhook-timestamp"),
+                signature: header(&request, "webhook-signature"),
+            };
+            assert_eq!(
+                (received.id, header(&request, KEY_HEADER)),
+                (key.as_str(), key.as_str())
+            );
+            assert_eq!(signer.verify(received, &request.body, Utc::now()), Ok(()));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_key_of_the_jobs_own_is_left_alone() {
+        let server = server(ResponseTemplate::new(200)).await;
+        let headers = BTreeMap::from([("Idempotency-Key".to_owned(), "mine".to_owned())]);
+        let call = Call {
+            headers,
+            ..call(&server, None)
+        };
+
+        make(&test_app(), &job_info("http.request", 1), call)
+            .await
+            .expect("taken");
+
+        let requests = server
+            .received_requests()
+            .await
+            .expect("requests are recorded");
+        assert_eq!(header(&requests[0], KEY_HEADER), "mine");
+        assert_eq!(header(&requests[0], "webhook-id"), "");
+    }
+
+    #[tokio::test]
+    async fn the_result_is_the_status_and_the_beginning_of_the_answer() {
+        let server = server(ResponseTemplate::new(202).set_body_string("queued")).await;
+
+        let outcome = make(
+            &test_app(),
+            &job_info("http.request", 1),
+            call(&server, None),
+        )
+        .await;
+
+        let Ok(Outcome::SucceededWith(result)) = outcome else {
+            panic!("the job is done: {outcome:?}");
+        };
+        assert_eq!(result, json!({ "status": 202, "excerpt": "queued" }));
+    }
+
+    #[tokio::test]
+    async fn the_status_decides_the_class() {
+        let cases = [
+            (ResponseTemplate::new(302), ErrorClass::Invalid),
+            (ResponseTemplate::new(401), ErrorClass::Config),
+            (ResponseTemplate::new(404), ErrorClass::Invalid),
+            (ResponseTemplate::new(408), ErrorClass::Transient),
+            (ResponseTemplate::new(429), ErrorClass::RateLimited),
+            (ResponseTemplate::new(500), ErrorClass::Transient),
+            (ResponseTemplate::new(503), ErrorClass::Transient),
+            (
+                ResponseTemplate::new(503).insert_header("retry-after", "30"),
+                ErrorClass::RateLimited,
+            ),
+        ];
+
+        for (answer, class) in cases {
+            let server = server(answer).await;
+            let failed = make(
+                &test_app(),
+                &job_info("http.request", 1),
+                call(&server, None),
+            )
+            .await;
+            assert_eq!(
+                JobError::from(failed.expect_err("it failed")).class(),
+                class
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_secret_that_is_not_configured_is_named_and_nothing_is_called() {
+        let server = server(ResponseTemplate::new(200)).await;
+
+        let call = call(&server, Some("BILING"));
+        let failed = make(&test_app(), &job_info("http.request", 1), call).await;
+
+        let error = failed.expect_err("there is no such secret");
+        assert_eq!(error.to_string(), "there is no secret named \"BILING\"");
+        assert_eq!(JobError::from(error).class(), ErrorClass::Config);
+        assert!(
+            server
+                .received_requests()
+                .await
+                .is_some_and(|requests| requests.is_empty())
+        );
+    }
 }

@@ -15,7 +15,10 @@ mod tests {
     #[test]
     fn a_replay_has_the_key_of_what_it_replays() {
         let original = job_info("http.request", 1);
-        let replay = JobInfo { replay_of: Some(original.id), ..job_info("http.request", 1) };
+        let replay = JobInfo {
+            replay_of: Some(original.id),
+            ..job_info("http.request", 1)
+        };
 
         assert_eq!(effect_key(&replay), effect_key(&original));
         assert_ne!(replay.id, original.id);

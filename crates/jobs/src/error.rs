@@ -113,12 +113,20 @@ fn code_of(error: &Error) -> Option<String> {
     match error {
         Error::Provider(error) => {
             let detail = error.detail();
-            let code = detail.code.clone().or_else(|| Some(detail.status?.to_string()));
+            let code = detail
+                .code
+                .clone()
+                .or_else(|| Some(detail.status?.to_string()));
             code.map(|code| format!("{} {code}", detail.provider))
         }
         Error::Refused(refusals) => {
             let reason = refusals.first()?.reasons.first()?;
-            Some(reason.code.clone().unwrap_or_else(|| reason.pointer.clone()))
+            Some(
+                reason
+                    .code
+                    .clone()
+                    .unwrap_or_else(|| reason.pointer.clone()),
+            )
         }
         Error::Expired(_) => Some("expired".to_owned()),
         Error::InDoubt => Some("in_doubt".to_owned()),
@@ -145,7 +153,11 @@ fn told(refusals: &[Refusal]) -> String {
             pointer => format!("{pointer} {}", reason.message),
         })
         .collect();
-    let untold = refusals.iter().map(|refusal| refusal.reasons.len()).sum::<usize>() - told.len();
+    let untold = refusals
+        .iter()
+        .map(|refusal| refusal.reasons.len())
+        .sum::<usize>()
+        - told.len();
     if untold > 0 {
         told.push(format!("and {untold} more"));
     }
@@ -162,8 +174,15 @@ mod tests {
     use super::*;
 
     fn refusal(pointer: &str, message: &str) -> Refusal {
-        let reason = Reason { pointer: pointer.to_owned(), message: message.to_owned(), code: None };
-        Refusal { expired: false, reasons: vec![reason] }
+        let reason = Reason {
+            pointer: pointer.to_owned(),
+            message: message.to_owned(),
+            code: None,
+        };
+        Refusal {
+            expired: false,
+            reasons: vec![reason],
+        }
     }
 
     #[test]
@@ -171,20 +190,45 @@ mod tests {
         let detail = Detail::default;
         let cases = [
             (
-                ProviderError::RateLimited { retry_after: None, detail: detail() },
+                ProviderError::RateLimited {
+                    retry_after: None,
+                    detail: detail(),
+                },
                 ErrorClass::RateLimited,
             ),
-            (ProviderError::AuthExpired { detail: detail() }, ErrorClass::AuthExpired),
-            (ProviderError::Permission { detail: detail() }, ErrorClass::Permission),
-            (ProviderError::Rejected { detail: detail() }, ErrorClass::Invalid),
-            (ProviderError::TooLarge { detail: detail() }, ErrorClass::TooLarge),
-            (ProviderError::Config { detail: detail() }, ErrorClass::Config),
             (
-                ProviderError::Unavailable { detail: detail(), maybe_received: true, source: None },
+                ProviderError::AuthExpired { detail: detail() },
+                ErrorClass::AuthExpired,
+            ),
+            (
+                ProviderError::Permission { detail: detail() },
+                ErrorClass::Permission,
+            ),
+            (
+                ProviderError::Rejected { detail: detail() },
+                ErrorClass::Invalid,
+            ),
+            (
+                ProviderError::TooLarge { detail: detail() },
+                ErrorClass::TooLarge,
+            ),
+            (
+                ProviderError::Config { detail: detail() },
+                ErrorClass::Config,
+            ),
+            (
+                ProviderError::Unavailable {
+                    detail: detail(),
+                    maybe_received: true,
+                    source: None,
+                },
                 ErrorClass::Transient,
             ),
             (
-                ProviderError::TimedOut { detail: detail(), maybe_received: false },
+                ProviderError::TimedOut {
+                    detail: detail(),
+                    maybe_received: false,
+                },
                 ErrorClass::Transient,
             ),
         ];
@@ -197,7 +241,10 @@ mod tests {
     #[test]
     fn the_wait_that_the_other_side_asked_for_is_passed_on() {
         let wait = Duration::from_secs(120);
-        let error = ProviderError::RateLimited { retry_after: Some(wait), detail: Detail::default() };
+        let error = ProviderError::RateLimited {
+            retry_after: Some(wait),
+            detail: Detail::default(),
+        };
 
         let error = JobError::from(Error::Provider(error));
 
@@ -221,6 +268,9 @@ mod tests {
 
         let text = Error::Refused(refusals).to_string();
 
-        assert_eq!(text, "no event can be sent: bad; bad; bad; bad; bad; and 3 more");
+        assert_eq!(
+            text,
+            "no event can be sent: bad; bad; bad; bad; bad; and 3 more"
+        );
     }
 }

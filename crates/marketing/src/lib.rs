@@ -5,4 +5,6 @@ pub mod conversions;
 pub mod email;
 mod store;
 
+/// The connections that functions of this crate are given.
+pub use sqlx::PgPool;
 pub use store::StoreError;

@@ -131,7 +131,8 @@ impl Http {
     }
 }
 
-/// The provider's `Retry-After`, in either of its forms, at most [`LONGEST_PAUSE`]; `None` when there is none that can be read.
+/// The provider's `Retry-After`, in either of its forms, at most [`LONGEST_PAUSE`]; `None` when there is none that can
+/// be read.
 pub(crate) fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit()) {

@@ -129,7 +129,7 @@ fn settings(server: &Server) -> Vec<Finding> {
                 "settings",
                 format!("{name} is off"),
                 if name == "autovacuum" { "the hot tables grow without bound" } else { "a crash of the server loses accepted jobs" },
-                format!("ALTER SYSTEM SET {name} = on; SELECT pg_reload_conf();"),
+                format!("run: ALTER SYSTEM SET {name} = on; SELECT pg_reload_conf();"),
             ));
         }
     }
@@ -195,7 +195,7 @@ async fn work(queue: &Queue) -> Result<Vec<Finding>, DatabaseError> {
             "snapshots",
             format!("a session has kept a snapshot open for {snapshot:.0} s"),
             "dead rows cannot be cleaned up meanwhile, and claims slow down",
-            "SELECT pid, application_name, state, xact_start FROM pg_stat_activity WHERE backend_xmin IS NOT NULL ORDER BY xact_start;",
+            "see who it is: SELECT pid, application_name, state, xact_start FROM pg_stat_activity WHERE backend_xmin IS NOT NULL ORDER BY xact_start;",
         )
     } else {
         Finding::ok("snapshots", "none is old")

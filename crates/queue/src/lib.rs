@@ -2,6 +2,7 @@
 //! job is about, of HTTP, or of any provider.
 
 mod admin;
+pub mod bench;
 mod client;
 pub mod config;
 mod db;
@@ -12,6 +13,8 @@ mod job;
 mod leader;
 pub mod metrics;
 mod store;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 pub use admin::{

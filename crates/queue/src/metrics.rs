@@ -93,8 +93,7 @@ pub(crate) fn show_fleet(leads: bool) {
 
 /// What a scrape is answered: the exporter's text, without the fleet's gauges unless this process leads. The exporter
 /// cannot forget a gauge, and a former leader's copy would be counted twice.
-#[must_use]
-pub fn exposition(rendered: String) -> String {
+pub(crate) fn exposition(rendered: String) -> String {
     if LEADS.load(Ordering::Relaxed) {
         return rendered;
     }
@@ -189,7 +188,12 @@ pub(crate) fn connections(open: u32, idle: usize) {
 
 /// Setters for the fleet's gauges; only the leader calls them.
 pub(crate) mod fleet {
-    use super::*;
+    use metrics::gauge;
+
+    use super::{
+        COLLECTED, DEAD_LETTERS, DEAD_TUPLES, HOT_RATIO, LEADER_TERM, OLDEST_DEAD, OLDEST_READY, OLDEST_RUNNING,
+        OLDEST_SNAPSHOT, QUEUE_JOBS, QUEUE_PAUSED, REPLAYS, UNCLAIMABLE, WORKERS, set,
+    };
 
     pub(crate) fn queue_jobs(queue: &str, state: &str, jobs: i64) {
         set(QUEUE_JOBS, &[("queue", queue.to_owned()), ("state", state.to_owned())], jobs);

@@ -5,7 +5,6 @@
 
 use std::{
     net::SocketAddr,
-    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -44,6 +43,13 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
+    pub(crate) fn new(addr: SocketAddr) -> Self {
+        Self {
+            addr,
+            resets: Arc::default(),
+        }
+    }
+
     /// Makes the connection end with a TCP reset instead of a close.
     pub(crate) fn reset_at_end(&self) {
         self.resets.store(true, Ordering::Relaxed);
@@ -67,10 +73,7 @@ pub(crate) async fn serve(
     router: Router,
     stop: CancellationToken,
 ) {
-    let peer = Peer {
-        addr,
-        resets: Arc::default(),
-    };
+    let peer = Peer::new(addr);
     let service = TowerToHyperService::new(router.layer(Extension(peer.clone())));
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())

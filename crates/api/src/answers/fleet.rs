@@ -16,7 +16,7 @@ pub(crate) struct QueueStatus {
     /// Jobs by state; of the caller's tenant where its key is bound to one.
     depth: BTreeMap<String, i64>,
     /// How long the oldest ready job has waited; null where none is ready, and for keys bound to a tenant.
-    pub(crate) oldest_ready_seconds: Option<f64>,
+    oldest_ready_seconds: Option<f64>,
     /// Slots of all live workers.
     slots: i64,
     /// Jobs running now; of the caller's tenant where its key is bound to one.

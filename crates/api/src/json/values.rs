@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, ops::RangeInclusive, str::FromStr, time::D
 
 use chrono::{DateTime, Utc};
 use serde::de::DeserializeOwned;
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 
 use super::Object;
 
@@ -135,6 +135,18 @@ impl<'a> Object<'a> {
             }
         }
         Some(words)
+    }
+
+    /// Takes a value of any type.
+    pub(crate) fn value(&mut self, name: &'static str) -> Option<Value> {
+        let raw = self.take(name)?;
+        match serde_json::from_str(raw.get()) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.problem(name, format!("cannot be read: {error}"));
+                None
+            }
+        }
     }
 
     /// Takes an object whose members are all texts.

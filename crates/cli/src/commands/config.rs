@@ -38,11 +38,14 @@ pub(super) fn run(command: &Command, ctx: &Context) -> anyhow::Result<ExitCode> 
         Command::Check(FileArg { file }) => check(file.as_deref(), ctx),
         Command::Effective(FileArg { file }) => {
             let Loaded { config, path, .. } = ctx.config_file.or_given(file.as_deref()).load()?;
-            ctx.output.answer(&config.effective(), |values| effective(values, path.as_deref()))?;
+            ctx.output.answer(&config.effective(), |values| {
+                effective(values, path.as_deref())
+            })?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Schema => {
-            ctx.output.raw(&format!("{:#}\n", queue::config::json_schema()))?;
+            ctx.output
+                .raw(&format!("{:#}\n", queue::config::json_schema()))?;
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -53,23 +56,36 @@ fn check(file: Option<&Path>, ctx: &Context) -> anyhow::Result<ExitCode> {
     match file.load() {
         Ok(loaded) => {
             let Some(path) = loaded.path else {
-                let text = format!("{} does not exist: the built-in defaults hold\n", file.path().display());
-                ctx.output.answer(&report(file.path(), &[], &[]), |_| text)?;
+                let text = format!(
+                    "{} does not exist: the built-in defaults hold\n",
+                    file.path().display()
+                );
+                ctx.output
+                    .answer(&report(file.path(), &[], &[]), |_| text)?;
                 return Ok(ExitCode::SUCCESS);
             };
-            ctx.output.answer(&report(&path, &[], &loaded.warnings), |_| {
-                let lines = loaded.warnings.iter().map(|w| format!("{}:{w} (warning)\n", path.display()));
-                format!("{}{} is valid\n", lines.collect::<String>(), path.display())
-            })?;
+            ctx.output
+                .answer(&report(&path, &[], &loaded.warnings), |_| {
+                    let lines = loaded
+                        .warnings
+                        .iter()
+                        .map(|w| format!("{}:{w} (warning)\n", path.display()));
+                    format!("{}{} is valid\n", lines.collect::<String>(), path.display())
+                })?;
             Ok(ExitCode::SUCCESS)
         }
         Err(ConfigFileError::Invalid { path, problems }) if ctx.output.is_json() => {
-            ctx.output.answer(&report(&path, &problems, &[]), |_| String::new())?;
+            ctx.output
+                .answer(&report(&path, &problems, &[]), |_| String::new())?;
             Ok(ExitCode::from(MISUSED))
         }
         Err(ConfigFileError::Invalid { path, problems }) => {
             output::note(lines_of(&path, &problems));
-            output::note(format_args!("{} is not valid: {} problems", path.display(), problems.len()));
+            output::note(format_args!(
+                "{} is not valid: {} problems",
+                path.display(),
+                problems.len()
+            ));
             Ok(ExitCode::from(MISUSED))
         }
         Err(error) => Err(error.into()),
@@ -86,7 +102,11 @@ fn report(path: &Path, problems: &[Problem], warnings: &[Problem]) -> serde_json
 }
 
 fn effective(values: &[Effective], path: Option<&Path>) -> String {
-    let width = values.iter().map(|value| value.key.chars().count()).max().unwrap_or_default();
+    let width = values
+        .iter()
+        .map(|value| value.key.chars().count())
+        .max()
+        .unwrap_or_default();
     let file = path.map_or_else(String::new, |path| path.display().to_string());
     values
         .iter()

@@ -92,7 +92,8 @@ pub(super) async fn run(command: &Command, ctx: &Context) -> anyhow::Result<Exit
         Command::RunNow(IdArg { id }) => {
             let job = ctx.queue().await?.run_now(*id, &ctx.actor()).await;
             let job = job.with_context(|| format!("cannot run job {id} now"))?;
-            ctx.output.answer(&job, |job| format!("job {id} is {}\n", job.summary.state))?;
+            ctx.output
+                .answer(&job, |job| format!("job {id} is {}\n", job.summary.state))?;
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -109,7 +110,12 @@ async fn list(args: &ListArgs, ctx: &Context) -> anyhow::Result<ExitCode> {
         until: args.until,
     };
     let page = args.page.request()?;
-    let jobs = ctx.queue().await?.jobs(&filter, &page).await.context("cannot list jobs")?;
+    let jobs = ctx
+        .queue()
+        .await?
+        .jobs(&filter, &page)
+        .await
+        .context("cannot list jobs")?;
     ctx.output.answer(&jobs, |jobs| table(&jobs.items))?;
     if !ctx.output.is_json() {
         note_more(jobs.next.as_deref());
@@ -120,7 +126,9 @@ async fn list(args: &ListArgs, ctx: &Context) -> anyhow::Result<ExitCode> {
 fn table(jobs: &[JobSummary]) -> Table<8> {
     let now = Utc::now();
     let mut table = Table::new(
-        ["id", "kind", "queue", "state", "attempts", "created", "due", "error"],
+        [
+            "id", "kind", "queue", "state", "attempts", "created", "due", "error",
+        ],
         "no jobs match",
     );
     for job in jobs {
@@ -131,7 +139,11 @@ fn table(jobs: &[JobSummary]) -> Table<8> {
             job.state.clone(),
             format!("{}/{}", job.attempts_used, job.max_attempts),
             age(job.created_at, now),
-            if is_final(&job.state) { "-".to_owned() } else { age(job.run_at, now) },
+            if is_final(&job.state) {
+                "-".to_owned()
+            } else {
+                age(job.run_at, now)
+            },
             or_dash(job.error.as_deref()),
         ]);
     }
@@ -152,11 +164,24 @@ pub(super) fn summary(job: &JobSummary) -> Details {
     for (name, value) in &job.tags {
         details.add("tag", format_args!("{name}={value}"));
     }
-    details.add("created", format_args!("{} ({})", job.created_at.to_rfc3339(), age(job.created_at, now)));
-    details.add("due", format_args!("{} ({})", job.run_at.to_rfc3339(), age(job.run_at, now)));
+    details.add(
+        "created",
+        format_args!(
+            "{} ({})",
+            job.created_at.to_rfc3339(),
+            age(job.created_at, now)
+        ),
+    );
+    details.add(
+        "due",
+        format_args!("{} ({})", job.run_at.to_rfc3339(), age(job.run_at, now)),
+    );
     details.add_some("started", job.started_at.map(|at| age(at, now)));
     details.add_some("finished", job.finished_at.map(|at| age(at, now)));
-    details.add("attempts", format_args!("{} of {} used up", job.attempts_used, job.max_attempts));
+    details.add(
+        "attempts",
+        format_args!("{} of {} used up", job.attempts_used, job.max_attempts),
+    );
     details.add_some("class", job.error_class.as_deref());
     details.add_some("error", job.error.as_deref());
     details.add_some("replay of", job.replay_of);
@@ -168,7 +193,9 @@ pub(super) fn summary(job: &JobSummary) -> Details {
 pub(super) fn attempts(attempts: &[Attempt]) -> Table<6> {
     let now = Utc::now();
     let mut table = Table::new(
-        ["attempt", "started", "finished", "outcome", "class", "error"],
+        [
+            "attempt", "started", "finished", "outcome", "class", "error",
+        ],
         "no attempt yet",
     );
     for attempt in attempts {
@@ -199,9 +226,20 @@ fn detail(job: &JobDetail) -> String {
 pub(super) fn log_lines(log: &[LogEntry]) -> String {
     let line = |entry: &LogEntry| {
         let message = one_line(&entry.message, LONGEST_TEXT);
-        format!("{} attempt {} {}: {message}\n", entry.at.to_rfc3339(), entry.attempt, entry.level)
+        format!(
+            "{} attempt {} {}: {message}\n",
+            entry.at.to_rfc3339(),
+            entry.attempt,
+            entry.level
+        )
     };
-    if log.is_empty() { String::new() } else { log.iter().map(line).fold("\n".to_owned(), |text, line| text + &line) }
+    if log.is_empty() {
+        String::new()
+    } else {
+        log.iter()
+            .map(line)
+            .fold("\n".to_owned(), |text, line| text + &line)
+    }
 }
 
 /// Whether nothing more will happen to a job in this state.
@@ -222,7 +260,10 @@ mod tests {
 
     #[test]
     fn a_tag_has_a_name_and_a_value() {
-        assert_eq!(tag("campaign=a=b").ok(), Some(("campaign".to_owned(), "a=b".to_owned())));
+        assert_eq!(
+            tag("campaign=a=b").ok(),
+            Some(("campaign".to_owned(), "a=b".to_owned()))
+        );
         assert!(tag("campaign").is_err());
         assert!(tag("=spring").is_err());
     }

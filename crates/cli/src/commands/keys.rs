@@ -39,7 +39,12 @@ pub(crate) struct CreateArgs {
     #[arg(long)]
     name: String,
     /// enqueue, enqueue:KIND, enqueue:FAMILY.*, read, operate or admin; may be repeated
-    #[arg(long = "scope", value_name = "SCOPE", required = true, value_delimiter = ',')]
+    #[arg(
+        long = "scope",
+        value_name = "SCOPE",
+        required = true,
+        value_delimiter = ','
+    )]
     scopes: Vec<String>,
     /// Bind it to one customer of the upstream app
     #[arg(long)]
@@ -69,12 +74,22 @@ pub(super) async fn run(command: &Command, ctx: &Context) -> anyhow::Result<Exit
             };
             let created = queue.create_key(request, &ctx.actor()).await;
             let (key, secret) = created.context("cannot make the key")?;
-            let created = Created { key: &key, secret: secret.expose_secret() };
-            ctx.output.answer(&created, |created| format!("{}\n", created.secret))?;
-            output::note(format_args!("key {} ({}): keep it now, it is not shown again", key.id, key.name));
+            let created = Created {
+                key: &key,
+                secret: secret.expose_secret(),
+            };
+            ctx.output
+                .answer(&created, |created| format!("{}\n", created.secret))?;
+            output::note(format_args!(
+                "key {} ({}): keep it now, it is not shown again",
+                key.id, key.name
+            ));
         }
         Command::List(page) => {
-            let keys = queue.keys(&page.request()?, None).await.context("cannot list keys")?;
+            let keys = queue
+                .keys(&page.request()?, None)
+                .await
+                .context("cannot list keys")?;
             ctx.output.answer(&keys, |keys| table(&keys.items))?;
             if !ctx.output.is_json() {
                 note_more(keys.next.as_deref());
@@ -83,7 +98,8 @@ pub(super) async fn run(command: &Command, ctx: &Context) -> anyhow::Result<Exit
         Command::Revoke { id } => {
             let key = queue.revoke_key(*id, &ctx.actor()).await;
             let key = key.with_context(|| format!("cannot revoke key {id}"))?;
-            ctx.output.answer(&key, |key| format!("key {id} ({}) is revoked\n", key.name))?;
+            ctx.output
+                .answer(&key, |key| format!("key {id} ({}) is revoked\n", key.name))?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -92,7 +108,16 @@ pub(super) async fn run(command: &Command, ctx: &Context) -> anyhow::Result<Exit
 fn table(keys: &[ApiKey]) -> Table<8> {
     let now = Utc::now();
     let mut table = Table::new(
-        ["id", "name", "prefix", "scopes", "tenant", "created", "last used", "ends"],
+        [
+            "id",
+            "name",
+            "prefix",
+            "scopes",
+            "tenant",
+            "created",
+            "last used",
+            "ends",
+        ],
         "no keys yet: `millpond keys create --name NAME --scope enqueue` makes one",
     );
     for key in keys {

@@ -23,11 +23,21 @@ pub(crate) struct Args {
 pub(super) async fn run(args: &Args, ctx: &Context) -> anyhow::Result<ExitCode> {
     let database = compose::connect(ctx.database_url()?, Connections::Few).await?;
     if args.check {
-        let pending = database.pending_migrations().await.context("cannot read the schema")?;
+        let pending = database
+            .pending_migrations()
+            .await
+            .context("cannot read the schema")?;
         show(ctx.output, "pending", &pending)?;
-        return Ok(if pending.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(FAILED) });
+        return Ok(if pending.is_empty() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::from(FAILED)
+        });
     }
-    let applied = database.migrate().await.context("cannot bring the schema up to date")?;
+    let applied = database
+        .migrate()
+        .await
+        .context("cannot bring the schema up to date")?;
     show(ctx.output, "applied", &applied)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -80,19 +80,32 @@ impl Context {
 
     /// Who acts, as the audit shows it.
     pub(crate) fn actor(&self) -> Actor {
-        let named = |name: &str| self.environment.text(name).ok().flatten().map(str::to_owned);
+        let named = |name: &str| {
+            self.environment
+                .text(name)
+                .ok()
+                .flatten()
+                .map(str::to_owned)
+        };
         let user = named("USER").or_else(|| named("LOGNAME"));
-        let host = named("HOSTNAME").or_else(|| fs::read_to_string("/proc/sys/kernel/hostname").ok());
+        let host =
+            named("HOSTNAME").or_else(|| fs::read_to_string("/proc/sys/kernel/hostname").ok());
         let part = |text: Option<String>| {
             one_line(text.as_deref().map_or("unknown", str::trim), LONGEST_NAME)
         };
-        Actor { name: format!("cli {}@{}", part(user), part(host)), tenant: None }
+        Actor {
+            name: format!("cli {}@{}", part(user), part(host)),
+            tenant: None,
+        }
     }
 }
 
 /// Runs a command and tells how it ended.
 pub(crate) async fn run(command: Command, ctx: &Context) -> anyhow::Result<ExitCode> {
-    let is_service = matches!(command, Command::Serve(_) | Command::Dev(_) | Command::Sandbox(_));
+    let is_service = matches!(
+        command,
+        Command::Serve(_) | Command::Dev(_) | Command::Sandbox(_)
+    );
     telemetry::start_log(&LogSettings::read(&ctx.environment)?, !is_service)?;
     // Boxed, since one command's future is as large as the largest of them.
     match command {
@@ -118,12 +131,21 @@ mod tests {
     use super::*;
 
     fn context(environment: Environment) -> Context {
-        Context::new(GlobalArgs { config: None, json: false }, environment)
+        Context::new(
+            GlobalArgs {
+                config: None,
+                json: false,
+            },
+            environment,
+        )
     }
 
     #[test]
     fn the_actor_is_who_runs_the_command() {
-        let ctx = context(Environment::from([("USER", "ada\u{1b}"), ("HOSTNAME", "loom")]));
+        let ctx = context(Environment::from([
+            ("USER", "ada\u{1b}"),
+            ("HOSTNAME", "loom"),
+        ]));
 
         assert_eq!(ctx.actor().name, "cli ada\\u{1b}@loom");
     }

@@ -25,6 +25,8 @@ impl PageArgs {
 /// Says beside a table that there is more, and how to see it.
 pub(crate) fn note_more(next: Option<&str>) {
     if let Some(cursor) = next {
-        output::note(format_args!("there is more: repeat the command with --cursor {cursor}"));
+        output::note(format_args!(
+            "there is more: repeat the command with --cursor {cursor}"
+        ));
     }
 }

@@ -46,15 +46,24 @@ pub(super) async fn run(command: &Command, ctx: &Context) -> anyhow::Result<Exit
             let queues = queue.queues(None).await.context("cannot list queues")?;
             ctx.output.answer(&queues, |queues| table(queues))?;
         }
-        Command::Pause(PauseArgs { name, reason, until }) => {
-            let paused = queue.pause_queue(name, reason.as_deref(), *until, &ctx.actor()).await;
+        Command::Pause(PauseArgs {
+            name,
+            reason,
+            until,
+        }) => {
+            let paused = queue
+                .pause_queue(name, reason.as_deref(), *until, &ctx.actor())
+                .await;
             let paused = paused.with_context(|| format!("cannot pause queue {name:?}"))?;
-            ctx.output.answer(&paused, |queue| format!("queue {name} is {}\n", pause(queue)))?;
+            ctx.output.answer(&paused, |queue| {
+                format!("queue {name} is {}\n", pause(queue))
+            })?;
         }
         Command::Resume { name } => {
             let resumed = queue.resume_queue(name, &ctx.actor()).await;
             let resumed = resumed.with_context(|| format!("cannot resume queue {name:?}"))?;
-            ctx.output.answer(&resumed, |_| format!("queue {name} runs again\n"))?;
+            ctx.output
+                .answer(&resumed, |_| format!("queue {name} runs again\n"))?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -62,12 +71,27 @@ pub(super) async fn run(command: &Command, ctx: &Context) -> anyhow::Result<Exit
 
 fn table(queues: &[QueueStatus]) -> Table<9> {
     let mut table = Table::new(
-        ["queue", "scheduled", "ready", "running", "retrying", "dead", "oldest ready", "slots", "paused"],
+        [
+            "queue",
+            "scheduled",
+            "ready",
+            "running",
+            "retrying",
+            "dead",
+            "oldest ready",
+            "slots",
+            "paused",
+        ],
         "no queue is known yet: they appear when a worker starts or a job is enqueued",
     );
     for queue in queues {
         let depth = |state: &str| {
-            queue.depth.get(state).copied().unwrap_or_default().to_string()
+            queue
+                .depth
+                .get(state)
+                .copied()
+                .unwrap_or_default()
+                .to_string()
         };
         table.row([
             queue.name.clone(),
@@ -78,7 +102,11 @@ fn table(queues: &[QueueStatus]) -> Table<9> {
             depth("dead"),
             or_dash(queue.oldest_ready_seconds.map(seconds)),
             format!("{}/{}", queue.slots_used, queue.slots),
-            if queue.paused.is_some() { pause(queue) } else { "no".to_owned() },
+            if queue.paused.is_some() {
+                pause(queue)
+            } else {
+                "no".to_owned()
+            },
         ]);
     }
     table

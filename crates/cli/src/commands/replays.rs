@@ -64,12 +64,17 @@ pub(super) async fn run(command: &Command, ctx: &Context) -> anyhow::Result<Exit
         Command::Abort(IdArg { id }) => (queue.abort_replay(*id, &actor).await, id),
     };
     let replay = changed.with_context(|| format!("cannot change replay {id}"))?;
-    ctx.output.answer(&replay, |replay| format!("replay {id} is {}\n", replay.status))?;
+    ctx.output.answer(&replay, |replay| {
+        format!("replay {id} is {}\n", replay.status)
+    })?;
     Ok(ExitCode::SUCCESS)
 }
 
 async fn list(queue: &Queue, page: &PageArgs, ctx: &Context) -> anyhow::Result<ExitCode> {
-    let runs = queue.replays(&page.request()?, None).await.context("cannot list replays")?;
+    let runs = queue
+        .replays(&page.request()?, None)
+        .await
+        .context("cannot list replays")?;
     ctx.output.answer(&runs, |runs| table(&runs.items))?;
     if !ctx.output.is_json() {
         note_more(runs.next.as_deref());
@@ -82,7 +87,9 @@ async fn watch(queue: &Queue, id: Uuid, ctx: &Context) -> anyhow::Result<ExitCod
     let mut shown = String::new();
     loop {
         let run = queue.replay_run(id, None).await;
-        let replay = run.with_context(|| format!("cannot follow replay {id}"))?.replay;
+        let replay = run
+            .with_context(|| format!("cannot follow replay {id}"))?
+            .replay;
         let line = progress(&replay);
         if line != shown {
             ctx.output.line(&line)?;
@@ -101,14 +108,34 @@ async fn watch(queue: &Queue, id: Uuid, ctx: &Context) -> anyhow::Result<ExitCod
 }
 
 fn progress(replay: &Replay) -> String {
-    let Replay { status, total, enqueued, succeeded, dead, skipped, .. } = replay;
-    format!("{status}: {enqueued} of {total} enqueued, {succeeded} succeeded, {dead} dead, {skipped} skipped")
+    let Replay {
+        status,
+        total,
+        enqueued,
+        succeeded,
+        dead,
+        skipped,
+        ..
+    } = replay;
+    format!(
+        "{status}: {enqueued} of {total} enqueued, {succeeded} succeeded, {dead} dead, {skipped} skipped"
+    )
 }
 
 fn table(runs: &[Replay]) -> Table<9> {
     let now = Utc::now();
     let mut table = Table::new(
-        ["id", "status", "created", "by", "total", "enqueued", "succeeded", "dead", "skipped"],
+        [
+            "id",
+            "status",
+            "created",
+            "by",
+            "total",
+            "enqueued",
+            "succeeded",
+            "dead",
+            "skipped",
+        ],
         "no replay was ever asked for",
     );
     for run in runs {
@@ -132,7 +159,10 @@ fn detail(run: &ReplayDetail) -> String {
     let mut head = Details::default();
     head.add("id", replay.id);
     head.add("status", &replay.status);
-    head.add("created", format_args!("{} by {}", age(replay.created_at, now), replay.created_by));
+    head.add(
+        "created",
+        format_args!("{} by {}", age(replay.created_at, now), replay.created_by),
+    );
     head.add_some("reason", replay.reason.as_deref());
     head.add("finished", age_or_dash(replay.finished_at, now));
     head.add("total", replay.total);

@@ -18,7 +18,9 @@ const DATABASE_URL: &str = "database-url";
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HomeError {
     /// Another run uses it.
-    #[error("`millpond dev` runs in this folder already: stop it, or start this one in another folder")]
+    #[error(
+        "`millpond dev` runs in this folder already: stop it, or start this one in another folder"
+    )]
     InUse,
     /// A file in it cannot be made, read or written.
     #[error(
@@ -44,7 +46,10 @@ impl Home {
     /// says so, which PostgreSQL needs when it runs as another user; nobody but its owner ever sees what is in it.
     pub(crate) fn open(parent: &Path, is_passable: bool) -> Result<Self, HomeError> {
         let dir = parent.join(NAME);
-        let unusable = |source| HomeError::Unusable { path: dir.clone(), source };
+        let unusable = |source| HomeError::Unusable {
+            path: dir.clone(),
+            source,
+        };
         let mode = if is_passable { 0o711 } else { 0o700 };
         match DirBuilder::new().mode(mode).create(&dir) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
@@ -59,7 +64,10 @@ impl Home {
             TryLockError::WouldBlock => HomeError::InUse,
             TryLockError::Error(source) => unusable(source),
         })?;
-        let home = Self { dir: dir.canonicalize().map_err(unusable)?, _lock: lock };
+        let home = Self {
+            dir: dir.canonicalize().map_err(unusable)?,
+            _lock: lock,
+        };
         home.write(".gitignore", "*\n")?;
         Ok(home)
     }
@@ -87,6 +95,15 @@ impl Home {
             .and_then(|mut file| file.write_all(text.as_bytes()))
             .and_then(|()| fs::rename(&new, &path));
         written.map_err(|source| HomeError::Unusable { path, source })
+    }
+
+    /// A folder that only its owner may enter.
+    pub(crate) fn folder(&self, name: &str) -> Result<PathBuf, HomeError> {
+        let path = self.dir.join(name);
+        match DirBuilder::new().mode(0o700).recursive(true).create(&path) {
+            Ok(()) => Ok(path),
+            Err(source) => Err(HomeError::Unusable { path, source }),
+        }
     }
 
     /// A file that grows.
@@ -127,7 +144,11 @@ mod tests {
     use crate::scratch::Scratch;
 
     fn mode(path: &Path) -> u32 {
-        fs::metadata(path).expect("it is there").permissions().mode() & 0o777
+        fs::metadata(path)
+            .expect("it is there")
+            .permissions()
+            .mode()
+            & 0o777
     }
 
     #[test]
@@ -139,7 +160,10 @@ mod tests {
 
         assert_eq!(mode(home.path()), 0o700);
         assert_eq!(mode(&home.path().join("key")), 0o600);
-        assert_eq!(home.read("key").expect("read"), Some("mp_secret".to_owned()));
+        assert_eq!(
+            home.read("key").expect("read"),
+            Some("mp_secret".to_owned())
+        );
         assert_eq!(home.read("never").expect("read"), None);
     }
 
@@ -161,7 +185,8 @@ mod tests {
         assert!(database_url_below(scratch.path()).is_none());
         let home = Home::open(scratch.path(), true).expect("free");
 
-        home.keep_database_url("postgres://millpond:x@127.0.0.1:5433/postgres").expect("written");
+        home.keep_database_url("postgres://millpond:x@127.0.0.1:5433/postgres")
+            .expect("written");
 
         let found = database_url_below(scratch.path()).expect("kept");
         assert!(found.expose_secret().ends_with("/postgres"));

@@ -72,7 +72,11 @@ impl Output {
 
     /// One line of text for people; programs get nothing.
     pub(crate) fn line(self, text: impl fmt::Display) -> Result<(), OutputError> {
-        if self.json { Ok(()) } else { write(&format!("{text}\n")) }
+        if self.json {
+            Ok(())
+        } else {
+            write(&format!("{text}\n"))
+        }
     }
 
     /// One value as JSON on one line, for streams and for programs that wait for it.

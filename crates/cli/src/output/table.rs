@@ -18,21 +18,31 @@ pub(crate) struct Table<const N: usize> {
 impl<const N: usize> Table<N> {
     /// A table without rows; `when_empty` is shown instead as long as it has none.
     pub(crate) fn new(head: [&'static str; N], when_empty: &'static str) -> Self {
-        Self { head, rows: Vec::new(), when_empty }
+        Self {
+            head,
+            rows: Vec::new(),
+            when_empty,
+        }
     }
 
     /// Adds a row.
     pub(crate) fn row(&mut self, cells: [String; N]) {
-        self.rows.push(cells.map(|cell| one_line(&cell, WIDEST_CELL)));
+        self.rows
+            .push(cells.map(|cell| one_line(&cell, WIDEST_CELL)));
     }
 
     fn is_number(&self, column: usize) -> bool {
-        self.rows.iter().all(|row| row[column] == "-" || row[column].parse::<f64>().is_ok())
+        self.rows
+            .iter()
+            .all(|row| row[column] == "-" || row[column].parse::<f64>().is_ok())
     }
 
     fn width(&self, column: usize) -> usize {
         let cells = self.rows.iter().map(|row| row[column].chars().count());
-        cells.chain([self.head[column].chars().count()]).max().unwrap_or_default()
+        cells
+            .chain([self.head[column].chars().count()])
+            .max()
+            .unwrap_or_default()
     }
 
     fn line(&self, f: &mut fmt::Formatter<'_>, cell: impl Fn(usize) -> String) -> fmt::Result {
@@ -74,7 +84,8 @@ pub(crate) struct Details {
 impl Details {
     /// Adds a value.
     pub(crate) fn add(&mut self, name: &'static str, value: impl fmt::Display) {
-        self.lines.push((name, one_line(&value.to_string(), LONGEST_TEXT)));
+        self.lines
+            .push((name, one_line(&value.to_string(), LONGEST_TEXT)));
     }
 
     /// Adds a value if there is one.
@@ -87,7 +98,12 @@ impl Details {
 
 impl fmt::Display for Details {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let width = self.lines.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+        let width = self
+            .lines
+            .iter()
+            .map(|(name, _)| name.len())
+            .max()
+            .unwrap_or_default();
         for (name, value) in &self.lines {
             writeln!(f, "{name:<width$}  {value}")?;
         }

@@ -9,7 +9,9 @@ const LONGEST_SPAN: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
 /// A time that cannot be read.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected a time such as 2026-05-20T09:00:00Z or a span such as 2h, 30m or 90d (at most ten years)")]
+#[error(
+    "expected a time such as 2026-05-20T09:00:00Z or a span such as 2h, 30m or 90d (at most ten years)"
+)]
 pub(crate) struct NotATime;
 
 /// How far `at` is from `now`: `now`, `42s ago`, `in 3h`.
@@ -56,13 +58,19 @@ pub(crate) fn future(text: &str) -> Result<DateTime<Utc>, NotATime> {
 
 /// Reads RFC 3339 alone.
 pub(crate) fn instant(text: &str) -> Result<DateTime<Utc>, NotATime> {
-    DateTime::parse_from_rfc3339(text).map(|at| at.to_utc()).map_err(|_| NotATime)
+    DateTime::parse_from_rfc3339(text)
+        .map(|at| at.to_utc())
+        .map_err(|_| NotATime)
 }
 
 /// Reads a span in words: `30s`, `15m`, `1h 30m`, `90d`.
 pub(crate) fn span(text: &str) -> Result<Duration, NotATime> {
     let span = humantime::parse_duration(text).map_err(|_| NotATime)?;
-    if span > LONGEST_SPAN { Err(NotATime) } else { Ok(span) }
+    if span > LONGEST_SPAN {
+        Err(NotATime)
+    } else {
+        Ok(span)
+    }
 }
 
 fn time(
@@ -102,10 +110,20 @@ mod tests {
 
     #[test]
     fn what_is_no_time_is_refused_with_examples() {
-        for text in ["", "yesterday", "-2h", "2026-05-20", "99999999999999y", "20y"] {
+        for text in [
+            "",
+            "yesterday",
+            "-2h",
+            "2026-05-20",
+            "99999999999999y",
+            "20y",
+        ] {
             let refused = past(text).expect_err(text);
 
-            assert!(refused.to_string().contains("2026-05-20T09:00:00Z"), "{text}");
+            assert!(
+                refused.to_string().contains("2026-05-20T09:00:00Z"),
+                "{text}"
+            );
         }
     }
 }

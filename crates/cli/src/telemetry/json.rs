@@ -114,7 +114,11 @@ mod tests {
         assert!(short.len() < LONGEST_LINE_BYTES);
         let read: Value = serde_json::from_str(&short).expect("JSON");
         assert_eq!(read["level"], "WARN");
-        assert!(read["message"].as_str().is_some_and(|text| text.ends_with("x…")));
+        assert!(
+            read["message"]
+                .as_str()
+                .is_some_and(|text| text.ends_with("x…"))
+        );
     }
 
     #[test]

@@ -33,14 +33,18 @@ pub(crate) fn start_log(settings: &LogSettings, quiet: bool) -> Result<(), Telem
     let filter = EnvFilter::try_new(settings.filter.as_deref().unwrap_or(default))?;
     let registry = tracing_subscriber::registry().with(filter);
     let is_terminal = io::stderr().is_terminal();
-    let format = settings.format.unwrap_or(if is_terminal { LogFormat::Text } else { LogFormat::Json });
+    let format = settings.format.unwrap_or(if is_terminal {
+        LogFormat::Text
+    } else {
+        LogFormat::Json
+    });
     // Errors of the log itself are not printed: with standard error closed, that would panic.
     match format {
         LogFormat::Text => registry
             .with(
                 tracing_subscriber::fmt::layer()
                     .with_writer(io::stderr)
-                    .with_ansi(is_terminal)
+                    .with_ansi(is_terminal && !settings.is_plain)
                     .log_internal_errors(false)
                     .fmt_fields(text::fields()),
             )
@@ -61,5 +65,7 @@ pub(crate) fn start_log(settings: &LogSettings, quiet: bool) -> Result<(), Telem
 
 /// Installs the recorder; whatever is counted before it is lost, so it comes before everything else.
 pub(crate) fn start_metrics() -> Result<PrometheusHandle, TelemetryError> {
-    Ok(PrometheusBuilder::new().set_buckets(queue::metrics::BUCKETS)?.install_recorder()?)
+    Ok(PrometheusBuilder::new()
+        .set_buckets(queue::metrics::BUCKETS)?
+        .install_recorder()?)
 }

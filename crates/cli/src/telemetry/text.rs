@@ -40,7 +40,10 @@ mod tests {
 
     impl io::Write for Kept {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+            self.0
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .extend_from_slice(bytes);
             Ok(bytes.len())
         }
 
@@ -63,9 +66,16 @@ mod tests {
             tracing::info!(job.kind = %"a\nb\u{1b}[31m\u{202e}", "attempt failed: {}", "x\ny");
         });
 
-        let bytes = kept.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let bytes = kept
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         let text = String::from_utf8(bytes).expect("the log is UTF-8");
         assert_eq!(text.lines().count(), 1);
-        assert!(text.contains("attempt failed: x\\ny job.kind=a\\nb\\u{1b}[31m\\u{202e}"), "{text}");
+        assert!(
+            text.contains("attempt failed: x\\ny job.kind=a\\nb\\u{1b}[31m\\u{202e}"),
+            "{text}"
+        );
     }
 }

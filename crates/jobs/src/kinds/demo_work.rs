@@ -89,7 +89,9 @@ impl Fail {
 /// A coin for each attempt that falls the same way whenever it is looked at.
 fn is_unlucky(job: &JobInfo) -> bool {
     let (_, random) = job.id.0.as_u64_pair();
-    let mixed = random.wrapping_add(u64::from(job.attempt)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mixed = random
+        .wrapping_add(u64::from(job.attempt))
+        .wrapping_mul(0x9e37_79b9_7f4a_7c15);
     mixed >> 63 == 1
 }
 
@@ -108,9 +110,8 @@ mod tests {
 
     #[test]
     fn attempts_fail_as_they_were_told_to() {
-        let struck = |fail: Fail| {
-            [1, 2, 3].map(|attempt| fail.strikes(&job_info(DemoWork::KIND, attempt)))
-        };
+        let struck =
+            |fail: Fail| [1, 2, 3].map(|attempt| fail.strikes(&job_info(DemoWork::KIND, attempt)));
 
         assert_eq!(struck(Fail::Never), [false, false, false]);
         assert_eq!(struck(Fail::Once), [true, false, false]);
@@ -119,7 +120,9 @@ mod tests {
 
     #[test]
     fn flaky_attempts_fail_about_half_of_the_time() {
-        let failed = (0..1_000).filter(|_| Fail::Flaky.strikes(&job_info(DemoWork::KIND, 1))).count();
+        let failed = (0..1_000)
+            .filter(|_| Fail::Flaky.strikes(&job_info(DemoWork::KIND, 1)))
+            .count();
 
         assert!((350..650).contains(&failed), "{failed} of 1,000 failed");
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chrono::Utc;
+use marketing::PgPool;
 use providers::{
     meta::{Meta, MetaConfig},
     webhook::{Caller, OutboundPolicy},
@@ -11,7 +12,6 @@ use queue::{JobId, JobInfo};
 use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde_json::Value;
-use sqlx::PgPool;
 
 use crate::{App, EmailSettings, Secrets};
 
@@ -35,9 +35,16 @@ pub(crate) fn job_info(kind: &str, attempt: u32) -> JobInfo {
 /// Handlers' needs: Meta at this address, a token for it, endpoints on this machine, no mail server, no secrets.
 pub(crate) fn app(db: PgPool, meta_url: &str) -> App {
     let base_url = meta_url.parse().expect("a URL");
-    let meta = MetaConfig { base_url, app_secret: None, timeout: TIMEOUT };
+    let meta = MetaConfig {
+        base_url,
+        app_secret: None,
+        timeout: TIMEOUT,
+    };
     let loopback = "127.0.0.0/8".parse().expect("a network");
-    let policy = OutboundPolicy { allow: vec![loopback], ..OutboundPolicy::default() };
+    let policy = OutboundPolicy {
+        allow: vec![loopback],
+        ..OutboundPolicy::default()
+    };
     App {
         db,
         meta: Meta::new(meta).expect("loopback may be plain http"),
@@ -49,8 +56,15 @@ pub(crate) fn app(db: PgPool, meta_url: &str) -> App {
     }
 }
 
+/// A database that is not there, for tests that must not ask it.
+pub(crate) fn no_database() -> PgPool {
+    PgPool::connect_lazy("postgres://127.0.0.1:9/none").expect("the address is one")
+}
+
 /// Whether a kind's schema takes this payload.
 pub(crate) fn schema_accepts<T: JsonSchema>(payload: &Value) -> bool {
     let schema: Value = schemars::schema_for!(T).into();
-    jsonschema::validator_for(&schema).expect("a schema").is_valid(payload)
+    jsonschema::validator_for(&schema)
+        .expect("a schema")
+        .is_valid(payload)
 }

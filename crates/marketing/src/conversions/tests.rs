@@ -12,7 +12,7 @@ use wiremock::{
 };
 
 use super::*;
-use crate::store::conversion_events::testing;
+use crate::store::{StoreError, conversion_events::testing};
 
 const DATASET: &str = "1001";
 

@@ -12,7 +12,7 @@ use super::{
 use crate::error::{Detail, Error};
 
 /// Most requests that one batch may cost. A single bad event among a thousand costs 21 (3 where Meta names it), so this
-/// is enough for about ten of them; what has no answer by then is tried again later, in company that is better by as many.
+/// is enough for about ten of them; what has no answer by then is tried again later, without those.
 const MAX_CALLS: usize = 200;
 
 impl Meta {

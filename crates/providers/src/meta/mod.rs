@@ -1,6 +1,7 @@
 //! Meta: the Conversions API behind the Graph API. One call is [`Meta::send_events`]; [`Meta::send_batch`] sees to it
 //! that one bad event does not take its batch mates along. What an event must look like is [`conversions`].
 
+mod answer;
 mod batch;
 pub mod conversions;
 mod errors;
@@ -12,20 +13,14 @@ mod wire;
 
 use std::time::{Duration, Instant};
 
-use chrono::Utc;
 use reqwest::Method;
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::Value;
 use url::Url;
 
-use self::{
-    conversions::ServerEvent,
-    errors::Class,
-    wire::{EventsAnswer, EventsRequest, GraphError},
-};
+use self::{conversions::ServerEvent, wire::EventsRequest};
 use crate::{
     error::{Detail, Error},
-    http::{self, Answer, Http},
+    http::{self, Http},
     metrics,
 };
 
@@ -176,7 +171,7 @@ impl Meta {
             .bearer_auth(to.token.expose_secret())
             .json(&body);
         let answer = self.http.send(request).await?;
-        let received = self.read_answer(&answer, to.token)?;
+        let received = answer::read(&answer, &self.secrets(to.token))?;
 
         let sent = events.len();
         if received.events_received < sent as u64 || !received.messages.is_empty() {
@@ -215,42 +210,6 @@ impl Meta {
         Ok(url)
     }
 
-    fn read_answer(
-        &self,
-        answer: &Answer,
-        token: &SecretString,
-    ) -> Result<EventsReceived, Box<Failure>> {
-        let secrets = self.secrets(token);
-        let Ok(body) = serde_json::from_slice::<Value>(&answer.body) else {
-            let class = Class::of_unreadable(answer.status);
-            let detail = Detail::new(PROVIDER, "the answer is no whole JSON document", &[]);
-            return Err(failure(class, answer, detail, None));
-        };
-        if let Some(error) = GraphError::read(&body) {
-            let class = Class::of(&error, answer.status);
-            let detail = Detail::new(PROVIDER, &told(&error), &secrets)
-                .code(&code_of(&error))
-                .request_id(error.fbtrace_id.as_deref());
-            return Err(failure(class, answer, detail, Some(&error)));
-        }
-        match EventsAnswer::read(&body).filter(|_| answer.status.is_success()) {
-            Some(read) => Ok(EventsReceived {
-                events_received: read.events_received,
-                messages: read
-                    .messages
-                    .iter()
-                    .map(|message| Detail::new(PROVIDER, message, &secrets).message)
-                    .collect(),
-                fbtrace_id: read.fbtrace_id,
-            }),
-            None => {
-                let class = Class::of_status(answer.status);
-                let detail = Detail::new(PROVIDER, "the answer says nothing about the events", &[]);
-                Err(failure(class, answer, detail, None))
-            }
-        }
-    }
-
     /// What Meta may quote back at us.
     fn secrets<'a>(&'a self, token: &'a SecretString) -> Vec<&'a str> {
         let app_secret = self.app_secret.as_ref().map(SecretString::expose_secret);
@@ -264,54 +223,4 @@ impl From<Error> for Box<Failure> {
     fn from(error: Error) -> Self {
         Self::new(Failure { error, split: None })
     }
-}
-
-/// Meta's message, with the words it has for people where it has some.
-fn told(error: &GraphError) -> String {
-    if error.user_message.is_empty() {
-        error.message.clone()
-    } else {
-        format!("{}: {}", error.message, error.user_message)
-    }
-}
-
-fn code_of(error: &GraphError) -> String {
-    match (error.code, error.subcode) {
-        (Some(code), Some(subcode)) => format!("{code}/{subcode}"),
-        (Some(code), None) => code.to_string(),
-        (None, _) => "none".to_owned(),
-    }
-}
-
-fn failure(
-    class: Class,
-    answer: &Answer,
-    detail: Detail,
-    error: Option<&GraphError>,
-) -> Box<Failure> {
-    let detail = detail.status(answer.status.as_u16());
-    let split = match class {
-        Class::TooLarge => Some(Split::Halves),
-        Class::Rejected => error
-            .filter(|error| errors::is_about_events(error))
-            .map(|error| errors::event_index(error).map_or(Split::Halves, Split::At)),
-        Class::Auth | Class::Config | Class::Permission | Class::Rate(_) | Class::Transient => None,
-    };
-    let error = match class {
-        Class::Auth => Error::AuthExpired { detail },
-        Class::Config => Error::Config { detail },
-        Class::Permission => Error::Permission { detail },
-        Class::Rate(least) => Error::RateLimited {
-            retry_after: usage::pause(&answer.headers, Utc::now()).or(Some(least)),
-            detail,
-        },
-        Class::Transient => Error::Unavailable {
-            detail,
-            maybe_received: true,
-            source: None,
-        },
-        Class::TooLarge => Error::TooLarge { detail },
-        Class::Rejected => Error::Rejected { detail },
-    };
-    Box::new(Failure { error, split })
 }

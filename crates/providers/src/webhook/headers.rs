@@ -33,7 +33,7 @@ const RESERVED: [&str; 13] = [
 /// Names of headers that belong to the signature begin with this.
 const SIGNATURE_PREFIX: &str = "webhook-";
 
-/// Parts of names whose values are secrets.
+/// Parts of names whose values are secrets; an `Idempotency-Key` is none.
 const SECRET_PARTS: [&str; 7] = [
     "auth",
     "cookie",
@@ -79,7 +79,7 @@ pub(super) fn secret_values(headers: &BTreeMap<String, String>) -> impl Iterator
         .iter()
         .filter(|(name, _)| {
             let name = name.to_ascii_lowercase();
-            SECRET_PARTS.iter().any(|part| name.contains(part))
+            !name.starts_with("idempotency") && SECRET_PARTS.iter().any(|part| name.contains(part))
         })
         // The scheme of an `Authorization` header is no secret.
         .map(|(_, value)| value.rsplit(' ').next().unwrap_or(value))

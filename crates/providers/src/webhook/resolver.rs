@@ -30,11 +30,13 @@ pub(super) struct SystemLookup;
 
 impl Lookup for SystemLookup {
     fn look_up(&self, name: String) -> LookedUp {
-        Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            Ok(found.map(|address| address.ip()).collect())
-        })
+        Box::pin(addresses_of(name))
     }
+}
+
+async fn addresses_of(name: String) -> io::Result<Vec<IpAddr>> {
+    let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+    Ok(found.map(|address| address.ip()).collect())
 }
 
 /// A resolver that tells of no address that must not be called.

@@ -1,4 +1,5 @@
-//! Standard Webhooks, symmetric scheme: `v1,` and the HMAC-SHA256 of id, timestamp and body, keyed with the decoded secret.
+//! Standard Webhooks, symmetric scheme: `v1,` and the HMAC-SHA256 of id, timestamp and body, keyed with the decoded
+//! secret.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -245,7 +246,7 @@ mod tests {
             signature: &signature,
         };
         let at = |seconds| {
-            let now = DateTime::from_timestamp(1_732_000_000 + seconds, 0).expect("a date");
+            let now = DateTime::from_timestamp(1_732_000_000 + i64::from(seconds), 0).expect("a date");
             signer.verify(received, b"{}", now)
         };
 

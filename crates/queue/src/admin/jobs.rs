@@ -83,7 +83,12 @@ impl Queue {
         if runs {
             self.shared.bell.cancel(id.0);
         }
-        self.acted(id, tenant, waited || runs, "job.cancel", "only a job that has not ended can be cancelled").await
+        let job = self.job(id, tenant).await?;
+        if !(waited || runs) {
+            return Err(refused(&job, "only a job that has not ended can be cancelled"));
+        }
+        metrics::admin_action("job.cancel");
+        Ok(job)
     }
 
     /// Makes a scheduled or retrying job ready at once.
@@ -105,27 +110,13 @@ impl Queue {
         })
         .await;
         let ready = session.end(done)?;
-        let message = "only a scheduled or retrying job can be run now";
-        let job = self.acted(id, tenant, ready, "job.run_now", message).await?;
+        let job = self.job(id, tenant).await?;
+        if !ready {
+            return Err(refused(&job, "only a scheduled or retrying job can be run now"));
+        }
+        metrics::admin_action("job.run_now");
         self.shared.bell.ring(&job.summary.queue);
         Ok(job)
-    }
-
-    async fn acted(
-        &self,
-        id: JobId,
-        tenant: Option<&str>,
-        did: bool,
-        action: &'static str,
-        otherwise: &'static str,
-    ) -> Result<JobDetail, AdminError> {
-        let job = self.job(id, tenant).await?;
-        if did {
-            metrics::admin_action(action);
-            return Ok(job);
-        }
-        let state = job.summary.state.parse().unwrap_or(JobState::Ready);
-        Err(AdminError::State { state, message: otherwise })
     }
 
     /// A page of what people did, the newest first.
@@ -138,4 +129,8 @@ impl Queue {
         let entries = within(store::audit::list(session.conn(), tenant, before, page.rows())).await;
         Ok(Page::cut(session.end(entries)?, page, |entry: &AuditEntry| entry.id.to_string()))
     }
+}
+
+fn refused(job: &JobDetail, message: &'static str) -> AdminError {
+    AdminError::State { state: job.summary.state.parse().unwrap_or(JobState::Ready), message }
 }

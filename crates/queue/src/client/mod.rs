@@ -281,6 +281,13 @@ impl Queue {
         }
     }
 
+    /// What a scrape of this process's metrics is answered; `render` gives the exporter's text.
+    pub fn scrape(&self, render: impl FnOnce() -> String) -> String {
+        let (open, idle) = self.shared.db.connections();
+        metrics::connections(open, idle);
+        metrics::exposition(render())
+    }
+
     /// Ends what runs beside: waits for what is being stored, for at most 10 s.
     pub async fn close(&self) {
         self.shared.stop.cancel();

@@ -66,7 +66,9 @@ impl Budget {
             concurrent: section
                 .key("concurrent", "Calls in flight at a time, 1 to 10000.")
                 .optional(integer(1..=10_000)),
-            rate: section.key("rate", "Calls in a span of time.").optional(rate()),
+            rate: section
+                .key("rate", "Calls in a span of time.")
+                .optional(rate()),
             daily: section
                 .key("daily", "Calls a day, 1 to 1000000000.")
                 .optional(integer(1..=1_000_000_000)),
@@ -74,13 +76,22 @@ impl Budget {
                 .key("per", "What has the quota.")
                 .or(choice(SCOPES), BudgetScope::Account),
             feedback: section
-                .key("feedback", "Where the provider says how much of it is used.")
+                .key(
+                    "feedback",
+                    "Where the provider says how much of it is used.",
+                )
                 .optional(choice(FEEDBACKS)),
             slow_down_at: section
-                .key("slow_down_at", "The used share from which calls are spaced out, 0 to 1.")
+                .key(
+                    "slow_down_at",
+                    "The used share from which calls are spaced out, 0 to 1.",
+                )
                 .or(number(0.0..=1.0), DEFAULT_SLOW_DOWN_AT),
             stop_at: section
-                .key("stop_at", "The used share from which no call is made, 0 to 1.")
+                .key(
+                    "stop_at",
+                    "The used share from which no call is made, 0 to 1.",
+                )
                 .or(number(0.0..=1.0), DEFAULT_STOP_AT),
         };
         if budget.slow_down_at > budget.stop_at {

@@ -262,7 +262,9 @@ mod tests {
             .flat_map(|schedule| schedule.after(&new_year).take(40))
             .collect();
         let ticks = ticks.iter().map(|tick| tick.format("%Y-%m %d").to_string());
-        ticks.filter_map(|tick| tick.strip_prefix("2024-01 ").map(str::to_owned)).collect()
+        ticks
+            .filter_map(|tick| tick.strip_prefix("2024-01 ").map(str::to_owned))
+            .collect()
     }
 
     #[test]
@@ -305,8 +307,14 @@ mod tests {
     #[test]
     fn what_crontab_does_not_know_is_refused_with_the_reason() {
         let cases = [
-            ("", "has 0 fields; five are expected, or six with seconds first"),
-            ("@daily", "has 1 fields; five are expected, or six with seconds first"),
+            (
+                "",
+                "has 0 fields; five are expected, or six with seconds first",
+            ),
+            (
+                "@daily",
+                "has 1 fields; five are expected, or six with seconds first",
+            ),
             ("60 * * * *", "\"60\" is no minute (0 to 59)"),
             ("* 24 * * *", "\"24\" is no hour (0 to 23)"),
             ("* * 0 * *", "\"0\" is no day of month (1 to 31)"),
@@ -316,8 +324,14 @@ mod tests {
             ("1,,2 * * * *", "\"\" is no minute (0 to 59)"),
             ("-5 * * * *", "\"\" is no minute (0 to 59)"),
             ("30-10 * * * *", "the minute range \"30-10\" runs backwards"),
-            ("*/0 * * * *", "the minute step in \"*/0\" is no number from 1 to 59"),
-            ("*/+5 * * * *", "the minute step in \"*/+5\" is no number from 1 to 59"),
+            (
+                "*/0 * * * *",
+                "the minute step in \"*/0\" is no number from 1 to 59",
+            ),
+            (
+                "*/+5 * * * *",
+                "the minute step in \"*/+5\" is no number from 1 to 59",
+            ),
             ("5/15 * * * *", "the minute step in \"5/15\" needs a range"),
             ("0 0 30 2 *", "never comes, such as the 30th of February"),
         ];

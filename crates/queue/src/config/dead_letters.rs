@@ -38,7 +38,10 @@ impl DeadLetters {
                 .key("retain", "How long dead letters are kept, 1h to 3650d.")
                 .or(time(HOUR..=3_650 * DAY), 90 * DAY),
             replay: section
-                .key("replay", "A few dead letters first, then the rest at a set rate.")
+                .key(
+                    "replay",
+                    "A few dead letters first, then the rest at a set rate.",
+                )
                 .table(Replay::read),
         }
     }
@@ -48,13 +51,22 @@ impl Replay {
     fn read(section: &mut Section<'_>) -> Self {
         Self {
             canary: section
-                .key("canary", "Dead letters that are replayed before the rest, 1 to 1000.")
+                .key(
+                    "canary",
+                    "Dead letters that are replayed before the rest, 1 to 1000.",
+                )
                 .or(integer(1..=1_000), 5),
             canary_success: section
-                .key("canary_success", "The share of them that must succeed, 0 to 1.")
+                .key(
+                    "canary_success",
+                    "The share of them that must succeed, 0 to 1.",
+                )
                 .or(number(0.0..=1.0), 0.95),
             rate: section
-                .key("rate", "How many of the rest are enqueued in a span of time.")
+                .key(
+                    "rate",
+                    "How many of the rest are enqueued in a span of time.",
+                )
                 .or(rate(), Rate::per_second(10)),
         }
     }

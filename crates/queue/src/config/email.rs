@@ -1,10 +1,6 @@
 //! `[email]`: who mail comes from. Only the form is checked here; sending is left to others.
 
-use super::{
-    problem::Refusal,
-    section::Section,
-    shape::Text,
-};
+use super::{problem::Refusal, section::Section, shape::Text};
 
 /// `[email]`: who mail comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +15,10 @@ impl Email {
     pub(super) fn read(section: &mut Section<'_>) -> Self {
         Self {
             from: section
-                .key("from", "The sender of all mail; required where email.send is used.")
+                .key(
+                    "from",
+                    "The sender of all mail; required where email.send is used.",
+                )
                 .optional(mailbox()),
             reply_to: section
                 .key("reply_to", "Where answers go; to the sender unless set.")
@@ -40,7 +39,10 @@ fn check_mailbox(text: &str) -> Result<(), Refusal> {
     if text.contains(char::is_control) {
         return Err(Refusal::new("must be one line without control characters"));
     }
-    let (name, address) = match text.strip_suffix('>').and_then(|text| text.rsplit_once('<')) {
+    let (name, address) = match text
+        .strip_suffix('>')
+        .and_then(|text| text.rsplit_once('<'))
+    {
         Some((name, address)) => (name.trim(), address),
         None => ("", text),
     };
@@ -59,7 +61,9 @@ fn check_mailbox(text: &str) -> Result<(), Refusal> {
 
 /// Words without the characters that mean something in a header, or anything in quotes.
 fn is_display_name(name: &str) -> bool {
-    let quoted = name.strip_prefix('"').and_then(|name| name.strip_suffix('"'));
+    let quoted = name
+        .strip_prefix('"')
+        .and_then(|name| name.strip_suffix('"'));
     match quoted {
         Some(inner) => !inner.contains(['"', '\\']),
         None => !name.contains(['"', '\\', '(', ')', '<', '>', '[', ']', ':', ';', '@', ',']),

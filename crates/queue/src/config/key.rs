@@ -41,11 +41,7 @@ pub(super) struct Key<'k, 'a> {
 }
 
 impl<'k, 'a> Key<'k, 'a> {
-    pub(super) fn new(
-        section: &'k mut Section<'a>,
-        name: &'static str,
-        doc: &'static str,
-    ) -> Self {
+    pub(super) fn new(section: &'k mut Section<'a>, name: &'static str, doc: &'static str) -> Self {
         Self {
             section,
             name,

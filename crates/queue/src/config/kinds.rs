@@ -80,7 +80,9 @@ pub(super) struct Below<'a> {
 
 impl Below<'_> {
     fn layer_of(&self, queue: &str) -> &Layer {
-        self.queues.get(queue).map_or(self.defaults, |queue| &queue.layer)
+        self.queues
+            .get(queue)
+            .map_or(self.defaults, |queue| &queue.layer)
     }
 }
 
@@ -112,9 +114,10 @@ impl Policy {
 
     fn read(name: &str, section: &mut Section<'_>, below: &Below<'_>) -> Self {
         let built_in = BuiltIn::of(name);
-        let queue = section
-            .key("queue", "Where its jobs wait.")
-            .or(named("queue", &below.names.queues), default_queue(name).to_owned());
+        let queue = section.key("queue", "Where its jobs wait.").or(
+            named("queue", &below.names.queues),
+            default_queue(name).to_owned(),
+        );
         let values = Layer::read(section, below.layer_of(&queue)).values();
         let target = Target::read(section);
         let actions = if built_in.calls_endpoint || target.is_some() {
@@ -130,14 +133,23 @@ impl Policy {
             key: built_in.read_key(section),
             account: Some(
                 section
-                    .key("account", "The payload field that names the account a job works for.")
+                    .key(
+                        "account",
+                        "The payload field that names the account a job works for.",
+                    )
                     .or(field(), DEFAULT_ACCOUNT.to_owned()),
             ),
             unique: section
-                .key("unique", "At most one job with the same values in some fields.")
+                .key(
+                    "unique",
+                    "At most one job with the same values in some fields.",
+                )
                 .optional(UniqueShape),
             redact: section
-                .key("redact", "Payload fields that are never shown, beside the built-in ones.")
+                .key(
+                    "redact",
+                    "Payload fields that are never shown, beside the built-in ones.",
+                )
                 .or(Redacted(built_in.redact), owned(built_in.redact)),
             encrypt: section
                 .key("encrypt", "Whether payloads are encrypted at rest.")
@@ -154,16 +166,25 @@ impl Kind {
         refuse_unknown(name, section, below.names);
         let policy = Policy::read(name, section, below);
         let per_key_concurrency = section
-            .key("per_key_concurrency", "Attempts with one key that the fleet runs at a time.")
+            .key(
+                "per_key_concurrency",
+                "Attempts with one key that the fleet runs at a time.",
+            )
             .later()
             .optional(integer(1..=10_000));
         let budget = section
-            .key("budget", "The budget of its calls; unset: that of the account's provider.")
+            .key(
+                "budget",
+                "The budget of its calls; unset: that of the account's provider.",
+            )
             .later()
             .optional(named("budget", &below.names.budgets));
 
         if per_key_concurrency.is_some() && !section.has("key") && policy.key.is_none() {
-            section.refuse("per_key_concurrency", "needs key, the field that groups jobs");
+            section.refuse(
+                "per_key_concurrency",
+                "needs key, the field that groups jobs",
+            );
         }
         Self {
             policy: Arc::new(policy),
@@ -234,7 +255,10 @@ impl Shape for Redacted {
     fn read(&self, found: &Spanned<DeValue<'_>>, place: &mut Place<'_>) -> Option<Vec<String>> {
         let own = Self::own_fields().read(found, place)?;
         let mut fields = owned(self.0);
-        fields.extend(own.into_iter().filter(|field| !self.0.contains(&field.as_str())));
+        fields.extend(
+            own.into_iter()
+                .filter(|field| !self.0.contains(&field.as_str())),
+        );
         Some(fields)
     }
 

@@ -187,13 +187,20 @@ fn open(reader: &mut Reader, document: Option<&DeTable<'_>>) -> (Config, Value) 
 fn read_root(root: &mut Section<'_>, names: &Names<'_>) -> Config {
     root.key("version", "The version of this format: 1.")
         .or(integer(1..=1), VERSION);
-    let http = root.key("http", "What requests may ask for.").table(Http::read);
+    let http = root
+        .key("http", "What requests may ask for.")
+        .table(Http::read);
     let lease = root
         .key("lease", "A worker's time-limited right to an attempt.")
         .table(Lease::read);
-    let worker = root.key("worker", "How a worker stops.").table(Worker::read);
+    let worker = root
+        .key("worker", "How a worker stops.")
+        .table(Worker::read);
     let defaults = root
-        .key("defaults", "What holds where neither a queue nor a kind says otherwise.")
+        .key(
+            "defaults",
+            "What holds where neither a queue nor a kind says otherwise.",
+        )
         .table(|section| Layer::read(section, &Layer::built_in()));
     let email = root.key("email", "Who mail comes from.").table(Email::read);
     let queues = read_queues(root, &defaults);
@@ -223,7 +230,10 @@ fn read_root(root: &mut Section<'_>, names: &Names<'_>) -> Config {
         dead_letters: root
             .key("dead_letters", "What becomes of jobs that failed for good.")
             .table(DeadLetters::read),
-        queues: queues.into_iter().map(|(name, layer)| (name, layer.queue)).collect(),
+        queues: queues
+            .into_iter()
+            .map(|(name, layer)| (name, layer.queue))
+            .collect(),
         effective: Arc::default(),
     }
 }
@@ -260,7 +270,9 @@ fn read_schedules(root: &mut Section<'_>, names: &Names<'_>) -> BTreeMap<String,
     root.key("schedules", "Jobs that are enqueued by the clock.")
         .later()
         .table(|schedules| {
-            schedules.each(NameRule::Word, &[], |_, section| Schedule::read(section, names))
+            schedules.each(NameRule::Word, &[], |_, section| {
+                Schedule::read(section, names)
+            })
         })
 }
 

@@ -25,7 +25,7 @@ impl<'a> Section<'a> {
     ) -> BTreeMap<String, T> {
         let given = self.entries(rule);
         let mut names: Vec<&str> = given.keys().copied().collect();
-        names.extend(built_in.iter().filter(|name| !given.contains_key(*name)));
+        names.extend(built_in.iter().filter(|name| !given.contains_key(**name)));
         if self.reader.is_describing() {
             names = vec![SAMPLE_NAME];
         }
@@ -51,7 +51,10 @@ impl<'a> Section<'a> {
     ) -> BTreeMap<String, S::Value> {
         let mut values = BTreeMap::new();
         for (name, (key, value)) in self.entries(rule) {
-            let (path, label) = (join(&self.header.path, name), label(&self.header.path, name));
+            let (path, label) = (
+                join(&self.header.path, name),
+                label(&self.header.path, name),
+            );
             let mut place = Place::new(&mut *self.reader, path, label);
             let Some(value) = shape.read(value, &mut place) else {
                 continue;

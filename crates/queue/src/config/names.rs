@@ -81,13 +81,19 @@ impl<'d> Names<'d> {
             budgets: BUDGETS.to_vec(),
             used_budgets: Vec::new(),
         };
-        names.queues.extend(children(document, "queues").map(|(name, _)| name));
-        names.budgets.extend(children(document, "budgets").map(|(name, _)| name));
+        names
+            .queues
+            .extend(children(document, "queues").map(|(name, _)| name));
+        names
+            .budgets
+            .extend(children(document, "budgets").map(|(name, _)| name));
         for (name, kind) in children(document, "kinds") {
             if kind.get("target").is_some() {
                 names.kinds.push(name);
             }
-            let budget = kind.get("budget").and_then(|budget| budget.get_ref().as_str());
+            let budget = kind
+                .get("budget")
+                .and_then(|budget| budget.get_ref().as_str());
             names.used_budgets.extend(budget);
         }
         names
@@ -142,7 +148,9 @@ impl NameRule {
     /// The rule in words.
     pub(super) fn doc(self) -> &'static str {
         match self {
-            Self::Word => "a letter, then letters, digits, \"_\" and \"-\", all lower case, at most 60",
+            Self::Word => {
+                "a letter, then letters, digits, \"_\" and \"-\", all lower case, at most 60"
+            }
             Self::Kind => {
                 "\"family.action\" in lower-case letters, digits and \"_\", at most 100 characters, in quotes"
             }
@@ -178,8 +186,20 @@ mod tests {
 
     #[test]
     fn names_are_spelt_as_their_rule_says() {
-        let kinds = [("a.b", true), ("a.b_2.c", true), ("a", false), ("a.", false), ("A.b", false)];
-        let words = [("a-b_2", true), ("2a", false), ("", false), ("a.b", false), ("ä", false)];
+        let kinds = [
+            ("a.b", true),
+            ("a.b_2.c", true),
+            ("a", false),
+            ("a.", false),
+            ("A.b", false),
+        ];
+        let words = [
+            ("a-b_2", true),
+            ("2a", false),
+            ("", false),
+            ("a.b", false),
+            ("ä", false),
+        ];
 
         for (name, allowed) in kinds {
             assert_eq!(NameRule::Kind.allows(name), allowed, "{name}");

@@ -32,13 +32,19 @@ impl Slo {
             .key("kind", "The kind whose successes count.")
             .required(named("kind", &names.kinds));
         let budget = section
-            .key("budget", "Only accounts under this budget count; unset: all.")
+            .key(
+                "budget",
+                "Only accounts under this budget count; unset: all.",
+            )
             .optional(named("budget", &names.budgets));
         let within = section
             .key("within", "How old the last success may be, 1s to 90d.")
             .required(time(SECOND..=90 * DAY));
         let target = section
-            .key("target", "The share that must be as fresh as that, 0.5 to 1.")
+            .key(
+                "target",
+                "The share that must be as fresh as that, 0.5 to 1.",
+            )
             .required(number(0.5..=1.0));
 
         Some(Self {

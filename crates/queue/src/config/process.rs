@@ -30,7 +30,10 @@ impl Http {
     pub(super) fn read(section: &mut Section<'_>) -> Self {
         Self {
             max_body_bytes: section
-                .key("max_body", "Largest body of a request, 1KiB to 64MiB; inbound webhooks: 5MiB.")
+                .key(
+                    "max_body",
+                    "Largest body of a request, 1KiB to 64MiB; inbound webhooks: 5MiB.",
+                )
                 .restart()
                 .or(size(1 << 10..=64 << 20), 1 << 20),
             max_batch: section
@@ -38,11 +41,17 @@ impl Http {
                 .restart()
                 .or(integer(1..=10_000), 1_000),
             idempotency_ttl: section
-                .key("idempotency_ttl", "How long an Idempotency-Key is remembered, 1m to 30d.")
+                .key(
+                    "idempotency_ttl",
+                    "How long an Idempotency-Key is remembered, 1m to 30d.",
+                )
                 .restart()
                 .or(time(MINUTE..=30 * DAY), DAY),
             rate_per_key: section
-                .key("rate_per_key", "Requests that one API key may make; no limit unless set.")
+                .key(
+                    "rate_per_key",
+                    "Requests that one API key may make; no limit unless set.",
+                )
                 .optional(rate()),
         }
     }
@@ -64,11 +73,20 @@ pub struct Lease {
 impl Lease {
     pub(super) fn read(section: &mut Section<'_>) -> Self {
         let ttl = section
-            .key("ttl", "A worker that is silent this long loses its jobs, 1s to 1h.")
+            .key(
+                "ttl",
+                "A worker that is silent this long loses its jobs, 1s to 1h.",
+            )
             .or(time(SECOND..=HOUR), 60 * SECOND);
         let renew_every = section
-            .key("renew_every", "How often a worker renews its leases: a third of ttl, or less.")
-            .or(time(Duration::from_millis(100)..=20 * MINUTE), third_of(ttl));
+            .key(
+                "renew_every",
+                "How often a worker renews its leases: a third of ttl, or less.",
+            )
+            .or(
+                time(Duration::from_millis(100)..=20 * MINUTE),
+                third_of(ttl),
+            );
         if renew_every.saturating_mul(3) > ttl {
             let most = format_duration(third_of(ttl));
             section.refuse(
@@ -81,10 +99,16 @@ impl Lease {
             ttl,
             renew_every,
             max_lost: section
-                .key("max_lost", "A job that loses its worker this often is dead, 1 to 100.")
+                .key(
+                    "max_lost",
+                    "A job that loses its worker this often is dead, 1 to 100.",
+                )
                 .or(integer(1..=100), 3),
             lost_window: section
-                .key("lost_window", "The time within which losses count, 1m to 30d.")
+                .key(
+                    "lost_window",
+                    "The time within which losses count, 1m to 30d.",
+                )
                 .or(time(MINUTE..=30 * DAY), 72 * HOUR),
         }
     }
@@ -106,7 +130,10 @@ impl Worker {
     pub(super) fn read(section: &mut Section<'_>) -> Self {
         Self {
             drain: section
-                .key("drain", "How long running attempts may go on after SIGTERM, 0s to 1h.")
+                .key(
+                    "drain",
+                    "How long running attempts may go on after SIGTERM, 0s to 1h.",
+                )
                 .restart()
                 .or(time(Duration::ZERO..=HOUR), 30 * SECOND),
         }

@@ -46,21 +46,33 @@ impl QueueLayer {
         let layer = Layer::read(section, below);
         let queue = Queue {
             concurrency: section
-                .key("concurrency", "Attempts that one process runs at a time, 1 to 10000.")
+                .key(
+                    "concurrency",
+                    "Attempts that one process runs at a time, 1 to 10000.",
+                )
                 .or(integer(1..=10_000), DEFAULT_CONCURRENCY),
             global_concurrency: section
-                .key("global_concurrency", "Attempts that the fleet runs at a time, 1 to 1000000.")
+                .key(
+                    "global_concurrency",
+                    "Attempts that the fleet runs at a time, 1 to 1000000.",
+                )
                 .later()
                 .optional(integer(1..=1_000_000)),
             max_ready: section
-                .key("max_ready", "Ready jobs beyond which an enqueue is answered 429.")
+                .key(
+                    "max_ready",
+                    "Ready jobs beyond which an enqueue is answered 429.",
+                )
                 .optional(integer(1..=1_000_000_000)),
             rate: section
                 .key("rate", "Attempts that the fleet starts in a span of time.")
                 .later()
                 .optional(rate()),
             fair_by: section
-                .key("fair_by", "Whose jobs take turns; unset: first come, first served.")
+                .key(
+                    "fair_by",
+                    "Whose jobs take turns; unset: first come, first served.",
+                )
                 .later()
                 .optional(choice(FAIRNESS)),
             defaults: layer.values(),

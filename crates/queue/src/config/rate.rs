@@ -66,7 +66,17 @@ mod tests {
 
     #[test]
     fn what_is_no_rate_is_refused() {
-        for text in ["", "10", "0/s", "/s", "10/", "10/w", "+10/s", "1.5/s", "1000001/s"] {
+        for text in [
+            "",
+            "10",
+            "0/s",
+            "/s",
+            "10/",
+            "10/w",
+            "+10/s",
+            "1.5/s",
+            "1000001/s",
+        ] {
             assert_eq!(Rate::parse(text), None, "{text}");
         }
     }

@@ -107,15 +107,24 @@ impl ClassActions {
     pub(super) fn read(section: &mut Section<'_>, built_in: &Self) -> Self {
         let mut on = |class: ErrorClass, doc: &'static str| {
             let below = Given::built_in(built_in.action(class));
-            section.key(class.as_str(), doc).inherit(ActionShape, &below).value
+            section
+                .key(class.as_str(), doc)
+                .inherit(ActionShape, &below)
+                .value
         };
         Self {
             transient: on(ErrorClass::Transient, "Likely to pass by itself."),
             rate_limited: on(ErrorClass::RateLimited, "A limit of the other side."),
             auth_expired: on(ErrorClass::AuthExpired, "The account's token is spent."),
-            permission: on(ErrorClass::Permission, "The token is fine, the right is missing."),
+            permission: on(
+                ErrorClass::Permission,
+                "The token is fine, the right is missing.",
+            ),
             invalid: on(ErrorClass::Invalid, "The input can never work."),
-            too_large: on(ErrorClass::TooLarge, "Asked for more than is given at once."),
+            too_large: on(
+                ErrorClass::TooLarge,
+                "Asked for more than is given at once.",
+            ),
             config: on(ErrorClass::Config, "Our own secret or set-up is wrong."),
             timeout: on(ErrorClass::Timeout, "The attempt took longer than it may."),
             panic: on(ErrorClass::Panic, "The handler panicked."),

@@ -70,22 +70,34 @@ impl Schedule {
             .key("kind", "The kind of its jobs.")
             .required(named("kind", &names.kinds));
         let cron = section
-            .key("cron", "When: five fields as in crontab(5), or six with seconds first.")
+            .key(
+                "cron",
+                "When: five fields as in crontab(5), or six with seconds first.",
+            )
             .required(Text {
                 expected: "a cron expression such as \"0 9 * * *\"",
                 check: check_cron,
             });
         let timezone = section
-            .key("timezone", "The zone whose clock it goes by, such as \"Europe/Berlin\".")
+            .key(
+                "timezone",
+                "The zone whose clock it goes by, such as \"Europe/Berlin\".",
+            )
             .or(Zone, Tz::UTC);
         let payload = section
             .key("payload", "The payload of its jobs.")
             .or(payload(), Value::Object(Map::new()));
         let misfire = section
-            .key("misfire", "What becomes of ticks that nobody was there for.")
+            .key(
+                "misfire",
+                "What becomes of ticks that nobody was there for.",
+            )
             .or(choice(MISFIRES), Misfire::RunOnce);
         let overlap = section
-            .key("overlap", "What becomes of a tick while the last one's job is not done.")
+            .key(
+                "overlap",
+                "What becomes of a tick while the last one's job is not done.",
+            )
             .or(choice(OVERLAPS), Overlap::Skip);
         let jitter = section
             .key("jitter", "The longest random delay of a tick, 0s to 1h.")
@@ -161,7 +173,8 @@ mod tests {
 
     #[test]
     fn a_zone_is_found_by_its_city_and_through_a_typing_error() {
-        let suggestions = ["berlin", "New York", "Europe/Berln", "nowhere at all"].map(nearest_zone);
+        let suggestions =
+            ["berlin", "New York", "Europe/Berln", "nowhere at all"].map(nearest_zone);
 
         assert_eq!(
             suggestions.map(Option::unwrap_or_default),

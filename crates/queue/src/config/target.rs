@@ -20,13 +20,19 @@ pub struct Target {
 impl Target {
     pub(super) fn read(section: &mut Section<'_>) -> Option<Self> {
         let url = section
-            .key("target", "The endpoint that does the work: https, or http on this machine.")
+            .key(
+                "target",
+                "The endpoint that does the work: https, or http on this machine.",
+            )
             .optional(Text {
                 expected: "an address such as \"https://app.example.com/jobs\"",
                 check: check_url,
             });
         let secret_env = section
-            .key("secret_env", "The environment variable with the secret that signs the calls.")
+            .key(
+                "secret_env",
+                "The environment variable with the secret that signs the calls.",
+            )
             .optional(Text {
                 expected: "the name of an environment variable such as \"BILLING_HOOK_SECRET\"",
                 check: check_variable,
@@ -44,8 +50,7 @@ fn check_url(text: &str) -> Result<(), Refusal> {
     if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
         return Err(Refusal::new("must not contain blanks"));
     }
-    let url = Url::parse(text)
-        .map_err(|error| Refusal::new(format!("is no address ({error})")))?;
+    let url = Url::parse(text).map_err(|error| Refusal::new(format!("is no address ({error})")))?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err(Refusal::new("must not contain a user name or password"));
     }
@@ -128,7 +133,10 @@ mod tests {
     fn plain_http_is_refused_with_its_https_address() {
         let refusal = check_url("HTTP://app.example.com/jobs").expect_err("it is plain http");
 
-        assert_eq!(refusal.suggestion.as_deref(), Some("https://app.example.com/jobs"));
+        assert_eq!(
+            refusal.suggestion.as_deref(),
+            Some("https://app.example.com/jobs")
+        );
     }
 
     #[test]

@@ -69,7 +69,10 @@ impl Shape for UniqueShape {
 
 fn read_rule(section: &mut Section<'_>) -> Option<UniqueRule> {
     let fields = section
-        .key("fields", "Payload fields whose values make up the key, 1 to 16.")
+        .key(
+            "fields",
+            "Payload fields whose values make up the key, 1 to 16.",
+        )
         .required(list(field(), 1..=MAX_FIELDS));
     let states = section
         .key("while", "The states in which a job holds its key.")

@@ -2,6 +2,7 @@
 //! transaction. Nothing here decides: what follows from what is the business of the callers.
 
 pub(crate) mod audit;
+pub(crate) mod bench;
 pub(crate) mod claim;
 pub(crate) mod dead;
 pub(crate) mod doctor;

@@ -30,7 +30,7 @@ pub(crate) struct Stop {
 impl Stop {
     pub(crate) fn stop(&self, reason: StopReason) {
         // A second reason comes too late to matter.
-        drop(self.reason.set(reason));
+        let _: Result<(), StopReason> = self.reason.set(reason);
         self.token.cancel();
     }
 

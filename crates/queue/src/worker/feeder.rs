@@ -113,7 +113,6 @@ impl Feeder {
                 self.hand_back(unit.jobs).await;
             }
         }
-        metrics::slots(&self.queue, self.concurrency, self.concurrency.saturating_sub(self.slots.available_permits()));
         Ok(has_more)
     }
 

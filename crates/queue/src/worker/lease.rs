@@ -38,6 +38,9 @@ struct Held {
     recorded: Arc<Mutex<Recorded>>,
 }
 
+/// A lease to be renewed: the job, its token, its progress.
+type Due = (Uuid, Uuid, Option<serde_json::Value>);
+
 /// The leases that this process holds.
 #[derive(Debug, Default)]
 pub(crate) struct Leases {
@@ -72,8 +75,8 @@ impl Leases {
         }
     }
 
-    fn due(&self, renew_every: Duration) -> BTreeMap<Arc<str>, Vec<(Uuid, Uuid, Option<serde_json::Value>)>> {
-        let mut due: BTreeMap<Arc<str>, Vec<_>> = BTreeMap::new();
+    fn due(&self, renew_every: Duration) -> BTreeMap<Arc<str>, Vec<Due>> {
+        let mut due: BTreeMap<Arc<str>, Vec<Due>> = BTreeMap::new();
         for (id, lease) in &*self.held.lock().unwrap_or_else(PoisonError::into_inner) {
             let mut recorded = lease.recorded.lock().unwrap_or_else(PoisonError::into_inner);
             if lease.renewed_at.elapsed() < renew_every && !recorded.progress_is_new {

@@ -37,7 +37,7 @@ use attempt::Runner;
 use claimed::StopReason;
 use feeder::Feeder;
 use lease::{LeaseKeeper, Leases};
-use pulse::Pulse;
+use pulse::{Pulse, Slots};
 use settler::Settler;
 
 /// Outcomes that may wait to be settled, for each queue.
@@ -69,6 +69,7 @@ pub struct Workers {
     interrupt: CancellationToken,
     /// Cancelled when settling may not take any longer.
     give_up: CancellationToken,
+    slots: Vec<Slots>,
     background: JoinSet<()>,
     feeders: JoinSet<()>,
     runtimes: JoinSet<()>,
@@ -97,6 +98,7 @@ impl Workers {
             stop: CancellationToken::new(),
             interrupt: CancellationToken::new(),
             give_up: CancellationToken::new(),
+            slots: Vec::new(),
             background: JoinSet::new(),
             feeders: JoinSet::new(),
             runtimes: JoinSet::new(),
@@ -147,6 +149,7 @@ impl Workers {
             feeder: Arc::clone(&feeder),
             interrupt: self.interrupt.clone(),
         });
+        self.slots.push(Slots { queue: Arc::clone(&name), all: concurrency, free: Arc::clone(&feeder.slots) });
         let (units, claimed) = mpsc::channel(1);
         let (outcomes, settled) = mpsc::channel(UNSETTLED);
         self.settlers.spawn(settler.run(settled));
@@ -164,6 +167,7 @@ impl Workers {
         let pulse = Pulse {
             shared: Arc::clone(&self.shared),
             queues: names.to_vec(),
+            slots: std::mem::take(&mut self.slots),
             soon,
             stop: self.stop.clone(),
         };

@@ -3,14 +3,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use super::rescuer;
 use crate::{
     client::Shared,
     db::{DatabaseError, within},
-    error_chain,
+    error_chain, metrics,
     store::poll::{self, Waiting},
 };
 
@@ -20,10 +20,18 @@ const LONGEST: Duration = Duration::from_secs(2);
 /// Jobs made ready by one statement.
 const PROMOTED: u64 = 1_000;
 
+/// The slots of a queue, for the gauges.
+pub(crate) struct Slots {
+    pub(crate) queue: Arc<str>,
+    pub(crate) all: usize,
+    pub(crate) free: Arc<Semaphore>,
+}
+
 /// Looks after the queues that this process works on.
 pub(crate) struct Pulse {
     pub(crate) shared: Arc<Shared>,
     pub(crate) queues: Vec<String>,
+    pub(crate) slots: Vec<Slots>,
     pub(crate) soon: Arc<Notify>,
     pub(crate) stop: CancellationToken,
 }
@@ -59,6 +67,9 @@ impl Pulse {
     }
 
     async fn beat(&self) -> Result<Beat, DatabaseError> {
+        for slots in &self.slots {
+            metrics::slots(&slots.queue, slots.all, slots.all.saturating_sub(slots.free.available_permits()));
+        }
         let mut session = self.shared.db.engine().await?;
         let looked = within(poll::look(session.conn(), &self.queues)).await;
         let mut beat = Beat { did_something: false, next_due: None };

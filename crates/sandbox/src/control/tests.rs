@@ -1,7 +1,9 @@
 //! The control over a real socket.
 
+use axum::http::Request;
 use serde_json::json;
 
+use super::{FromRequestParts, Local, Peer};
 use crate::testing::Site;
 
 #[tokio::test]
@@ -93,4 +95,27 @@ async fn what_cannot_be_armed_is_refused_with_a_reason() {
         assert!(answer.json()["error"]["message"].is_string(), "{order}");
     }
     site.stop().await;
+}
+
+#[tokio::test]
+async fn only_callers_on_this_machine_are_let_in() {
+    let callers = [
+        ("127.0.0.1:1", true),
+        ("[::1]:1", true),
+        ("[::ffff:127.0.0.1]:1", true),
+        ("192.0.2.1:1", false),
+        ("[2001:db8::1]:1", false),
+    ];
+    for (addr, is_let_in) in callers {
+        let peer = Peer::new(addr.parse().expect("an address"));
+        let request = Request::builder()
+            .extension(peer)
+            .body(())
+            .expect("a request");
+        let (mut parts, ()) = request.into_parts();
+
+        let local = Local::from_request_parts(&mut parts, &()).await;
+
+        assert_eq!(local.is_ok(), is_let_in, "{addr}");
+    }
 }

@@ -74,7 +74,7 @@ impl HttpBody for PacedBody {
         if this.rest.is_empty() {
             let end = this
                 .is_cut
-                .then(|| Err(io::ErrorKind::ConnectionReset.into()));
+                .then(|| Err(io::Error::from(io::ErrorKind::ConnectionReset)));
             return Poll::Ready(end);
         }
         let piece = this.rest.split_to(this.piece_bytes.min(this.rest.len()));

@@ -15,6 +15,7 @@ use serde_json::json;
 use tokio::time;
 
 use super::{
+    RetryAfter,
     body::{EndlessBody, PacedBody},
     http::{HttpFault, parsed},
 };
@@ -62,11 +63,8 @@ where
             retry_after,
             wait_s,
         } => {
-            let mut answer = throttled(voice, code, status.map(known), wait_s);
-            if let Some(value) = retry_after.and_then(|form| form.header(clock::now())) {
-                answer.headers_mut().insert(RETRY_AFTER, value);
-            }
-            answer
+            let answer = throttled(voice, code, status.map(known), wait_s);
+            put_off(answer, retry_after)
         }
         HttpFault::Html { status } => html(known(status)),
         HttpFault::Answer {
@@ -97,18 +95,9 @@ where
             peer.reset_at_end();
             reshaped(work.await, |bytes| Body::new(PacedBody::cut(&bytes))).await
         }
-        HttpFault::HalfJson => {
-            reshaped(work.await, |bytes| {
-                Body::from(bytes.slice(..bytes.len() / 2))
-            })
-            .await
-        }
+        HttpFault::HalfJson => reshaped(work.await, half).await,
         HttpFault::Endless => reshaped(work.await, |_| Body::new(EndlessBody::new())).await,
-        HttpFault::HugeHeaders { count, size_bytes } => {
-            let mut answer = work.await;
-            enlarge(&mut answer, count, size_bytes);
-            answer
-        }
+        HttpFault::HugeHeaders { count, size_bytes } => enlarged(work.await, count, size_bytes),
     }
 }
 
@@ -137,6 +126,13 @@ fn throttled(voice: Voice, code: Option<i64>, status: Option<StatusCode>, wait_s
     }
 }
 
+fn put_off(mut answer: Response, until: Option<RetryAfter>) -> Response {
+    if let Some(value) = until.and_then(|form| form.header(clock::now())) {
+        answer.headers_mut().insert(RETRY_AFTER, value);
+    }
+    answer
+}
+
 fn exactly(status: StatusCode, headers: &BTreeMap<String, String>, body: String) -> Response {
     let mut answer = (status, body).into_response();
     for (name, value) in headers.iter().filter_map(parsed) {
@@ -154,15 +150,20 @@ async fn reshaped(answer: Response, shape: impl FnOnce(Bytes) -> Body) -> Respon
     Response::from_parts(parts, shape(bytes))
 }
 
-fn enlarge(answer: &mut Response, count: u16, size_bytes: u32) {
+fn half(answer: Bytes) -> Body {
+    Body::from(answer.slice(..answer.len() / 2))
+}
+
+fn enlarged(mut answer: Response, count: u16, size_bytes: u32) -> Response {
     let Ok(filler) = HeaderValue::from_str(&"x".repeat(size_bytes as usize)) else {
-        return;
+        return answer;
     };
     for number in 0..count {
         if let Ok(name) = HeaderName::try_from(format!("x-filler-{number}")) {
             answer.headers_mut().insert(name, filler.clone());
         }
     }
+    answer
 }
 
 fn plain_error(status: StatusCode, message: &str) -> Response {

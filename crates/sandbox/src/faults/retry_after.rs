@@ -12,7 +12,7 @@ pub enum RetryAfter {
     Seconds(i64),
     /// An HTTP date this many seconds from now; negative for the past.
     Date {
-        /// Seconds from now, at most ten years either way.
+        /// Seconds from now.
         date_in_s: i32,
     },
     /// Any other text, as sent.

@@ -51,7 +51,7 @@ impl Call {
             .split('/')
             .filter(|segment| !segment.is_empty())
             .peekable();
-        segments.next_if(|segment| is_version(segment));
+        let _version = segments.next_if(|segment| is_version(segment));
         segments
     }
 

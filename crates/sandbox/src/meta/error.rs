@@ -117,8 +117,8 @@ impl GraphError {
     pub(super) fn no_such_object(method: &Method, object: &str) -> Self {
         let message = format!(
             "Unsupported {} request. Object with ID '{object}' does not exist, cannot be loaded \
-             due to missing permissions, or does not support this operation. Please read the Graph API \
-             documentation at https://developers.facebook.com/docs/graph-api",
+             due to missing permissions, or does not support this operation. Please read the \
+             Graph API documentation at https://developers.facebook.com/docs/graph-api",
             method.as_str().to_lowercase(),
         );
         Self::new("GraphMethodException", 100, message).with_subcode(33)

@@ -63,7 +63,11 @@ pub(super) async fn replay(args: &ReplayArgs, ctx: &Context) -> anyhow::Result<E
 
 pub(super) async fn discard(args: &ReasonedArgs, ctx: &Context) -> anyhow::Result<ExitCode> {
     let selection = args.selection.selection(None)?;
-    let count = ctx.queue().await?.discard(selection, &args.reason, &ctx.actor()).await;
+    let count = ctx
+        .queue()
+        .await?
+        .discard(selection, &args.reason, &ctx.actor())
+        .await;
     let count = count.context("cannot discard")?;
     ctx.output.answer(&json!({ "count": count }), |_| {
         format!("{count} discarded; `millpond dead restore` brings them back\n")
@@ -73,15 +77,23 @@ pub(super) async fn discard(args: &ReasonedArgs, ctx: &Context) -> anyhow::Resul
 
 pub(super) async fn restore(args: &ReasonedArgs, ctx: &Context) -> anyhow::Result<ExitCode> {
     let selection = args.selection.selection(Some(Resolution::Discarded))?;
-    let count = ctx.queue().await?.restore(selection, &args.reason, &ctx.actor()).await;
+    let count = ctx
+        .queue()
+        .await?
+        .restore(selection, &args.reason, &ctx.actor())
+        .await;
     let count = count.context("cannot restore")?;
-    ctx.output.answer(&json!({ "count": count }), |_| format!("{count} restored\n"))?;
+    ctx.output.answer(&json!({ "count": count }), |_| {
+        format!("{count} restored\n")
+    })?;
     Ok(ExitCode::SUCCESS)
 }
 
 fn read_patch(text: &str) -> Result<Value, Misuse> {
-    serde_json::from_str(text)
-        .map_err(|source| Misuse::NotJson { argument: "--patch".to_owned(), source })
+    serde_json::from_str(text).map_err(|source| Misuse::NotJson {
+        argument: "--patch".to_owned(),
+        source,
+    })
 }
 
 fn told(answer: &ReplayAnswer) -> String {
@@ -90,10 +102,16 @@ fn told(answer: &ReplayAnswer) -> String {
             "replay {id}: {} of {} will run again; `millpond replays show {id}` follows it\n",
             answer.will_enqueue, answer.matched
         ),
-        None => format!("{} of {} would run again\n", answer.will_enqueue, answer.matched),
+        None => format!(
+            "{} of {} would run again\n",
+            answer.will_enqueue, answer.matched
+        ),
     };
     for skipped in &answer.skipped {
-        text.push_str(&format!("  {} skipped: {}\n", skipped.count, skipped.reason));
+        text.push_str(&format!(
+            "  {} skipped: {}\n",
+            skipped.count, skipped.reason
+        ));
     }
     text
 }

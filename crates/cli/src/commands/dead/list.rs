@@ -23,7 +23,8 @@ pub(super) async fn list(args: &ListArgs, ctx: &Context) -> anyhow::Result<ExitC
     let (filter, page) = (args.filter.filter(args.resolution), args.page.request()?);
     let letters = ctx.queue().await?.dead_letters(&filter, &page).await;
     let letters = letters.context("cannot list dead letters")?;
-    ctx.output.answer(&letters, |letters| table(&letters.items))?;
+    ctx.output
+        .answer(&letters, |letters| table(&letters.items))?;
     if !ctx.output.is_json() {
         note_more(letters.next.as_deref());
     }
@@ -34,7 +35,8 @@ pub(super) async fn groups(args: &GroupsArgs, ctx: &Context) -> anyhow::Result<E
     let (filter, page) = (args.filter.filter(None), args.page.request()?);
     let groups = ctx.queue().await?.dead_groups(&filter, &page).await;
     let groups = groups.context("cannot list groups of dead letters")?;
-    ctx.output.answer(&groups, |groups| group_table(&groups.items))?;
+    ctx.output
+        .answer(&groups, |groups| group_table(&groups.items))?;
     if !ctx.output.is_json() {
         note_more(groups.next.as_deref());
     }
@@ -51,7 +53,15 @@ pub(super) async fn show(id: JobId, ctx: &Context) -> anyhow::Result<ExitCode> {
 fn table(letters: &[DeadLetterSummary]) -> Table<7> {
     let now = Utc::now();
     let mut table = Table::new(
-        ["id", "kind", "died", "class", "fingerprint", "resolution", "error"],
+        [
+            "id",
+            "kind",
+            "died",
+            "class",
+            "fingerprint",
+            "resolution",
+            "error",
+        ],
         "no dead letters match",
     );
     for letter in letters {
@@ -71,7 +81,15 @@ fn table(letters: &[DeadLetterSummary]) -> Table<7> {
 fn group_table(groups: &[DeadGroup]) -> Table<7> {
     let now = Utc::now();
     let mut table = Table::new(
-        ["fingerprint", "kind", "class", "count", "last", "state", "sample"],
+        [
+            "fingerprint",
+            "kind",
+            "class",
+            "count",
+            "last",
+            "state",
+            "sample",
+        ],
         "no dead letters match",
     );
     for group in groups {
@@ -97,5 +115,9 @@ fn detail(letter: &DeadLetterDetail) -> String {
     head.add_some("reason", letter.summary.resolve_reason.as_deref());
     head.add("payload", &letter.payload);
     head.add_some("progress", letter.progress.as_ref());
-    format!("{head}\n{}{}", attempts(&letter.attempts), log_lines(&letter.log))
+    format!(
+        "{head}\n{}{}",
+        attempts(&letter.attempts),
+        log_lines(&letter.log)
+    )
 }

@@ -102,17 +102,28 @@ mod tests {
 
     #[test]
     fn nothing_selects_nothing() {
-        let args = SelectionArgs { ids: Vec::new(), filter: FilterArgs::default() };
+        let args = SelectionArgs {
+            ids: Vec::new(),
+            filter: FilterArgs::default(),
+        };
 
         assert!(matches!(args.selection(None), Err(Misuse::NoSelection)));
     }
 
     #[test]
     fn one_member_is_filter_enough() {
-        let filter = FilterArgs { kind: Some("email.send".to_owned()), ..FilterArgs::default() };
-        let args = SelectionArgs { ids: Vec::new(), filter };
+        let filter = FilterArgs {
+            kind: Some("email.send".to_owned()),
+            ..FilterArgs::default()
+        };
+        let args = SelectionArgs {
+            ids: Vec::new(),
+            filter,
+        };
 
-        let selection = args.selection(Some(Resolution::Discarded)).expect("a filter");
+        let selection = args
+            .selection(Some(Resolution::Discarded))
+            .expect("a filter");
 
         assert!(matches!(
             selection,

@@ -12,8 +12,12 @@ use super::CLIENT;
 use crate::output::words::span;
 
 /// The states in which a unique job holds its key unless it names others.
-const WAITING_OR_RUNNING: [JobState; 4] =
-    [JobState::Scheduled, JobState::Ready, JobState::Running, JobState::Retrying];
+const WAITING_OR_RUNNING: [JobState; 4] = [
+    JobState::Scheduled,
+    JobState::Ready,
+    JobState::Running,
+    JobState::Retrying,
+];
 
 /// One job as it is written.
 #[derive(Debug, Deserialize)]
@@ -49,7 +53,9 @@ pub(super) fn read(line: &str) -> Result<(NewJob, Option<Idempotency>), serde_js
     let item: Item = serde_json::from_str(line)?;
     let start = match (item.delay, item.run_at) {
         (Some(_), Some(_)) => {
-            return Err(serde_json::Error::custom("give either `delay` or `run_at`, not both"));
+            return Err(serde_json::Error::custom(
+                "give either `delay` or `run_at`, not both",
+            ));
         }
         (Some(delay), None) => Start::After(delay),
         (None, Some(at)) => Start::At(at),
@@ -126,9 +132,15 @@ mod tests {
 
         assert_eq!(job.payload.get(), r#"{"n": 12345678901234567890123}"#);
         assert_eq!(job.start, Start::After(Duration::from_secs(900)));
-        assert_eq!(job.unique.map(|unique| unique.on_conflict), Some(OnConflict::Reject));
+        assert_eq!(
+            job.unique.map(|unique| unique.on_conflict),
+            Some(OnConflict::Reject)
+        );
         assert_eq!(job.tags.get("campaign").map(String::as_str), Some("spring"));
-        assert_eq!(idempotency.map(|idempotency| idempotency.key), Some("i".to_owned()));
+        assert_eq!(
+            idempotency.map(|idempotency| idempotency.key),
+            Some("i".to_owned())
+        );
     }
 
     #[test]

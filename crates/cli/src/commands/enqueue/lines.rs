@@ -22,7 +22,11 @@ pub(super) struct Lines<R> {
 
 impl<R: AsyncBufRead + Unpin> Lines<R> {
     pub(super) fn new(reader: R, limit_bytes: usize) -> Self {
-        Self { reader, limit_bytes, number: 0 }
+        Self {
+            reader,
+            limit_bytes,
+            number: 0,
+        }
     }
 
     /// The next line that is not blank; `None` at the end.
@@ -48,7 +52,9 @@ impl<R: AsyncBufRead + Unpin> Lines<R> {
 
     /// Reads up to the line's end, but at most one byte more than the limit and the line break.
     async fn read(&mut self, bytes: &mut Vec<u8>) -> std::io::Result<usize> {
-        let most = u64::try_from(self.limit_bytes).unwrap_or(u64::MAX).saturating_add(1);
+        let most = u64::try_from(self.limit_bytes)
+            .unwrap_or(u64::MAX)
+            .saturating_add(1);
         (&mut self.reader).take(most).read_until(b'\n', bytes).await
     }
 
@@ -81,7 +87,10 @@ mod tests {
     async fn blank_lines_are_counted_but_left_out() {
         let read = all(b"one\n\n  \r\ntwo", 10).await;
 
-        assert_eq!(read, [(1, Line::Text("one".into())), (4, Line::Text("two".into()))]);
+        assert_eq!(
+            read,
+            [(1, Line::Text("one".into())), (4, Line::Text("two".into()))]
+        );
     }
 
     #[tokio::test]
@@ -96,7 +105,10 @@ mod tests {
         let read = all(b"0123456789\n0123456789", 10).await;
 
         assert_eq!(read.len(), 2);
-        assert!(read.iter().all(|(_, line)| *line == Line::Text("0123456789".into())));
+        assert!(
+            read.iter()
+                .all(|(_, line)| *line == Line::Text("0123456789".into()))
+        );
     }
 
     #[tokio::test]

@@ -47,7 +47,9 @@ pub(super) async fn run(path: &str, ctx: &Context) -> anyhow::Result<ExitCode> {
         Box::new(BufReader::new(tokio::io::stdin()))
     } else {
         let file = tokio::fs::File::open(path).await;
-        Box::new(BufReader::new(file.map_err(|source| unreadable(path, source))?))
+        Box::new(BufReader::new(
+            file.map_err(|source| unreadable(path, source))?,
+        ))
     };
     let queue = ctx.queue().await?;
     let mut report = Report::default();
@@ -55,7 +57,11 @@ pub(super) async fn run(path: &str, ctx: &Context) -> anyhow::Result<ExitCode> {
     queue.close().await;
     show(&report, ctx.output)?;
     stored?;
-    Ok(if report.failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
+    Ok(if report.failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(FAILED)
+    })
 }
 
 async fn store_all(
@@ -85,10 +91,16 @@ async fn store(queue: &Queue, chunk: Vec<NumberedJob>, report: &mut Report) -> a
         return Ok(());
     }
     let numbers: Vec<usize> = chunk.iter().map(|(number, ..)| *number).collect();
-    let jobs = chunk.into_iter().map(|(_, job, idempotency)| (job, idempotency)).collect();
+    let jobs = chunk
+        .into_iter()
+        .map(|(_, job, idempotency)| (job, idempotency))
+        .collect();
     let (first, last) = (numbers.first(), numbers.last());
     let results = queue.enqueue_batch(jobs, false).await.with_context(|| {
-        let (first, last) = (first.copied().unwrap_or_default(), last.copied().unwrap_or_default());
+        let (first, last) = (
+            first.copied().unwrap_or_default(),
+            last.copied().unwrap_or_default(),
+        );
         format!("cannot store lines {first} to {last}; those before them are stored")
     })?;
     for (number, result) in numbers.into_iter().zip(results) {
@@ -117,7 +129,10 @@ impl Report {
         self.failed += 1;
         output::note(format_args!("line {line}: {error}"));
         if self.failures.len() < MOST_FAILURES {
-            self.failures.push(Failure { line, error: error.to_owned() });
+            self.failures.push(Failure {
+                line,
+                error: error.to_owned(),
+            });
         }
     }
 }

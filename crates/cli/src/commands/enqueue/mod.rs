@@ -29,7 +29,12 @@ pub(crate) struct Args {
     #[arg(required_unless_present = "ndjson")]
     kind: Option<String>,
     /// The payload as JSON, @FILE, or - for standard input
-    #[arg(long, value_name = "JSON|@FILE|-", default_value = "{}", allow_hyphen_values = true)]
+    #[arg(
+        long,
+        value_name = "JSON|@FILE|-",
+        default_value = "{}",
+        allow_hyphen_values = true
+    )]
     payload: String,
     /// The queue; the kind's own unless given
     #[arg(long)]
@@ -66,10 +71,11 @@ pub(super) async fn run(args: &Args, ctx: &Context) -> anyhow::Result<ExitCode> 
     }
     let limit_bytes = ctx.config()?.config.http.max_body_bytes;
     let text = payload_text(&args.payload, limit_bytes).await?;
-    let payload = serde_json::from_str::<Box<RawValue>>(&text).map_err(|source| Misuse::NotJson {
-        argument: "--payload".to_owned(),
-        source,
-    })?;
+    let payload =
+        serde_json::from_str::<Box<RawValue>>(&text).map_err(|source| Misuse::NotJson {
+            argument: "--payload".to_owned(),
+            source,
+        })?;
     let kind = args.kind.as_deref().unwrap_or_default();
     let start = match (args.delay, args.run_at) {
         (Some(delay), _) => Start::After(delay),
@@ -100,7 +106,10 @@ pub(super) async fn run(args: &Args, ctx: &Context) -> anyhow::Result<ExitCode> 
     queue.close().await;
     let stored = stored.with_context(|| format!("cannot enqueue {kind:?}"))?;
     ctx.output.answer(&document(&stored), |_| {
-        format!("{} {} on queue {} is {}\n", stored.outcome, stored.id, stored.queue, stored.state)
+        format!(
+            "{} {} on queue {} is {}\n",
+            stored.outcome, stored.id, stored.queue, stored.state
+        )
     })?;
     Ok(ExitCode::SUCCESS)
 }
@@ -135,16 +144,24 @@ async fn bounded(
     limit_bytes: usize,
 ) -> Result<String, Misuse> {
     let mut text = String::new();
-    let most = u64::try_from(limit_bytes).unwrap_or(u64::MAX).saturating_add(1);
+    let most = u64::try_from(limit_bytes)
+        .unwrap_or(u64::MAX)
+        .saturating_add(1);
     let read = reader.take(most).read_to_string(&mut text).await;
     if read.map_err(|source| unreadable(path, source))? > limit_bytes {
-        return Err(Misuse::TooLong { path: path.to_owned(), limit_bytes });
+        return Err(Misuse::TooLong {
+            path: path.to_owned(),
+            limit_bytes,
+        });
     }
     Ok(text)
 }
 
 fn unreadable(path: &str, source: std::io::Error) -> Misuse {
-    Misuse::Unreadable { path: path.to_owned(), source }
+    Misuse::Unreadable {
+        path: path.to_owned(),
+        source,
+    }
 }
 
 #[cfg(test)]
@@ -158,7 +175,9 @@ mod tests {
         let path = scratch.file("mail.json", "{\"to\": 1}");
 
         let given = payload_text("{\"a\": 1}", 100).await.expect("given");
-        let read = payload_text(&format!("@{path}"), 100).await.expect("readable");
+        let read = payload_text(&format!("@{path}"), 100)
+            .await
+            .expect("readable");
 
         assert_eq!(given, "{\"a\": 1}");
         assert_eq!(read, "{\"to\": 1}");

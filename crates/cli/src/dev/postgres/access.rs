@@ -28,12 +28,19 @@ impl Access {
     /// A free port and a new password.
     pub(super) fn new() -> Result<Self, PostgresError> {
         let password = hex::encode(rand::random::<[u8; PASSWORD_BYTES]>());
-        Ok(Self { port: free_port()?, password: SecretString::from(password) })
+        Ok(Self {
+            port: free_port()?,
+            password: SecretString::from(password),
+        })
     }
 
     /// The same password on a port that is free now: the same one if it is.
     pub(super) fn on_free_port(self) -> Result<Self, PostgresError> {
-        let port = if is_free(self.port) { self.port } else { free_port()? };
+        let port = if is_free(self.port) {
+            self.port
+        } else {
+            free_port()?
+        };
         Ok(Self { port, ..self })
     }
 
@@ -47,7 +54,10 @@ impl Access {
 
     fn read(text: &str) -> Option<Self> {
         let url = Url::parse(text).ok()?;
-        Some(Self { port: url.port()?, password: SecretString::from(url.password()?) })
+        Some(Self {
+            port: url.port()?,
+            password: SecretString::from(url.password()?),
+        })
     }
 }
 
@@ -73,11 +83,15 @@ mod tests {
         let home = Home::open(scratch.path(), false).expect("free");
         let access = Access::new().expect("a port is free");
 
-        home.keep_database_url(access.url().expose_secret()).expect("written");
+        home.keep_database_url(access.url().expose_secret())
+            .expect("written");
         let read = Access::remembered(&home).expect("readable").expect("kept");
 
         assert_eq!(read.port, access.port);
-        assert_eq!(read.password.expose_secret(), access.password.expose_secret());
+        assert_eq!(
+            read.password.expose_secret(),
+            access.password.expose_secret()
+        );
     }
 
     #[test]
@@ -93,7 +107,10 @@ mod tests {
     fn a_port_in_use_is_changed_and_a_free_one_kept() {
         let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
         let port = taken.local_addr().expect("bound").port();
-        let access = || Access { port, password: SecretString::from("x") };
+        let access = || Access {
+            port,
+            password: SecretString::from("x"),
+        };
 
         let other = access().on_free_port().expect("another port is free");
         drop(taken);

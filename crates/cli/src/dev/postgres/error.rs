@@ -80,6 +80,9 @@ pub(crate) enum PostgresError {
         /// Its log.
         log: PathBuf,
     },
+    /// The server ended while it was needed.
+    #[error("the private PostgreSQL ended by itself: its log is .millpond/postgres.log")]
+    EndedByItself,
     /// A file cannot be used.
     #[error("cannot use {}", .path.display())]
     File {

@@ -44,6 +44,7 @@ pub(super) fn look(data: &Path, processes: &Path) -> io::Result<Leftover> {
         return Ok(Leftover::MisleadingFile);
     }
     // A server works in its data folder; a dead process has none.
+    let data = data.canonicalize()?;
     match fs::read_link(process.join("cwd")) {
         Ok(dir) if dir == data => Ok(Leftover::Server),
         Ok(_) => Ok(Leftover::MisleadingFile),
@@ -80,7 +81,10 @@ mod tests {
     /// A data folder whose file names process 42, and a `/proc` in which that process has this name and folder.
     fn system(name: &str, works_in: Option<&str>) -> Scratch {
         let scratch = Scratch::new();
-        scratch.file("pg/postmaster.pid", "42\n/x/pg\n1700000000\n5433\n\n127.0.0.1\n123 4\nready   \n");
+        scratch.file(
+            "pg/postmaster.pid",
+            "42\n/x/pg\n1700000000\n5433\n\n127.0.0.1\n123 4\nready   \n",
+        );
         scratch.file("proc/self/comm", "millpond\n");
         scratch.file("proc/42/comm", &format!("{name}\n"));
         if let Some(dir) = works_in {
@@ -104,10 +108,18 @@ mod tests {
 
     #[test]
     fn a_process_that_took_the_number_is_not_the_server() {
-        for (name, works_in) in [("vim", None), ("postgres", Some("other")), ("postgres", None)] {
+        for (name, works_in) in [
+            ("vim", None),
+            ("postgres", Some("other")),
+            ("postgres", None),
+        ] {
             let scratch = system(name, works_in);
 
-            assert_eq!(look_in(&scratch), Leftover::MisleadingFile, "{name} in {works_in:?}");
+            assert_eq!(
+                look_in(&scratch),
+                Leftover::MisleadingFile,
+                "{name} in {works_in:?}"
+            );
         }
     }
 

@@ -38,7 +38,9 @@ impl Place {
                 Err(error) => last = Some(error),
             }
         }
-        Err(last.unwrap_or(PostgresError::NotOurs { path: home.to_owned() }))
+        Err(last.unwrap_or(PostgresError::NotOurs {
+            path: home.to_owned(),
+        }))
     }
 
     /// The folder.
@@ -69,7 +71,9 @@ fn passable(dir: &Path) -> Result<(), PostgresError> {
     if made.is_dir() && made.uid() == 0 {
         Ok(())
     } else {
-        Err(PostgresError::NotOurs { path: dir.to_owned() })
+        Err(PostgresError::NotOurs {
+            path: dir.to_owned(),
+        })
     }
 }
 

@@ -46,7 +46,10 @@ impl Runner {
             .into_iter()
             .filter_map(|name| Some((name, environment.os(name)?.to_owned())))
             .collect();
-        let ourselves = Self { user: None, variables };
+        let ourselves = Self {
+            user: None,
+            variables,
+        };
         // `id` is asked since nothing in the standard library knows the effective user.
         let mut id = ourselves.command(Path::new("id"));
         id.arg("-u");
@@ -57,7 +60,10 @@ impl Runner {
         let path = "/etc/passwd";
         let users = fs::read_to_string(path).map_err(PostgresError::file(path))?;
         let user = STAND_INS.iter().find_map(|name| find_user(&users, name));
-        Ok(Self { user: Some(user.ok_or(PostgresError::NoUser)?), ..ourselves })
+        Ok(Self {
+            user: Some(user.ok_or(PostgresError::NoUser)?),
+            ..ourselves
+        })
     }
 
     /// The other user, where there is one.
@@ -117,15 +123,26 @@ pub(super) async fn succeeded(command: Command, limit: Duration) -> Result<Outpu
         Ok(Err(source)) => Err(PostgresError::Unrunnable { program, source }),
         Ok(Ok(output)) if output.status.success() => Ok(output),
         Ok(Ok(output)) => {
-            let said = if output.stderr.is_empty() { &output.stdout } else { &output.stderr };
-            Err(PostgresError::Failed { program, told: last_lines(&String::from_utf8_lossy(said)) })
+            let said = if output.stderr.is_empty() {
+                &output.stdout
+            } else {
+                &output.stderr
+            };
+            Err(PostgresError::Failed {
+                program,
+                told: last_lines(&String::from_utf8_lossy(said)),
+            })
         }
     }
 }
 
 /// The end of a program's output or log, on one line.
 pub(super) fn last_lines(text: &str) -> String {
-    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let lines: Vec<&str> = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
     let last = lines.len().saturating_sub(4);
     one_line(&lines[last..].join(" / "), LONGEST_TOLD)
 }
@@ -138,7 +155,11 @@ fn find_user(users: &str, name: &str) -> Option<SystemUser> {
             return None;
         }
         let (uid, gid) = (fields.nth(1)?.parse().ok()?, fields.next()?.parse().ok()?);
-        Some(SystemUser { name: name.to_owned(), uid, gid })
+        Some(SystemUser {
+            name: name.to_owned(),
+            uid,
+            gid,
+        })
     })
 }
 
@@ -155,7 +176,14 @@ mod tests {
     fn a_user_is_found_with_both_ids() {
         let user = find_user(USERS, "postgres");
 
-        assert_eq!(user, Some(SystemUser { name: "postgres".to_owned(), uid: 101, gid: 104 }));
+        assert_eq!(
+            user,
+            Some(SystemUser {
+                name: "postgres".to_owned(),
+                uid: 101,
+                gid: 104
+            })
+        );
         assert_eq!(find_user(USERS, "broken"), None);
         assert_eq!(find_user(USERS, "postgr"), None);
     }
@@ -170,11 +198,17 @@ mod tests {
 
     #[tokio::test]
     async fn a_program_that_fails_tells_why() {
-        let runner = Runner { user: None, variables: Vec::new() };
+        let runner = Runner {
+            user: None,
+            variables: Vec::new(),
+        };
         let mut command = runner.command(Path::new("/bin/sh"));
         command.args(["-c", "echo out of disk >&2; exit 3"]);
 
-        let failed = succeeded(command, QUICK).await.expect_err("it failed").to_string();
+        let failed = succeeded(command, QUICK)
+            .await
+            .expect_err("it failed")
+            .to_string();
 
         assert_eq!(failed, "/bin/sh failed: out of disk");
     }

@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use super::{PostgresError, runner::{Runner, succeeded}};
+use super::{
+    PostgresError,
+    runner::{Runner, succeeded},
+};
 use crate::environment::Environment;
 
 /// What is needed of an installation.
@@ -14,8 +17,10 @@ const PROGRAMS: [&str; 3] = ["initdb", "postgres", "pg_ctl"];
 /// The oldest major version that will do.
 const OLDEST: u32 = 14;
 /// Where distributions put versions beside each other: a folder, what its entries begin with, and what lies below.
-const INSTALLED: [(&str, &str, &str); 2] =
-    [("/usr/lib/postgresql", "", "bin"), ("/usr", "pgsql-", "bin")];
+const INSTALLED: [(&str, &str, &str); 2] = [
+    ("/usr/lib/postgresql", "", "bin"),
+    ("/usr", "pgsql-", "bin"),
+];
 /// Longest that a program may take to tell its version.
 const QUICK: Duration = Duration::from_secs(10);
 
@@ -53,8 +58,13 @@ impl Tools {
             }
         }
         choose(found, data.map(|(_, made_by)| made_by)).ok_or_else(|| match data {
-            Some((data, made_by)) => PostgresError::VersionGone { data: data.to_owned(), made_by },
-            None => PostgresError::NotFound { searched: searched(&candidates) },
+            Some((data, made_by)) => PostgresError::VersionGone {
+                data: data.to_owned(),
+                made_by,
+            },
+            None => PostgresError::NotFound {
+                searched: searched(&candidates),
+            },
         })
     }
 
@@ -72,10 +82,16 @@ fn choose(found: Vec<Tools>, made_by: Option<u32>) -> Option<Tools> {
 }
 
 fn candidates(environment: &Environment) -> Vec<PathBuf> {
-    let mut dirs: Vec<PathBuf> =
-        environment.os("PATH").map(|path| std::env::split_paths(path).collect()).unwrap_or_default();
+    let mut dirs: Vec<PathBuf> = environment
+        .os("PATH")
+        .map(|path| std::env::split_paths(path).collect())
+        .unwrap_or_default();
     for (root, start, below) in INSTALLED {
-        dirs.extend(newest_first(Path::new(root), start).into_iter().map(|dir| dir.join(below)));
+        dirs.extend(
+            newest_first(Path::new(root), start)
+                .into_iter()
+                .map(|dir| dir.join(below)),
+        );
     }
     dirs
 }
@@ -88,7 +104,12 @@ fn newest_first(root: &Path, start: &str) -> Vec<PathBuf> {
     let mut dirs: Vec<(u32, PathBuf)> = entries
         .flatten()
         .filter_map(|entry| {
-            let version = entry.file_name().to_str()?.strip_prefix(start)?.parse().ok()?;
+            let version = entry
+                .file_name()
+                .to_str()?
+                .strip_prefix(start)?
+                .parse()
+                .ok()?;
             Some((version, entry.path()))
         })
         .collect();
@@ -100,18 +121,26 @@ fn newest_first(root: &Path, start: &str) -> Vec<PathBuf> {
 fn complete(dir: &Path) -> Option<PathBuf> {
     let real = fs::canonicalize(dir.join("initdb")).ok()?;
     let dir = real.parent()?;
-    PROGRAMS.iter().all(|program| dir.join(program).is_file()).then(|| dir.to_owned())
+    PROGRAMS
+        .iter()
+        .all(|program| dir.join(program).is_file())
+        .then(|| dir.to_owned())
 }
 
 /// Reads `postgres (PostgreSQL) 15.18 (Debian …)`.
 fn major(told: &str) -> Option<u32> {
-    let word = told.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit()))?;
+    let word = told
+        .split_whitespace()
+        .find(|word| word.starts_with(|c: char| c.is_ascii_digit()))?;
     let digits = word.split(|c: char| !c.is_ascii_digit()).next()?;
     digits.parse().ok()
 }
 
 fn searched(candidates: &[PathBuf]) -> String {
-    let shown: Vec<String> = candidates.iter().map(|dir| dir.display().to_string()).collect();
+    let shown: Vec<String> = candidates
+        .iter()
+        .map(|dir| dir.display().to_string())
+        .collect();
     match shown.as_slice() {
         [] => "/usr/lib/postgresql/*/bin".to_owned(),
         [named] => named.clone(),
@@ -125,12 +154,18 @@ mod tests {
     use crate::scratch::Scratch;
 
     fn tools(major: u32) -> Tools {
-        Tools { dir: PathBuf::from(format!("/usr/lib/postgresql/{major}/bin")), major }
+        Tools {
+            dir: PathBuf::from(format!("/usr/lib/postgresql/{major}/bin")),
+            major,
+        }
     }
 
     #[test]
     fn versions_are_read_from_what_the_program_tells() {
-        assert_eq!(major("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)"), Some(15));
+        assert_eq!(
+            major("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)"),
+            Some(15)
+        );
         assert_eq!(major("postgres (PostgreSQL) 18beta1"), Some(18));
         assert_eq!(major("command not found"), None);
     }
@@ -154,7 +189,10 @@ mod tests {
 
         let dirs = newest_first(scratch.path(), "");
 
-        let names: Vec<_> = dirs.iter().filter_map(|dir| dir.file_name()?.to_str()).collect();
+        let names: Vec<_> = dirs
+            .iter()
+            .filter_map(|dir| dir.file_name()?.to_str())
+            .collect();
         assert_eq!(names, ["17", "15", "9"]);
     }
 

@@ -77,7 +77,11 @@ impl BatchJob for ConversionSend {
         let Some(app) = contexts.first().map(|ctx| Arc::clone(&ctx.app)) else {
             return Vec::new();
         };
-        let orders = jobs.into_iter().zip(&contexts).map(|(job, ctx)| job.order(&ctx.job)).collect();
+        let orders = jobs
+            .into_iter()
+            .zip(&contexts)
+            .map(|(job, ctx)| job.order(&ctx.job))
+            .collect();
 
         // Both are safe to drop: a delivery that was cut off is remembered as in doubt. A job that is cancelled while
         // others of its batch go on is settled as cancelled by the engine.
@@ -105,9 +109,16 @@ impl ConversionSend {
             return wrong("/account_id", "connected accounts come in a later release");
         }
         if !is_id(&self.dataset_id) {
-            return wrong("/dataset_id", "must be 1 to 64 letters, digits and underscores");
+            return wrong(
+                "/dataset_id",
+                "must be 1 to 64 letters, digits and underscores",
+            );
         }
-        if self.test_event_code.as_ref().is_some_and(|code| !is_test_code(code)) {
+        if self
+            .test_event_code
+            .as_ref()
+            .is_some_and(|code| !is_test_code(code))
+        {
             return wrong("/test_event_code", "must have 1 to 100 characters");
         }
         let events = match (self.event, self.events) {
@@ -120,14 +131,22 @@ impl ConversionSend {
             return wrong("/events", "must be 1 to 1,000 events");
         }
 
-        let addressee =
-            Addressee { dataset_id: self.dataset_id, test_event_code: self.test_event_code };
-        let pending = events.into_iter().enumerate().map(|(place, event)| Pending {
-            job: job.id,
-            event_id: event_id(&event, job, place),
-            event,
-        });
-        Ok(Order { addressee, events: pending.collect() })
+        let addressee = Addressee {
+            dataset_id: self.dataset_id,
+            test_event_code: self.test_event_code,
+        };
+        let pending = events
+            .into_iter()
+            .enumerate()
+            .map(|(place, event)| Pending {
+                job: job.id,
+                event_id: event_id(&event, job, place),
+                event,
+            });
+        Ok(Order {
+            addressee,
+            events: pending.collect(),
+        })
     }
 }
 

@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 use super::{Addressee, Order};
 use crate::{App, error::Error};
 
+/// Most bytes of a result: the engine keeps no more.
+const LARGEST_RESULT: usize = 64 * 1_024;
+
 /// Sends the orders, those for one addressee together, and answers for each in its place.
 pub(super) async fn send(
     app: &App,
@@ -91,8 +94,7 @@ pub(super) fn outcome(events: Vec<Delivered>) -> Result<Outcome, Error> {
         }
     }
     if is_sent {
-        let events: Vec<Value> = events.iter().map(told).collect();
-        return Ok(Outcome::SucceededWith(json!({ "events": events })));
+        return Ok(Outcome::SucceededWith(result(&events)));
     }
     Err(if is_in_doubt {
         Error::InDoubt
@@ -103,35 +105,47 @@ pub(super) fn outcome(events: Vec<Delivered>) -> Result<Outcome, Error> {
     })
 }
 
-/// An event in the job's result.
-fn told(event: &Delivered) -> Value {
-    let mut told = json!({ "event_name": event.event_name, "event_id": event.event_id });
-    if !event.left_out.is_empty() {
-        told["left_out"] = json!(event.left_out);
+/// The job's result: every event, in brief where all of it would be more than is kept.
+fn result(events: &[Delivered]) -> Value {
+    let in_full: Vec<Value> = events.iter().map(told).collect();
+    let result = json!({ "events": in_full });
+    if result.to_string().len() <= LARGEST_RESULT {
+        return result;
     }
+    let in_brief: Vec<Value> = events
+        .iter()
+        .map(|event| json!([event.event_id, word(&event.fate)]))
+        .collect();
+    json!({ "events_in_brief": in_brief })
+}
+
+fn word(fate: &Fate) -> &'static str {
+    match fate {
+        Fate::Sent { .. } => "sent",
+        Fate::AlreadySent { .. } => "already_sent",
+        Fate::Refused(Refusal { expired: true, .. }) => "expired",
+        Fate::Refused(_) => "rejected",
+        Fate::InDoubt { .. } => "in_doubt",
+        Fate::Contended | Fate::Failed(_) => "not_sent",
+    }
+}
+
+fn told(event: &Delivered) -> Value {
+    let mut told = json!({
+        "event_name": event.event_name,
+        "event_id": event.event_id,
+        "outcome": word(&event.fate),
+        "left_out": event.left_out,
+    });
     match &event.fate {
         Fate::Sent { trace_id, messages } => {
-            told["outcome"] = json!("sent");
             told["trace_id"] = json!(trace_id);
             told["messages"] = json!(messages);
         }
-        Fate::AlreadySent { at } => {
-            told["outcome"] = json!("already_sent");
-            told["sent_at"] = json!(at);
-        }
-        Fate::Refused(refusal) => {
-            told["outcome"] = json!(if refusal.expired {
-                "expired"
-            } else {
-                "rejected"
-            });
-            told["reasons"] = json!(refusal.reasons);
-        }
-        Fate::InDoubt { since } => {
-            told["outcome"] = json!("in_doubt");
-            told["since"] = json!(since);
-        }
-        Fate::Contended | Fate::Failed(_) => told["outcome"] = json!("not_sent"),
+        Fate::AlreadySent { at } => told["sent_at"] = json!(at),
+        Fate::Refused(refusal) => told["reasons"] = json!(refusal.reasons),
+        Fate::InDoubt { since } => told["since"] = json!(since),
+        Fate::Contended | Fate::Failed(_) => {}
     }
     told
 }

@@ -1,17 +1,19 @@
 //! What payloads are taken, how jobs share a request, and how each job's attempt ends.
 
 use chrono::Utc;
-use marketing::conversions::{Delivered, Fate, Reason, Refusal};
+use marketing::{
+    PgPool,
+    conversions::{Delivered, Fate, Reason, Refusal},
+};
 use queue::JobError;
 use serde_json::{Value, json};
-use sqlx::PgPool;
 use wiremock::{
     Mock, MockServer, ResponseTemplate,
     matchers::{body_string_contains, method},
 };
 
 use super::{sending::outcome, *};
-use crate::kinds::testing::{app, job_info, schema_accepts};
+use crate::kinds::testing::{app, job_info, no_database, schema_accepts};
 
 fn event(event_id: Option<&str>) -> Value {
     json!({
@@ -37,7 +39,11 @@ fn order(members: &Value, job: &JobInfo) -> Result<Order, Error> {
 }
 
 fn ids(order: &Order) -> Vec<&str> {
-    order.events.iter().map(|pending| pending.event_id.as_str()).collect()
+    order
+        .events
+        .iter()
+        .map(|pending| pending.event_id.as_str())
+        .collect()
 }
 
 fn job() -> JobInfo {
@@ -54,7 +60,10 @@ fn delivered(fate: Fate) -> Delivered {
 }
 
 fn sent() -> Fate {
-    Fate::Sent { trace_id: Some("AfakeTrace".to_owned()), messages: Vec::new() }
+    Fate::Sent {
+        trace_id: Some("AfakeTrace".to_owned()),
+        messages: Vec::new(),
+    }
 }
 
 fn refused(expired: bool) -> Fate {
@@ -63,7 +72,10 @@ fn refused(expired: bool) -> Fate {
         message: "is wrong".to_owned(),
         code: None,
     };
-    Fate::Refused(Refusal { expired, reasons: vec![reason] })
+    Fate::Refused(Refusal {
+        expired,
+        reasons: vec![reason],
+    })
 }
 
 fn class(result: Result<Outcome, Error>) -> queue::ErrorClass {
@@ -74,16 +86,28 @@ fn class(result: Result<Outcome, Error>) -> queue::ErrorClass {
 fn the_schema_takes_an_event_or_events_and_nothing_unknown() {
     let accepts = |members: Value| schema_accepts::<ConversionSend>(&payload(&members));
 
-    assert!(accepts(json!({ "event": event(None), "test_event_code": null, "account_id": null })));
-    assert!(accepts(json!({ "events": [event(None), event(Some("order-1"))] })));
+    assert!(accepts(
+        json!({ "event": event(None), "test_event_code": null, "account_id": null })
+    ));
+    assert!(accepts(
+        json!({ "events": [event(None), event(Some("order-1"))] })
+    ));
     assert!(accepts(json!({ "event": null, "events": [event(None)] })));
     assert!(!accepts(json!({})));
-    assert!(!accepts(json!({ "event": event(None), "events": [event(None)] })));
+    assert!(!accepts(
+        json!({ "event": event(None), "events": [event(None)] })
+    ));
     assert!(!accepts(json!({ "events": [] })));
     assert!(!accepts(json!({ "event": event(None), "evnts": [] })));
-    assert!(!accepts(json!({ "event": event(None), "destination": "google_ads" })));
-    assert!(!accepts(json!({ "event": event(None), "dataset_id": "../1001" })));
-    assert!(!accepts(json!({ "event": event(None), "account_id": "acc_1" })));
+    assert!(!accepts(
+        json!({ "event": event(None), "destination": "google_ads" })
+    ));
+    assert!(!accepts(
+        json!({ "event": event(None), "dataset_id": "../1001" })
+    ));
+    assert!(!accepts(
+        json!({ "event": event(None), "account_id": "acc_1" })
+    ));
 }
 
 #[test]
@@ -94,7 +118,10 @@ fn what_came_by_sql_is_checked_too() {
         refusal(json!({ "event": event(None), "destination": "tiktok" })),
         "conversions to tiktok come in a later release, \"meta\" works now"
     );
-    assert_eq!(refusal(json!({})), "/event: is required where there are no events");
+    assert_eq!(
+        refusal(json!({})),
+        "/event: is required where there are no events"
+    );
     assert_eq!(
         refusal(json!({ "event": event(None), "test_event_code": "" })),
         "/test_event_code: must have 1 to 100 characters"
@@ -109,25 +136,36 @@ fn what_came_by_sql_is_checked_too() {
 fn an_event_has_the_same_id_on_every_attempt_and_replay() {
     let members = json!({ "events": [event(None), event(Some("order-1")), event(Some(" "))] });
     let first = job();
-    let replay = JobInfo { replay_of: Some(first.id), ..job_info(ConversionSend::KIND, 3) };
+    let replay = JobInfo {
+        replay_of: Some(first.id),
+        ..job_info(ConversionSend::KIND, 3)
+    };
 
     let orders = [order(&members, &first), order(&members, &replay)].map(|o| o.expect("sound"));
 
     let id = first.id;
-    assert_eq!(ids(&orders[0]), [format!("{id}-0"), "order-1".to_owned(), format!("{id}-2")]);
+    assert_eq!(
+        ids(&orders[0]),
+        [format!("{id}-0"), "order-1".to_owned(), format!("{id}-2")]
+    );
     assert_eq!(ids(&orders[0]), ids(&orders[1]));
 }
 
 #[test]
 fn a_job_succeeds_when_some_events_were_sent_and_the_rest_is_final() {
-    let events = vec![delivered(sent()), delivered(refused(false)), delivered(refused(true))];
+    let events = vec![
+        delivered(sent()),
+        delivered(refused(false)),
+        delivered(refused(true)),
+    ];
 
     let Ok(Outcome::SucceededWith(result)) = outcome(events) else {
         panic!("the job succeeds");
     };
 
-    let outcomes: Vec<&str> =
-        (0..3).filter_map(|n| result["events"][n]["outcome"].as_str()).collect();
+    let outcomes: Vec<&str> = (0..3_usize)
+        .filter_map(|n| result["events"][n]["outcome"].as_str())
+        .collect();
     assert_eq!(outcomes, ["sent", "rejected", "expired"]);
     assert_eq!(result["events"][1]["reasons"][0]["pointer"], "/event_time");
     assert_eq!(result["events"][0]["trace_id"], "AfakeTrace");
@@ -140,7 +178,10 @@ fn a_job_of_which_nothing_can_be_sent_is_invalid() {
     let doubtful = outcome(vec![delivered(Fate::InDoubt { since: None })]);
 
     let text = expired.as_ref().expect_err("nothing was sent").to_string();
-    assert_eq!(text, "expired before it could be sent: /event_time is wrong");
+    assert_eq!(
+        text,
+        "expired before it could be sent: /event_time is wrong"
+    );
     for result in [one, expired, doubtful] {
         assert_eq!(class(result), queue::ErrorClass::Invalid);
     }
@@ -179,22 +220,31 @@ async fn jobs_of_one_data_set_share_a_request_and_not_a_fate(db: PgPool) -> anyh
         order(&json!({ "event": event(Some("good-1")) }), &job()),
         order(&json!({ "event": event(Some("bad-event")) }), &job()),
         order(&json!({ "event": event(None), "account_id": 7 }), &job()),
-        order(&json!({ "events": [event(Some("good-2")), event(Some("good-3"))] }), &job()),
+        order(
+            &json!({ "events": [event(Some("good-2")), event(Some("good-3"))] }),
+            &job(),
+        ),
     ];
 
     let outcomes = send(&app, orders).await;
 
     let ended: Vec<bool> = outcomes.iter().map(Result::is_ok).collect();
     assert_eq!(ended, [true, false, false, true]);
-    let requests = server.received_requests().await.expect("requests are recorded");
+    let requests = server
+        .received_requests()
+        .await
+        .expect("requests are recorded");
     let first: Value = requests[0].body_json()?;
     assert_eq!(first["data"].as_array().map(Vec::len), Some(4));
     Ok(())
 }
 
-#[sqlx::test(migrations = "../../migrations")]
-async fn without_a_token_the_set_up_is_to_blame(db: PgPool) {
-    let app = App { meta_token: None, ..app(db, "http://127.0.0.1:9") };
+#[tokio::test]
+async fn without_a_token_the_set_up_is_to_blame() {
+    let app = App {
+        meta_token: None,
+        ..app(no_database(), "http://127.0.0.1:9")
+    };
 
     let mut outcomes = send(&app, vec![order(&json!({ "event": event(None) }), &job())]).await;
 

@@ -3,7 +3,7 @@
 
 use marketing::email::{RenderedMail, render};
 use providers::smtp::Mail;
-use serde_json::{Map, Value};
+use serde_json::Map;
 
 use super::{EmailSend, Recipients};
 use crate::{
@@ -25,9 +25,21 @@ impl EmailSend {
         let to = recipients(self.to)?;
         let content = match self.template {
             Some(template) => {
-                refuse(self.subject.is_some(), "/subject", "must not stand beside template")?;
-                refuse(self.text.is_some(), "/text", "must not stand beside template")?;
-                refuse(self.html.is_some(), "/html", "must not stand beside template")?;
+                refuse(
+                    self.subject.is_some(),
+                    "/subject",
+                    "must not stand beside template",
+                )?;
+                refuse(
+                    self.text.is_some(),
+                    "/text",
+                    "must not stand beside template",
+                )?;
+                refuse(
+                    self.html.is_some(),
+                    "/html",
+                    "must not stand beside template",
+                )?;
                 let content = render(&template, &self.data.unwrap_or_else(|| Map::new().into()))?;
                 Content::from(content)
             }
@@ -61,7 +73,11 @@ struct Content {
 
 impl From<RenderedMail> for Content {
     fn from(mail: RenderedMail) -> Self {
-        Self { subject: mail.subject, text: mail.text, html: Some(mail.html) }
+        Self {
+            subject: mail.subject,
+            text: mail.text,
+            html: Some(mail.html),
+        }
     }
 }
 
@@ -85,15 +101,26 @@ fn recipients(to: Recipients) -> Result<Vec<String>, Error> {
         Recipients::One(address) => vec![address],
         Recipients::Many(addresses) => addresses,
     };
-    refuse(to.is_empty() || to.len() > MOST_RECIPIENTS, "/to", "must be 1 to 50 addresses")?;
+    refuse(
+        to.is_empty() || to.len() > MOST_RECIPIENTS,
+        "/to",
+        "must be 1 to 50 addresses",
+    )?;
     Ok(to)
 }
 
 fn required(text: Option<String>, pointer: &'static str) -> Result<String, Error> {
     text.filter(|text| !text.trim().is_empty())
-        .ok_or(Error::Payload { pointer, problem: "is required where there is no template" })
+        .ok_or(Error::Payload {
+            pointer,
+            problem: "is required where there is no template",
+        })
 }
 
 fn refuse(is_wrong: bool, pointer: &'static str, problem: &'static str) -> Result<(), Error> {
-    if is_wrong { Err(Error::Payload { pointer, problem }) } else { Ok(()) }
+    if is_wrong {
+        Err(Error::Payload { pointer, problem })
+    } else {
+        Ok(())
+    }
 }

@@ -83,18 +83,28 @@ impl Job for EmailSend {
 }
 
 async fn send(app: &App, job: &JobInfo, email: EmailSend) -> Result<Outcome, Error> {
-    let mailer = app.mailer.as_ref().ok_or(Error::SetUp("mail is off: set MILLPOND_SMTP_URL"))?;
+    let mailer = app
+        .mailer
+        .as_ref()
+        .ok_or(Error::SetUp("mail is off: set MILLPOND_SMTP_URL"))?;
     let identity = email.identity(job)?;
     let message_id = identity.message_id(&app.email.domain);
     let mut mail = email.into_mail(&app.email, message_id)?;
 
     let in_doubt = match begin_send(&app.db, &identity, job.id, &mail.message_id).await? {
-        Begun::Send { message_id, in_doubt } => {
+        Begun::Send {
+            message_id,
+            in_doubt,
+        } => {
             mail.message_id = message_id;
             in_doubt
         }
-        Begun::AlreadySent { message_id, sent_at } => {
-            let told = json!({ "message_id": message_id, "already_sent": true, "sent_at": sent_at });
+        Begun::AlreadySent {
+            message_id,
+            sent_at,
+        } => {
+            let told =
+                json!({ "message_id": message_id, "already_sent": true, "sent_at": sent_at });
             return Ok(Outcome::SucceededWith(told));
         }
         Begun::Underway => return Ok(Outcome::Snoozed(WAIT_FOR_OTHER)),
@@ -109,7 +119,11 @@ async fn send(app: &App, job: &JobInfo, email: EmailSend) -> Result<Outcome, Err
             Ok(Outcome::SucceededWith(told(&mail, &sent, in_doubt)))
         }
         Err(error) => {
-            let how = if error.maybe_received() { Unsent::Unknown } else { Unsent::Refused };
+            let how = if error.maybe_received() {
+                Unsent::Unknown
+            } else {
+                Unsent::Refused
+            };
             if let Err(error) = record_unsent(&app.db, &identity, job.id, how).await {
                 warn_of_missing_receipt(job, &error);
             }
@@ -133,7 +147,7 @@ fn warn_of_missing_receipt(job: &JobInfo, error: &marketing::StoreError) {
         job.kind = %job.kind,
         job.attempt = job.attempt,
         error = error as &(dyn std::error::Error + 'static),
-        "the end of a mail's sending could not be stored; a later one of its kind is in doubt"
+        "what became of a mail could not be stored; a later attempt takes it for one in doubt"
     );
 }
 
@@ -141,9 +155,10 @@ impl EmailSend {
     fn identity(&self, job: &JobInfo) -> Result<MailIdentity, Error> {
         match self.business_key.as_deref() {
             None => Ok(MailIdentity::of_job(effect_key(job))),
-            Some(key) if key.trim().is_empty() => {
-                Err(Error::Payload { pointer: "/business_key", problem: "must not be blank" })
-            }
+            Some(key) if key.trim().is_empty() => Err(Error::Payload {
+                pointer: "/business_key",
+                problem: "must not be blank",
+            }),
             Some(key) => Ok(MailIdentity::of_business_key(job.tenant.as_deref(), key)),
         }
     }

@@ -1,13 +1,19 @@
 //! What payloads become mails, and what a mail leaves behind.
 
+use anyhow::{Context as _, Result, ensure};
+use marketing::PgPool;
+use providers::smtp::{Mailer, SmtpConfig};
 use queue::JobError;
 use serde_json::json;
-use sqlx::PgPool;
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufStream},
+    net::TcpListener,
+};
 
 use super::*;
 use crate::{
     app::EmailSettings,
-    kinds::testing::{app, job_info, schema_accepts},
+    kinds::testing::{app, job_info, no_database, schema_accepts},
 };
 
 fn settings() -> EmailSettings {
@@ -32,18 +38,73 @@ fn refusal(payload: Value) -> String {
     }
 }
 
+fn app_with_mail(db: PgPool, url: &str) -> Result<App> {
+    let smtp = SmtpConfig {
+        url: url.into(),
+        extra_root_pem: None,
+        timeout: Duration::from_secs(5),
+    };
+    let mailer = Mailer::new(smtp)?;
+    Ok(App {
+        mailer: Some(mailer),
+        email: settings(),
+        ..app(db, "http://127.0.0.1:9")
+    })
+}
+
+/// A mail server for one mail, which it gives back.
+async fn take_one_mail(listener: TcpListener) -> Result<String> {
+    let (stream, _) = listener.accept().await?;
+    let mut stream = BufStream::new(stream);
+    stream.write_all(b"220 test\r\n").await?;
+    stream.flush().await?;
+    let mut mail: Option<String> = None;
+    loop {
+        let mut line = String::new();
+        ensure!(stream.read_line(&mut line).await? > 0, "the client hung up");
+        let reply = match &mut mail {
+            Some(mail) if line == ".\r\n" => {
+                stream.write_all(b"250 queued as FAKE1\r\n").await?;
+                stream.flush().await?;
+                return Ok(std::mem::take(mail));
+            }
+            Some(mail) => {
+                mail.push_str(&line);
+                continue;
+            }
+            None if line.starts_with("DATA") => {
+                mail = Some(String::new());
+                "354 go on\r\n"
+            }
+            None => "250 fine\r\n",
+        };
+        stream.write_all(reply.as_bytes()).await?;
+        stream.flush().await?;
+    }
+}
+
 #[test]
 fn the_schema_takes_a_template_or_a_written_mail() {
     let accepts = |payload: Value| schema_accepts::<EmailSend>(&payload);
     let to = "a@example.com";
 
-    assert!(accepts(json!({ "to": to, "template": "welcome", "data": { "name": "Ada" } })));
-    assert!(accepts(json!({ "to": [to, "Bob <b@example.com>"], "subject": "Hi", "text": "x" })));
-    assert!(accepts(json!({ "to": to, "subject": "Hi", "text": "x", "template": null })));
+    assert!(accepts(
+        json!({ "to": to, "template": "welcome", "data": { "name": "Ada" } })
+    ));
+    assert!(accepts(
+        json!({ "to": [to, "Bob <b@example.com>"], "subject": "Hi", "text": "x" })
+    ));
+    assert!(accepts(
+        json!({ "to": to, "subject": "Hi", "text": "x", "template": null })
+    ));
     assert!(!accepts(json!({ "to": to })));
     assert!(!accepts(json!({ "to": to, "subject": "Hi" })));
-    assert!(!accepts(json!({ "to": to, "template": "welcome", "subject": "Hi" })));
-    assert!(!accepts(json!({ "to": to, "template": "welcome", "dta": {} })));
+    assert!(!accepts(
+        json!({ "to": to, "template": "welcome", "subject": "Hi" })
+    ));
+    assert!(!accepts(
+        json!({ "to": to, "template": "welcome", "dta": {} })
+    ));
     assert!(!accepts(json!({ "to": [], "template": "welcome" })));
     assert!(!accepts(json!({ "template": "welcome" })));
 }
@@ -54,15 +115,24 @@ fn the_schema_refuses_what_could_become_another_header_or_recipient() {
     let injected = "a@example.com\r\nBcc: eve@example.com";
 
     assert!(!accepts(json!({ "to": injected, "template": "welcome" })));
-    assert!(!accepts(json!({ "to": "a@example.com, b@example.com", "template": "welcome" })));
-    assert!(!accepts(json!({ "to": "a@example.com", "template": "welcome", "reply_to": injected })));
-    assert!(!accepts(json!({ "to": "a@example.com", "subject": "Hi\r\nX: y", "text": "x" })));
-    assert!(!accepts(json!({ "to": "a@example.com\u{0}", "template": "welcome" })));
+    assert!(!accepts(
+        json!({ "to": "a@example.com, b@example.com", "template": "welcome" })
+    ));
+    assert!(!accepts(
+        json!({ "to": "a@example.com", "template": "welcome", "reply_to": injected })
+    ));
+    assert!(!accepts(
+        json!({ "to": "a@example.com", "subject": "Hi\r\nX: y", "text": "x" })
+    ));
+    assert!(!accepts(
+        json!({ "to": "a@example.com\u{0}", "template": "welcome" })
+    ));
 }
 
 #[test]
 fn a_template_becomes_a_mail_in_both_forms() {
-    let payload = json!({ "to": "a@example.com", "template": "welcome", "data": { "name": "Ada" } });
+    let payload =
+        json!({ "to": "a@example.com", "template": "welcome", "data": { "name": "Ada" } });
 
     let mail = mail(payload).expect("sound");
 
@@ -84,7 +154,10 @@ fn a_written_mail_is_sent_as_it_is() {
     assert_eq!(mail.from, "Ada <JOBS@example.com>");
     assert_eq!(mail.reply_to.as_deref(), Some("me@example.com"));
     assert_eq!(mail.to, ["a@example.com", "b@example.com"]);
-    assert_eq!((mail.subject.as_str(), mail.text.as_str(), mail.html), ("Hi", "x", None));
+    assert_eq!(
+        (mail.subject.as_str(), mail.text.as_str(), mail.html),
+        ("Hi", "x", None)
+    );
 }
 
 #[test]
@@ -114,26 +187,36 @@ fn nobody_sends_under_an_address_that_is_not_configured() {
     let told = refusal(json!({ "to": "a@example.com", "subject": "Hi", "text": "x",
         "from": "Millpond <ceo@example.com>" }));
 
-    assert_eq!(told, "/from: must have the address that is configured as the sender's");
+    assert_eq!(
+        told,
+        "/from: must have the address that is configured as the sender's"
+    );
 }
 
 #[test]
 fn attempts_and_replays_share_an_identity_and_so_do_jobs_with_a_business_key() {
     let job = job_info(EmailSend::KIND, 1);
-    let replay = JobInfo { replay_of: Some(job.id), ..job_info(EmailSend::KIND, 1) };
+    let replay = JobInfo {
+        replay_of: Some(job.id),
+        ..job_info(EmailSend::KIND, 1)
+    };
     let plain = decoded(json!({ "to": "a@example.com" }));
     let keyed = decoded(json!({ "to": "a@example.com", "business_key": "welcome-42" }));
     let identity = |email: &EmailSend, job: &JobInfo| email.identity(job).expect("sound");
 
     assert_eq!(identity(&plain, &job), identity(&plain, &replay));
-    assert_eq!(identity(&keyed, &job), identity(&keyed, &job_info(EmailSend::KIND, 1)));
+    assert_eq!(
+        identity(&keyed, &job),
+        identity(&keyed, &job_info(EmailSend::KIND, 1))
+    );
     assert_ne!(identity(&plain, &job), identity(&keyed, &job));
 }
 
-#[sqlx::test(migrations = "../../migrations")]
-async fn without_a_mail_server_the_set_up_is_to_blame(db: PgPool) {
-    let app = app(db, "http://127.0.0.1:9");
-    let email = decoded(json!({ "to": "a@example.com", "template": "welcome", "data": { "name": "Ada" } }));
+#[tokio::test]
+async fn without_a_mail_server_the_set_up_is_to_blame() {
+    let app = app(no_database(), "http://127.0.0.1:9");
+    let email =
+        decoded(json!({ "to": "a@example.com", "template": "welcome", "data": { "name": "Ada" } }));
 
     let failed = send(&app, &job_info(EmailSend::KIND, 1), email).await;
 
@@ -142,12 +225,38 @@ async fn without_a_mail_server_the_set_up_is_to_blame(db: PgPool) {
 }
 
 #[sqlx::test(migrations = "../../migrations")]
-async fn a_mail_that_has_a_receipt_is_not_sent_again(db: PgPool) -> anyhow::Result<()> {
+async fn a_mail_goes_out_and_leaves_a_receipt(db: PgPool) -> Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("smtp://{}?tls=none", listener.local_addr()?);
+    let app = app_with_mail(db.clone(), &url)?;
+    let job = job_info(EmailSend::KIND, 1);
+    let email = decoded(json!({ "to": "a@example.com", "subject": "Hi", "text": "x" }));
+
+    let (mail, outcome) = tokio::join!(take_one_mail(listener), send(&app, &job, email));
+
+    let message_id = MailIdentity::of_job(job.id).message_id("example.com");
+    assert!(
+        mail.context("the server got it")?
+            .contains(&format!("Message-ID: {message_id}"))
+    );
+    let Ok(Outcome::SucceededWith(result)) = outcome else {
+        panic!("the job is done: {outcome:?}");
+    };
+    assert_eq!(result["message_id"], message_id.as_str());
+    assert_eq!(result["response"], "250 queued as FAKE1");
+    assert_eq!(result["in_doubt"], false);
+    let again = begin_send(&db, &MailIdentity::of_job(job.id), job.id, &message_id).await?;
+    assert!(matches!(again, Begun::AlreadySent { .. }), "{again:?}");
+    Ok(())
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_mail_that_has_a_receipt_is_not_sent_again(db: PgPool) -> Result<()> {
     let job = job_info(EmailSend::KIND, 2);
     let identity = MailIdentity::of_job(job.id);
     begin_send(&db, &identity, job.id, "<first@example.com>").await?;
     record_sent(&db, &identity).await?;
-    let app = App { mailer: Some(unreachable_mailer()?), email: settings(), ..app(db, "http://127.0.0.1:9") };
+    let app = app_with_mail(db.clone(), "smtp://127.0.0.1:9?tls=none")?;
     let email = decoded(json!({ "to": "a@example.com", "subject": "Hi", "text": "x" }));
 
     let outcome = send(&app, &job, email).await;
@@ -161,10 +270,10 @@ async fn a_mail_that_has_a_receipt_is_not_sent_again(db: PgPool) -> anyhow::Resu
 }
 
 #[sqlx::test(migrations = "../../migrations")]
-async fn a_server_that_cannot_be_reached_leaves_no_doubt(db: PgPool) -> anyhow::Result<()> {
+async fn a_server_that_cannot_be_reached_leaves_no_doubt(db: PgPool) -> Result<()> {
     let job = job_info(EmailSend::KIND, 1);
     let identity = MailIdentity::of_job(job.id);
-    let app = App { mailer: Some(unreachable_mailer()?), email: settings(), ..app(db.clone(), "http://127.0.0.1:9") };
+    let app = app_with_mail(db.clone(), "smtp://127.0.0.1:9?tls=none")?;
     let email = decoded(json!({ "to": "a@example.com", "subject": "Hi", "text": "x" }));
 
     let failed = send(&app, &job, email).await;
@@ -172,6 +281,15 @@ async fn a_server_that_cannot_be_reached_leaves_no_doubt(db: PgPool) -> anyhow::
 
     let class = JobError::from(failed.expect_err("nobody listens")).class();
     assert_eq!(class, queue::ErrorClass::Transient);
-    assert!(matches!(again, Begun::Send { in_doubt: false, .. }), "{again:?}");
+    assert!(
+        matches!(
+            again,
+            Begun::Send {
+                in_doubt: false,
+                ..
+            }
+        ),
+        "{again:?}"
+    );
     Ok(())
 }

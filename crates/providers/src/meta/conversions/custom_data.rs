@@ -1,4 +1,5 @@
-//! The two members of `custom_data` that Meta checks: `value` is a number, `currency` a code. All others pass as they are.
+//! The two members of `custom_data` that Meta checks: `value` is a number, `currency` a code. All others pass as they
+//! are.
 
 use serde_json::{Number, Value};
 

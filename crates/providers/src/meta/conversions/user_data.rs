@@ -53,7 +53,7 @@ pub(super) fn to_send(
         today,
     };
     let mut sent = Map::new();
-    for member in members(data) {
+    for member in hashed_members(data).into_iter().chain(kept_members(data)) {
         let Some(values) = member.values else {
             continue;
         };
@@ -176,8 +176,8 @@ fn keep<'a>(name: &'static str, values: &'a Option<OneOrMany>) -> Member<'a> {
     }
 }
 
-/// Every member and its rule: the one table of what is hashed.
-fn members(data: &UserData) -> [Member<'_>; 28] {
+/// The one table of what is hashed.
+fn hashed_members(data: &UserData) -> [Member<'_>; 14] {
     [
         hash("em", &data.em, |text, _| email(text), "no mail address"),
         hash("ph", &data.ph, |text, _| phone(text), "no phone number"),
@@ -228,6 +228,12 @@ fn members(data: &UserData) -> [Member<'_>; 28] {
             |text, _| external_id(text),
             "no id",
         ),
+    ]
+}
+
+/// The one table of what is sent as it is.
+fn kept_members(data: &UserData) -> [Member<'_>; 14] {
+    [
         Member {
             name: "client_ip_address",
             values: data.client_ip_address.as_ref(),

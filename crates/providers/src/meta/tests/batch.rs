@@ -104,7 +104,7 @@ async fn a_bad_event_that_meta_names_costs_two_more_calls() {
 async fn a_wrong_place_is_not_trusted_twice() {
     let server = server(|request| {
         let first = json!({"message": "Invalid", "code": 100, "error_data": {"index": 0}});
-        if ids(request).contains(&"bad".to_owned()) {
+        if ids(request).iter().any(|id| id == "bad") {
             ResponseTemplate::new(400).set_body_json(json!({ "error": first }))
         } else {
             judge(request, false)

@@ -195,7 +195,7 @@ mod tests {
 
             let wait = backoff.delay(failures, random);
 
-            prop_assert!(wait >= SECOND / 10 && wait <= 60 * SECOND);
+            prop_assert!((SECOND / 10..=60 * SECOND).contains(&wait));
         }
 
         #[test]

@@ -37,10 +37,8 @@ impl<S: Shape> Shape for List<S> {
             return place.refuse(found.span(), Refusal::new(message));
         }
         // Every entry is read before one that is wrong spoils the list, so that all are reported.
-        let values: Vec<Option<S::Value>> = items
-            .iter()
-            .map(|item| self.of.read(item, place))
-            .collect();
+        let values: Vec<Option<S::Value>> =
+            items.iter().map(|item| self.of.read(item, place)).collect();
         values.into_iter().collect()
     }
 
@@ -143,14 +141,19 @@ mod tests {
 
     #[test]
     fn a_payload_that_json_cannot_hold_is_refused() {
-        let nested: String = iter::repeat_n("[", 40).chain(iter::repeat_n("]", 40)).collect();
+        let nested: String = iter::repeat_n("[", 40)
+            .chain(iter::repeat_n("]", 40))
+            .collect();
         let cases = [
             ("{ a = nan }".to_owned(), "this number cannot stand in JSON"),
             (
                 "{ a = 99999999999999999999 }".to_owned(),
                 "this number cannot stand in JSON",
             ),
-            (format!("{{ a = {nested} }}"), "must be at most 32 levels deep"),
+            (
+                format!("{{ a = {nested} }}"),
+                "must be at most 32 levels deep",
+            ),
         ];
 
         for (payload, reason) in cases {

@@ -87,7 +87,9 @@ impl Shape for Size {
     fn read(&self, found: &Spanned<DeValue<'_>>, place: &mut Place<'_>) -> Option<usize> {
         const EXPECTED: &str = "a size such as \"1MiB\", \"512KiB\" or a number of bytes";
         let size = match found.get_ref() {
-            DeValue::Integer(digits) => to_i64(digits).and_then(|bytes| usize::try_from(bytes).ok()),
+            DeValue::Integer(digits) => {
+                to_i64(digits).and_then(|bytes| usize::try_from(bytes).ok())
+            }
             DeValue::String(text) => match parse_size(text) {
                 Some(size) => Some(size),
                 None => {
@@ -270,7 +272,15 @@ mod tests {
 
     #[test]
     fn what_is_no_size_is_refused() {
-        for text in ["", "1", "MiB", "1 MiB", "1mib", "1.5MiB", "99999999999999999999GiB"] {
+        for text in [
+            "",
+            "1",
+            "MiB",
+            "1 MiB",
+            "1mib",
+            "1.5MiB",
+            "99999999999999999999GiB",
+        ] {
             assert_eq!(parse_size(text), None, "{text}");
         }
     }

@@ -4,6 +4,8 @@
 mod backend;
 mod service;
 mod storage;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

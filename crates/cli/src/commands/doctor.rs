@@ -1,0 +1,124 @@
+//! `millpond doctor`: what is wrong, why it matters, what to do. A database that is away is a finding, not a crash.
+
+use std::{process::ExitCode, sync::Arc};
+
+use queue::{Finding, Severity, config::Config};
+
+use super::Context;
+use crate::{
+    compose::{self, Connections},
+    failure::FAILED,
+    output::{LONGEST_TEXT, one_line},
+};
+
+pub(super) async fn run(ctx: &Context) -> anyhow::Result<ExitCode> {
+    let (config, mut findings) = configuration(ctx);
+    match ctx.database_url() {
+        Ok(url) => {
+            let database = compose::connect_lazily(url, Connections::Few)?;
+            let queue = compose::queue(database, config, false)?;
+            findings.extend(queue::diagnose(&queue).await);
+            queue.close().await;
+        }
+        Err(error) => findings.push(Finding {
+            severity: Severity::Error,
+            check: "environment",
+            detail: format!("{error:#}"),
+            why: "nothing can run without a database",
+            remedy: "correct the environment of this process".to_owned(),
+        }),
+    }
+    ctx.output.answer(&findings, |findings| told(findings))?;
+    let has_error = findings
+        .iter()
+        .any(|finding| finding.severity == Severity::Error);
+    Ok(if has_error {
+        ExitCode::from(FAILED)
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+/// The configuration, or the defaults with a finding that says why.
+fn configuration(ctx: &Context) -> (Arc<Config>, Vec<Finding>) {
+    let found = |severity, detail: String, why, remedy: &str| Finding {
+        severity,
+        check: "configuration",
+        detail,
+        why,
+        remedy: remedy.to_owned(),
+    };
+    match ctx.config() {
+        Ok(loaded) if loaded.warnings.is_empty() => {
+            let file = loaded.path.map_or_else(
+                || "no jobs.toml: the built-in defaults hold".to_owned(),
+                |path| format!("{} is valid", path.display()),
+            );
+            (loaded.config, vec![found(Severity::Ok, file, "", "")])
+        }
+        Ok(loaded) => {
+            let count = loaded.warnings.len();
+            let finding = found(
+                Severity::Warning,
+                format!("{count} keys have no effect in this release"),
+                "what they ask for does not happen",
+                "run `millpond config check` to see them",
+            );
+            (loaded.config, vec![finding])
+        }
+        Err(error) => {
+            let finding = found(
+                Severity::Error,
+                format!("{:#}", anyhow::Error::from(error)),
+                "no process starts with it; what follows was looked at with the defaults",
+                "correct the file, then run `millpond config check`",
+            );
+            (Arc::new(Config::builtin()), vec![finding])
+        }
+    }
+}
+
+fn told(findings: &[Finding]) -> String {
+    let mut text = String::new();
+    for finding in findings {
+        let word = match finding.severity {
+            Severity::Ok => "ok     ",
+            Severity::Warning => "warning",
+            Severity::Error => "ERROR  ",
+        };
+        let detail = one_line(&finding.detail, LONGEST_TEXT);
+        text.push_str(&format!("{word}  {}: {detail}\n", finding.check));
+        if !finding.why.is_empty() {
+            text.push_str(&format!("         why: {}\n", finding.why));
+        }
+        if !finding.remedy.is_empty() {
+            text.push_str(&format!(
+                "         do:  {}\n",
+                one_line(&finding.remedy, LONGEST_TEXT)
+            ));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_finding_says_what_why_and_what_to_do() {
+        let finding = Finding {
+            severity: Severity::Error,
+            check: "schema",
+            detail: "2 migrations are pending".to_owned(),
+            why: "this release cannot work on an older schema",
+            remedy: "run `millpond migrate`".to_owned(),
+        };
+
+        assert_eq!(
+            told(&[finding]),
+            "ERROR    schema: 2 migrations are pending\n         \
+             why: this release cannot work on an older schema\n         do:  run `millpond migrate`\n"
+        );
+    }
+}

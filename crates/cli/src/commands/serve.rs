@@ -1,0 +1,149 @@
+//! `millpond serve`: a production process. Any number of them work against one database.
+
+use std::process::ExitCode;
+
+use queue::config::Config;
+
+use super::Context;
+use crate::{
+    compose::{self, Connections},
+    config_file::Loaded,
+    failure::Misuse,
+    process::{Plan, Process, Role, listen},
+    settings::Settings,
+    shutdown::Shutdown,
+};
+
+/// What the process does.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// What this process does
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Role::ALL)]
+    roles: Vec<Role>,
+    /// The queues it works on; all unless given
+    #[arg(long, value_delimiter = ',')]
+    queues: Option<Vec<String>>,
+}
+
+pub(super) async fn run(args: &Args, ctx: &Context) -> anyhow::Result<ExitCode> {
+    let settings = ctx.settings()?;
+    let loaded = ctx.config()?;
+    log_warnings(&loaded);
+    check(args, &settings, &loaded.config)?;
+    let shutdown = Shutdown::listen(false)?;
+    let plan = plan(args, ctx, settings, &loaded).await?;
+    let addr = plan.listener.local_addr()?;
+    tracing::info!("listening on http://{addr}");
+    let mut process = Process::start(plan, shutdown.token()).await?;
+    if !shutdown.token().is_cancelled() {
+        tracing::info!(roles = ?args.roles, "ready: http://{addr}/docs, http://{addr}/metrics");
+    }
+    // Both are cancel-safe.
+    let failed = tokio::select! {
+        () = shutdown.token().cancelled() => None,
+        error = process.ended() => Some(error),
+    };
+    process.stop().await;
+    failed.map_or(Ok(ExitCode::SUCCESS), Err)
+}
+
+/// What in jobs.toml has no effect yet is told at every start, with its place.
+pub(crate) fn log_warnings(loaded: &Loaded) {
+    match &loaded.path {
+        Some(path) => {
+            for warning in &loaded.warnings {
+                tracing::warn!("{}:{warning}", path.display());
+            }
+        }
+        None => tracing::info!("no jobs.toml: the built-in defaults hold"),
+    }
+}
+
+fn check(args: &Args, settings: &Settings, config: &Config) -> Result<(), Misuse> {
+    for name in args.queues.iter().flatten() {
+        if !config.queues.contains_key(name) {
+            let known: Vec<&str> = config.queues.keys().map(String::as_str).collect();
+            return Err(Misuse::UnknownQueue {
+                name: name.clone(),
+                known: known.join(", "),
+            });
+        }
+    }
+    if settings.providers.smtp_url.is_some() && config.email.from.is_none() {
+        return Err(Misuse::NoSender);
+    }
+    Ok(())
+}
+
+async fn plan(
+    args: &Args,
+    ctx: &Context,
+    settings: Settings,
+    loaded: &Loaded,
+) -> anyhow::Result<Plan> {
+    // A service never uses the database of `millpond dev` by accident.
+    let url = settings.database_url.ok_or(Misuse::NoDatabase)?;
+    let database = compose::connect_lazily(url, Connections::Many)?;
+    let config = &loaded.config;
+    let secrets = compose::secrets(&ctx.environment, config)?;
+    let listening_on = settings.http_addr.ip();
+    let app = compose::app(
+        &settings.providers,
+        secrets,
+        &database,
+        config,
+        listening_on,
+    )?;
+    let listener = listen(settings.http_addr).await?;
+    let queue = compose::queue(database, config.clone(), false)?;
+    Ok(Plan {
+        queue,
+        app,
+        listener,
+        roles: args.roles.clone(),
+        queues: args.queues.clone(),
+        with_demo: false,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::environment::Environment;
+
+    fn args(queues: &[&str]) -> Args {
+        let queues = queues.iter().map(|name| (*name).to_owned()).collect();
+        Args {
+            roles: Role::ALL.to_vec(),
+            queues: Some(queues),
+        }
+    }
+
+    #[test]
+    fn a_queue_that_does_not_exist_is_refused_with_those_that_do() {
+        let settings = Settings::read(&Environment::from([])).expect("usable");
+
+        let refused = check(&args(&["sync", "synk"]), &settings, &Config::builtin());
+
+        let refused = refused.expect_err("there is no such queue").to_string();
+        assert!(
+            refused.starts_with("there is no queue \"synk\": the queues are "),
+            "{refused}"
+        );
+        assert!(check(&args(&["sync", "email"]), &settings, &Config::builtin()).is_ok());
+    }
+
+    #[test]
+    fn mail_without_a_sender_is_refused() {
+        let environment = Environment::from([("MILLPOND_SMTP_URL", "smtp://mail.example.com:587")]);
+        let settings = Settings::read(&environment).expect("usable");
+        let config = Config::parse("[email]\nfrom = \"jobs@example.com\"\n")
+            .expect("valid")
+            .config;
+
+        let without = check(&args(&[]), &settings, &Config::builtin());
+
+        assert!(matches!(without, Err(Misuse::NoSender)));
+        assert!(check(&args(&[]), &settings, &config).is_ok());
+    }
+}

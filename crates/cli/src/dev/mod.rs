@@ -1,0 +1,242 @@
+//! `millpond dev`: everything on one machine with nothing to set up, and nothing left running behind.
+
+mod demo;
+mod home;
+mod key;
+mod postgres;
+mod surroundings;
+
+use std::{env, net::SocketAddr, path::Path, process::ExitCode};
+
+use anyhow::Context as _;
+use queue::Database;
+use secrecy::{ExposeSecret, SecretString};
+use tokio::net::TcpListener;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+use url::Url;
+
+use self::{
+    home::Home,
+    postgres::{Postgres, PostgresError, Runner},
+    surroundings::Surroundings,
+};
+use crate::{
+    commands::{Context, serve::log_warnings},
+    compose::{self, Connections},
+    config_file::Loaded,
+    output,
+    process::{Plan, Process, Role, listen},
+    settings::Settings,
+    shutdown::Shutdown,
+};
+
+/// What `millpond dev` does beside running.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Keep realistic work flowing, some of it failing, so that every state can be seen
+    #[arg(long)]
+    demo: bool,
+}
+
+/// The database of `millpond dev` in the working directory.
+pub(crate) fn database_url_here() -> Option<SecretString> {
+    home::database_url_below(Path::new("."))
+}
+
+pub(crate) async fn run(args: &Args, ctx: &Context) -> anyhow::Result<ExitCode> {
+    let settings = ctx.settings()?;
+    let loaded = ctx.config()?;
+    log_warnings(&loaded);
+    let shutdown = Shutdown::listen(true)?;
+    // First, since it fails at once where the address is taken.
+    let listener = listen(settings.http_addr).await?;
+    let runner = Runner::choose(&ctx.environment).await?;
+    let here = env::current_dir().context("cannot tell the working directory")?;
+    let home = Home::open(&here, runner.is_another())?;
+    let (database_url, mut postgres) = match &settings.database_url {
+        Some(url) => (url.clone(), None),
+        None => {
+            let postgres = Postgres::start(&home, &ctx.environment, runner).await?;
+            shutdown.before_exit(postgres.last_act());
+            (postgres.url().clone(), Some(postgres))
+        }
+    };
+    let token = shutdown.token();
+    let work = Dev {
+        args,
+        ctx,
+        home: &home,
+        settings,
+        loaded,
+        database_url,
+        token,
+    };
+    let ran = Box::pin(work.run(listener, postgres.as_mut())).await;
+    if let Some(postgres) = postgres {
+        match postgres.stop().await {
+            Ok(()) => output::note("the private PostgreSQL has stopped"),
+            Err(error) if ran.is_ok() => return Err(error.into()),
+            Err(_) => {}
+        }
+    }
+    ran
+}
+
+/// A run, once it has a database.
+struct Dev<'a> {
+    args: &'a Args,
+    ctx: &'a Context,
+    home: &'a Home,
+    settings: Settings,
+    loaded: Loaded,
+    database_url: SecretString,
+    token: &'a CancellationToken,
+}
+
+impl Dev<'_> {
+    async fn run(
+        mut self,
+        listener: TcpListener,
+        postgres: Option<&mut Postgres>,
+    ) -> anyhow::Result<ExitCode> {
+        let addr = listener.local_addr()?;
+        let database = self.database().await?;
+        let surroundings = Surroundings::start(self.home, &mut self.settings.providers).await?;
+        let started = self.process(listener, database).await;
+        let ran = match started {
+            Ok(process) => Box::pin(self.work(process, postgres, &surroundings, addr)).await,
+            Err(error) => Err(error),
+        };
+        surroundings.stop().await;
+        ran.map(|()| ExitCode::SUCCESS)
+    }
+
+    async fn database(&self) -> anyhow::Result<Database> {
+        let database = compose::connect(self.database_url.clone(), Connections::Many).await?;
+        for migration in database.migrate().await? {
+            output::note(format_args!(
+                "applied migration {:04} {}",
+                migration.version, migration.name
+            ));
+        }
+        Ok(database)
+    }
+
+    async fn process(&self, listener: TcpListener, database: Database) -> anyhow::Result<Process> {
+        let config = &self.loaded.config;
+        let secrets = compose::secrets(&self.ctx.environment, config)?;
+        let listening_on = listener.local_addr()?.ip();
+        let providers = &self.settings.providers;
+        let app = compose::app(providers, secrets, &database, config, listening_on)?;
+        let plan = Plan {
+            queue: compose::queue(database, config.clone(), self.args.demo)?,
+            app,
+            listener,
+            roles: Role::ALL.to_vec(),
+            queues: None,
+            with_demo: self.args.demo,
+        };
+        Process::start(plan, self.token).await
+    }
+
+    async fn work(
+        &self,
+        mut process: Process,
+        postgres: Option<&mut Postgres>,
+        surroundings: &Surroundings,
+        addr: SocketAddr,
+    ) -> anyhow::Result<()> {
+        let worked = self
+            .work_until_asked(&mut process, postgres, surroundings, addr)
+            .await;
+        process.stop().await;
+        worked
+    }
+
+    async fn work_until_asked(
+        &self,
+        process: &mut Process,
+        postgres: Option<&mut Postgres>,
+        surroundings: &Surroundings,
+        addr: SocketAddr,
+    ) -> anyhow::Result<()> {
+        if self.token.is_cancelled() {
+            return Ok(());
+        }
+        let key = key::developer_key(process.queue(), self.home).await?;
+        self.tell(&key, surroundings, addr)?;
+        let _demo = self.args.demo.then(|| {
+            let demo = demo::run(process.queue().clone(), surroundings.http_addr());
+            AbortOnDropHandle::new(tokio::spawn(demo))
+        });
+        // All are cancel-safe.
+        tokio::select! {
+            () = self.token.cancelled() => Ok(()),
+            error = process.ended() => Err(error),
+            () = ended(postgres) => Err(PostgresError::EndedByItself.into()),
+        }
+    }
+
+    /// The addresses and the key, for people or as one JSON document.
+    fn tell(
+        &self,
+        key: &SecretString,
+        surroundings: &Surroundings,
+        addr: SocketAddr,
+    ) -> anyhow::Result<()> {
+        let api = format!("http://{addr}");
+        let sandbox = format!("http://{}", surroundings.http_addr());
+        let document = serde_json::json!({
+            "api": api,
+            "docs": format!("{api}/docs"),
+            "metrics": format!("{api}/metrics"),
+            "sandbox": sandbox,
+            "mail": surroundings.mail_dir(),
+            "key": key.expose_secret(),
+        });
+        let text = format!(
+            "\n\
+             Millpond runs.\n  \
+             API        {api}  (docs: {api}/docs)\n  \
+             metrics    {api}/metrics\n  \
+             key        {}  (also in .millpond/key)\n  \
+             mail       {}\n  \
+             sandbox    {sandbox}  (Meta's API, receivers, control)\n  \
+             database   {}\n\n\
+             Ctrl-C drains and stops all of it.",
+            key.expose_secret(),
+            surroundings.mail_dir().display(),
+            self.database_told(),
+        );
+        if self.ctx.output.is_json() {
+            self.ctx.output.json_line(&document)?;
+        }
+        self.ctx.output.line(text)?;
+        Ok(())
+    }
+
+    /// How to reach the database, without its password.
+    fn database_told(&self) -> String {
+        let url = self.database_url.expose_secret();
+        let mut shown = Url::parse(url).ok();
+        if let Some(shown) = &mut shown {
+            // An address that can have no password has none to hide.
+            let _ = shown.set_password(None);
+            shown.set_query(None);
+        }
+        let shown = shown.map(String::from).unwrap_or_default();
+        match self.home.database_url() {
+            Ok(Some(kept)) if kept == url => {
+                format!("{shown}  (psql \"$(cat .millpond/database-url)\")")
+            }
+            _ => shown,
+        }
+    }
+}
+
+async fn ended(postgres: Option<&mut Postgres>) {
+    match postgres {
+        Some(postgres) => postgres.ended().await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,302 @@
+//! A process at work: its HTTP side, its workers, its share in leading. It starts while the database is away, waits for
+//! it unready, and stops in the order that loses nothing.
+
+use std::{future::pending, net::SocketAddr, sync::Arc, time::Duration};
+
+use clap::ValueEnum;
+use jobs::App;
+use metrics_exporter_prometheus::PrometheusHandle;
+use queue::{DatabaseError, Leader, Queue, WorkerSettings, Workers};
+use tokio::{
+    net::TcpListener,
+    task::JoinError,
+    time::{sleep, timeout},
+};
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+
+use crate::{
+    args::VERSION,
+    compose::{self, HttpPart},
+    telemetry,
+};
+
+/// How often the recorder tidies up what it counted.
+const UPKEEP_EVERY: Duration = Duration::from_secs(5);
+/// Between two looks for a database that is away, in milliseconds: spread, since a fleet starts at once.
+const LOOK_EVERY_MS: std::ops::Range<u64> = 500..1_000;
+/// Longest that leading may take to end.
+const LEADER_STOP: Duration = Duration::from_secs(10);
+
+/// What a process does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Role {
+    /// Serves HTTP.
+    Api,
+    /// Runs jobs.
+    Worker,
+    /// Takes part in leading: maintenance, replays, the fleet's gauges.
+    Scheduler,
+}
+
+impl Role {
+    /// Every role.
+    pub(crate) const ALL: [Self; 3] = [Self::Api, Self::Worker, Self::Scheduler];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Api => "api",
+            Self::Worker => "worker",
+            Self::Scheduler => "scheduler",
+        }
+    }
+}
+
+/// What a process is made of and what it is to do.
+pub(crate) struct Plan {
+    /// The engine's front door.
+    pub(crate) queue: Queue,
+    /// What handlers need.
+    pub(crate) app: App,
+    /// Where HTTP is served.
+    pub(crate) listener: TcpListener,
+    /// What to do.
+    pub(crate) roles: Vec<Role>,
+    /// The queues to work on; `None`: all.
+    pub(crate) queues: Option<Vec<String>>,
+    /// Whether `demo.work` is a kind.
+    pub(crate) with_demo: bool,
+}
+
+/// A process at work.
+pub(crate) struct Process {
+    queue: Queue,
+    stopping: CancellationToken,
+    closing: CancellationToken,
+    http: Option<HttpTask>,
+    workers: Option<Workers>,
+    leader: Option<Leader>,
+    _upkeep: AbortOnDropHandle<()>,
+}
+
+type HttpTask = AbortOnDropHandle<Result<(), api::ServeError>>;
+
+/// The address cannot be listened on.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {addr}: stop what uses it, or set MILLPOND_HTTP_ADDR to another address")]
+pub(crate) struct ListenError {
+    addr: SocketAddr,
+    source: std::io::Error,
+}
+
+/// The database was made by an older release.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the database's schema lacks {missing} migrations of this release: run `millpond migrate`, then start again"
+)]
+struct SchemaOlder {
+    missing: usize,
+}
+
+/// The HTTP side ended by itself.
+#[derive(Debug, thiserror::Error)]
+#[error("the HTTP server ended by itself")]
+struct HttpEnded(#[source] Option<JoinError>);
+
+/// Listens on an address.
+///
+/// # Errors
+/// [`ListenError`] when it is taken, or not this machine's.
+pub(crate) async fn listen(addr: SocketAddr) -> Result<TcpListener, ListenError> {
+    TcpListener::bind(addr)
+        .await
+        .map_err(|source| ListenError { addr, source })
+}
+
+impl Process {
+    /// Starts serving HTTP at once and, as soon as the database is there, everything else. Returns early, with nothing
+    /// else started, when `shutdown` is cancelled meanwhile.
+    ///
+    /// # Errors
+    /// When the schema is older than this release, or a worker cannot start; whatever had started is stopped.
+    pub(crate) async fn start(plan: Plan, shutdown: &CancellationToken) -> anyhow::Result<Self> {
+        let prometheus = telemetry::start_metrics()?;
+        compose::describe_metrics();
+        let (stopping, closing) = (CancellationToken::new(), CancellationToken::new());
+        let part = HttpPart {
+            is_api: plan.roles.contains(&Role::Api),
+            stopping: stopping.clone(),
+            closing: closing.clone(),
+        };
+        let serving =
+            compose::serve_http(plan.listener, plan.queue.clone(), prometheus.clone(), part);
+        let mut process = Self {
+            queue: plan.queue,
+            stopping,
+            closing,
+            http: Some(AbortOnDropHandle::new(tokio::spawn(serving))),
+            workers: None,
+            leader: None,
+            _upkeep: AbortOnDropHandle::new(tokio::spawn(keep_up(prometheus))),
+        };
+        let settings = WorkerSettings {
+            queues: plan.queues,
+            roles: plan
+                .roles
+                .iter()
+                .map(|role| role.as_str().to_owned())
+                .collect(),
+            version: VERSION.to_owned(),
+        };
+        let work = Work {
+            app: plan.app,
+            roles: plan.roles,
+            settings,
+            with_demo: plan.with_demo,
+        };
+        match process.start_work(work, shutdown).await {
+            Ok(()) => Ok(process),
+            Err(error) => {
+                process.stop().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn start_work(&mut self, work: Work, shutdown: &CancellationToken) -> anyhow::Result<()> {
+        if !wait_for_database(&self.queue, shutdown).await? {
+            return Ok(());
+        }
+        if work.roles.contains(&Role::Worker) {
+            let app = Arc::new(work.app);
+            let started =
+                compose::start_workers(&self.queue, app, work.settings, work.with_demo).await;
+            self.workers = Some(started?);
+        }
+        if work.roles.contains(&Role::Scheduler) {
+            self.leader = Some(Leader::start(self.queue.clone()));
+        }
+        Ok(())
+    }
+
+    /// The engine's front door.
+    pub(crate) fn queue(&self) -> &Queue {
+        &self.queue
+    }
+
+    /// Resolves when the HTTP side ends by itself, which it never should. Cancel-safe.
+    pub(crate) async fn ended(&mut self) -> anyhow::Error {
+        let Some(http) = &mut self.http else {
+            return pending().await;
+        };
+        let ended = http.await;
+        self.http = None;
+        HttpEnded(ended.err()).into()
+    }
+
+    /// Stops: readiness fails, nothing more is claimed and what runs may finish, requests under way are answered,
+    /// leading ends, connections close.
+    pub(crate) async fn stop(mut self) {
+        self.stopping.cancel();
+        if let Some(workers) = self.workers.take() {
+            workers.drain().await;
+        }
+        self.closing.cancel();
+        if let Some(http) = self.http.take() {
+            match http.await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::warn!(%error, "the HTTP server did not end in order"),
+                Err(error) => tracing::error!(%error, "the HTTP server failed"),
+            }
+        }
+        if let Some(leader) = self.leader.take()
+            && timeout(LEADER_STOP, leader.stop()).await.is_err()
+        {
+            tracing::warn!(
+                "leading did not end in time; another process takes over when its term is over"
+            );
+        }
+        self.queue.close().await;
+        self.queue.database().close().await;
+        tracing::info!("stopped");
+    }
+}
+
+/// What starts once the database is there.
+struct Work {
+    app: App,
+    roles: Vec<Role>,
+    settings: WorkerSettings,
+    with_demo: bool,
+}
+
+/// Waits until the database answers with a schema that is new enough, and tells it our kinds. False when `shutdown` was
+/// cancelled first.
+async fn wait_for_database(queue: &Queue, shutdown: &CancellationToken) -> anyhow::Result<bool> {
+    let mut was_told = false;
+    loop {
+        // Both may be dropped: a question to the database changes nothing, and the announcement can be repeated.
+        let asked = tokio::select! {
+            () = shutdown.cancelled() => return Ok(false),
+            asked = greet(queue) => asked,
+        };
+        match asked {
+            Ok(0) => return Ok(true),
+            Ok(missing) => return Err(SchemaOlder { missing }.into()),
+            Err(error) if !was_told => {
+                let error = anyhow::Error::from(error);
+                tracing::warn!("not ready: {error:#}; trying again until the database is there");
+                was_told = true;
+            }
+            Err(error) => tracing::debug!(%error, "the database is still away"),
+        }
+        tokio::select! {
+            () = shutdown.cancelled() => return Ok(false),
+            () = sleep(Duration::from_millis(rand::random_range(LOOK_EVERY_MS))) => {}
+        }
+    }
+}
+
+/// The number of migrations that the schema lacks; with none, the database is told our queues and kinds.
+async fn greet(queue: &Queue) -> Result<usize, DatabaseError> {
+    let missing = queue.database().pending_migrations().await?.len();
+    if missing == 0 {
+        queue.announce().await?;
+    }
+    Ok(missing)
+}
+
+async fn keep_up(prometheus: PrometheusHandle) {
+    loop {
+        sleep(UPKEEP_EVERY).await;
+        prometheus.run_upkeep();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_address_in_use_is_told_with_the_variable_that_changes_it() {
+        let first = listen(SocketAddr::from(([127, 0, 0, 1], 0)))
+            .await
+            .expect("a port is free");
+        let addr = first.local_addr().expect("bound");
+
+        let refused = listen(addr).await.expect_err("it is taken").to_string();
+
+        assert!(refused.contains(&addr.to_string()));
+        assert!(refused.contains("MILLPOND_HTTP_ADDR"));
+    }
+
+    #[test]
+    fn roles_are_called_as_on_the_command_line() {
+        for role in Role::ALL {
+            let name = role
+                .to_possible_value()
+                .map(|value| value.get_name().to_owned());
+
+            assert_eq!(name.as_deref(), Some(role.as_str()));
+        }
+    }
+}

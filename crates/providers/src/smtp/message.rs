@@ -1,0 +1,137 @@
+//! From a [`Mail`] to the bytes of a message. Whatever could start another header, another recipient or another command
+//! is refused by the member's name, never repaired.
+
+use lettre::{
+    Address, Message,
+    address::Envelope,
+    message::{
+        Mailbox, MultiPart, SinglePart,
+        header::{HeaderName, HeaderValue},
+    },
+};
+use url::Host;
+
+use super::{Mail, PROVIDER};
+use crate::error::{Detail, Error};
+
+/// Most recipients of one mail.
+const RECIPIENTS_LIMIT: usize = 100;
+
+/// Longest line that a header may unfold to, in bytes.
+const HEADER_LIMIT: usize = 998;
+
+/// The message and its envelope.
+///
+/// # Errors
+/// [`Error::Rejected`] that names the member.
+pub(super) fn compose(mail: &Mail) -> Result<Message, Error> {
+    if mail.to.is_empty() || mail.to.len() > RECIPIENTS_LIMIT {
+        return Err(refuse("to", "must have 1 to 100 addresses"));
+    }
+    check_text("subject", &mail.subject)?;
+    check_message_id(&mail.message_id)?;
+
+    let from = mailbox("from", &mail.from)?;
+    let to = mail
+        .to
+        .iter()
+        .map(|address| mailbox("to", address))
+        .collect::<Result<Vec<_>, _>>()?;
+    let recipients = to.iter().map(|mailbox| mailbox.email.clone()).collect();
+    let envelope = Envelope::new(Some(from.email.clone()), recipients)
+        .map_err(|_| refuse("to", "must have 1 to 100 addresses"))?;
+
+    let mut builder = Message::builder()
+        .envelope(envelope)
+        .from(from)
+        .subject(mail.subject.as_str())
+        .message_id(Some(mail.message_id.clone()));
+    for recipient in to {
+        builder = builder.to(recipient);
+    }
+    if let Some(reply_to) = &mail.reply_to {
+        builder = builder.reply_to(mailbox("reply_to", reply_to)?);
+    }
+    if mail.auto_submitted {
+        builder = builder.raw_header(HeaderValue::new(
+            HeaderName::new_from_ascii_str("Auto-Submitted"),
+            "auto-generated".to_owned(),
+        ));
+    }
+
+    let text = mail.text.clone();
+    match mail.html.clone() {
+        Some(html) => builder.multipart(MultiPart::alternative_plain_html(text, html)),
+        None => builder.singlepart(SinglePart::plain(text)),
+    }
+    .map_err(|_| refuse("from", "cannot be the sender of a mail"))
+}
+
+/// An address, its domain in ASCII.
+fn mailbox(member: &'static str, text: &str) -> Result<Mailbox, Error> {
+    check_text(member, text)?;
+    let mut mailbox: Mailbox = text
+        .parse()
+        .map_err(|_| refuse(member, "must be one mail address"))?;
+    if !mailbox.email.domain().is_ascii() {
+        mailbox.email = with_ascii_domain(&mailbox.email)
+            .ok_or_else(|| refuse(member, "must be one mail address"))?;
+    }
+    // In the commands of SMTP these would end the address.
+    if mailbox.email.to_string().contains(['<', '>', ' ', '"']) {
+        return Err(refuse(member, "must be one mail address"));
+    }
+    Ok(mailbox)
+}
+
+fn with_ascii_domain(address: &Address) -> Option<Address> {
+    let Ok(Host::Domain(domain)) = Host::parse(address.domain()) else {
+        return None;
+    };
+    Address::new(address.user(), domain).ok()
+}
+
+/// What every text in a header keeps to: one line of no forged words.
+fn check_text(member: &'static str, text: &str) -> Result<(), Error> {
+    if text.chars().any(char::is_control) {
+        return Err(refuse(member, "must not contain control characters"));
+    }
+    // Readers would decode it: what was checked is not what is shown.
+    if text.contains("=?") && text.contains("?=") {
+        return Err(refuse(member, "must not contain encoded words"));
+    }
+    if text.len() > HEADER_LIMIT {
+        return Err(refuse(member, "is longer than 998 bytes"));
+    }
+    Ok(())
+}
+
+fn check_message_id(id: &str) -> Result<(), Error> {
+    let is_id = id.len() <= HEADER_LIMIT
+        && id
+            .strip_prefix('<')
+            .and_then(|id| id.strip_suffix('>'))
+            .and_then(|id| id.split_once('@'))
+            .is_some_and(|(id, domain)| is_atom(id) && is_atom(domain));
+    if is_id {
+        Ok(())
+    } else {
+        Err(refuse(
+            "message_id",
+            "must be an id and a domain in angle brackets",
+        ))
+    }
+}
+
+fn is_atom(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_graphic() && !b"<>()[]@,;:\\\"".contains(&b))
+}
+
+fn refuse(member: &'static str, message: &str) -> Error {
+    Error::Rejected {
+        detail: Detail::new(PROVIDER, &format!("{member} {message}"), &[]),
+    }
+}
