@@ -1,1 +1,13 @@
-fn main() {}
+//! The program from outside: real processes, a real PostgreSQL, real HTTP and SMTP against the sandbox. And `tidy`, which
+//! reads the tree and holds the house's walls.
+
+mod conversions;
+mod crash;
+mod dev;
+mod enqueue;
+mod harness;
+mod hooks;
+mod mail;
+mod refusals;
+mod replay;
+mod tidy;

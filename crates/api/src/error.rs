@@ -32,10 +32,16 @@ pub(crate) enum ApiError {
     MethodNotAllowed,
     /// A header or a query parameter is malformed.
     #[error("{detail}")]
-    MalformedRequest { detail: String, errors: Vec<FieldProblem> },
+    MalformedRequest {
+        detail: String,
+        errors: Vec<FieldProblem>,
+    },
     /// The body is not sound JSON.
     #[error("{detail}")]
-    MalformedBody { detail: String, errors: Vec<FieldProblem> },
+    MalformedBody {
+        detail: String,
+        errors: Vec<FieldProblem>,
+    },
     /// The body is sound JSON with wrong members.
     #[error("{} members are wrong", .0.len())]
     Invalid(Vec<FieldProblem>),
@@ -104,15 +110,23 @@ impl From<ApiError> for Problem {
             }
             ApiError::NotFound => Self::new(Kind::NotFound, detail),
             ApiError::MethodNotAllowed => Self::new(Kind::MethodNotAllowed, detail),
-            ApiError::MalformedRequest { errors, .. } => Self::new(Kind::MalformedRequest, detail).errors(errors),
-            ApiError::MalformedBody { errors, .. } => Self::new(Kind::MalformedBody, detail).errors(errors),
+            ApiError::MalformedRequest { errors, .. } => {
+                Self::new(Kind::MalformedRequest, detail).errors(errors)
+            }
+            ApiError::MalformedBody { errors, .. } => {
+                Self::new(Kind::MalformedBody, detail).errors(errors)
+            }
             ApiError::Invalid(errors) => Self::new(Kind::Invalid, detail).errors(errors),
             ApiError::MediaType(_) => Self::new(Kind::MediaType, detail),
             ApiError::BodyTooLarge { .. } => Self::new(Kind::TooLarge, detail),
             ApiError::BodyTimedOut => Self::new(Kind::BodyTimedOut, detail),
             ApiError::BodyBrokeOff => Self::new(Kind::MalformedBody, detail),
-            ApiError::RateLimited { retry_after } => Self::new(Kind::RateLimited, detail).retry_after(retry_after),
-            ApiError::Overloaded { retry_after } => Self::new(Kind::Overloaded, detail).retry_after(retry_after),
+            ApiError::RateLimited { retry_after } => {
+                Self::new(Kind::RateLimited, detail).retry_after(retry_after)
+            }
+            ApiError::Overloaded { retry_after } => {
+                Self::new(Kind::Overloaded, detail).retry_after(retry_after)
+            }
             ApiError::BatchRefused(errors) => Self::new(Kind::BatchRefused, detail).errors(errors),
             ApiError::NotReady(_) => Self::new(Kind::NotReady, detail).retry_after(DATABASE_RETRY),
             ApiError::Panicked | ApiError::Wiring(_) => internal(detail),
@@ -127,37 +141,53 @@ fn of_enqueue(error: EnqueueError) -> Problem {
     use ProblemKind as Kind;
     match error {
         EnqueueError::UnknownKind { kind, suggestion } => {
-            let known = suggestion.map(|known| format!("; did you mean \"{known}\"?")).unwrap_or_default();
+            let known = suggestion
+                .map(|known| format!("; did you mean \"{known}\"?"))
+                .unwrap_or_default();
             let kind: String = kind.chars().take(LONGEST_ECHO).collect();
             let message = format!("there is no kind \"{kind}\"{known}");
-            Problem::new(Kind::UnknownKind, message.clone()).errors(vec![FieldProblem::new("/kind", message)])
+            Problem::new(Kind::UnknownKind, message.clone())
+                .errors(vec![FieldProblem::new("/kind", message)])
         }
-        EnqueueError::Payload(problems) => Problem::new(Kind::InvalidPayload, "the payload does not fit")
-            .errors(problems.into_iter().map(in_payload).collect()),
+        EnqueueError::Payload(problems) => {
+            Problem::new(Kind::InvalidPayload, "the payload does not fit")
+                .errors(problems.into_iter().map(in_payload).collect())
+        }
         EnqueueError::Field { pointer, message } => {
-            Problem::new(Kind::Invalid, "a member is wrong").errors(vec![FieldProblem::new(pointer, message)])
+            Problem::new(Kind::Invalid, "a member is wrong")
+                .errors(vec![FieldProblem::new(pointer, message)])
         }
         EnqueueError::PayloadSyntax(problem) => {
-            Problem::new(Kind::MalformedBody, "the payload is not sound JSON").errors(vec![in_payload(problem)])
+            Problem::new(Kind::MalformedBody, "the payload is not sound JSON")
+                .errors(vec![in_payload(problem)])
         }
-        EnqueueError::TooLarge { limit_bytes } => {
-            Problem::new(Kind::TooLarge, format!("the payload is larger than {limit_bytes} bytes"))
-        }
+        EnqueueError::TooLarge { limit_bytes } => Problem::new(
+            Kind::TooLarge,
+            format!("the payload is larger than {limit_bytes} bytes"),
+        ),
         EnqueueError::Conflict { existing } => {
             let detail = format!("job {existing} has this unique key");
-            Problem { existing: Some(existing), ..Problem::new(Kind::UniqueConflict, detail) }
+            Problem {
+                existing: Some(existing),
+                ..Problem::new(Kind::UniqueConflict, detail)
+            }
         }
-        EnqueueError::IdempotencyMismatch => {
-            Problem::new(Kind::IdempotencyMismatch, "the first request with this key had another body")
-        }
-        EnqueueError::IdempotencyPending { retry_after } => {
-            Problem::new(Kind::IdempotencyPending, "the first request is still being stored").retry_after(retry_after)
-        }
+        EnqueueError::IdempotencyMismatch => Problem::new(
+            Kind::IdempotencyMismatch,
+            "the first request with this key had another body",
+        ),
+        EnqueueError::IdempotencyPending { retry_after } => Problem::new(
+            Kind::IdempotencyPending,
+            "the first request is still being stored",
+        )
+        .retry_after(retry_after),
         EnqueueError::QueueFull { queue, retry_after } => {
-            Problem::new(Kind::QueueFull, format!("queue \"{queue}\" is full")).retry_after(retry_after)
+            Problem::new(Kind::QueueFull, format!("queue \"{queue}\" is full"))
+                .retry_after(retry_after)
         }
         EnqueueError::Overloaded { retry_after } => {
-            Problem::new(Kind::Overloaded, "more jobs arrive than can be stored").retry_after(retry_after)
+            Problem::new(Kind::Overloaded, "more jobs arrive than can be stored")
+                .retry_after(retry_after)
         }
         EnqueueError::Unavailable(error) => of_database(&error),
         EnqueueError::NotKept => Problem::new(Kind::NotKept, "nothing of the batch was kept"),
@@ -172,18 +202,29 @@ fn in_payload(problem: PayloadProblem) -> FieldProblem {
 fn of_admin(error: AdminError, sigil: &str) -> Problem {
     match error {
         AdminError::NotFound => Problem::new(ProblemKind::NotFound, "no such thing"),
-        AdminError::State { state, message } => {
-            Problem { state: Some(state.as_str().to_owned()), ..Problem::new(ProblemKind::WrongState, message) }
-        }
-        AdminError::Status { status, message } => {
-            Problem { state: Some(status), ..Problem::new(ProblemKind::WrongState, message) }
-        }
+        AdminError::State { state, message } => Problem {
+            state: Some(state.as_str().to_owned()),
+            ..Problem::new(ProblemKind::WrongState, message)
+        },
+        AdminError::Status { status, message } => Problem {
+            state: Some(status),
+            ..Problem::new(ProblemKind::WrongState, message)
+        },
         AdminError::Invalid { pointer, message } => {
-            let kind = if sigil.is_empty() { ProblemKind::Invalid } else { ProblemKind::MalformedRequest };
-            let errors = vec![FieldProblem::new(format!("{sigil}{pointer}"), message.clone())];
+            let kind = if sigil.is_empty() {
+                ProblemKind::Invalid
+            } else {
+                ProblemKind::MalformedRequest
+            };
+            let errors = vec![FieldProblem::new(
+                format!("{sigil}{pointer}"),
+                message.clone(),
+            )];
             Problem::new(kind, message).errors(errors)
         }
-        AdminError::TenantBound => Problem::new(ProblemKind::Forbidden, ApiError::BoundKey.to_string()),
+        AdminError::TenantBound => {
+            Problem::new(ProblemKind::Forbidden, ApiError::BoundKey.to_string())
+        }
         AdminError::Database(error) => of_database(&error),
     }
 }
@@ -191,14 +232,20 @@ fn of_admin(error: AdminError, sigil: &str) -> Problem {
 fn of_database(error: &DatabaseError) -> Problem {
     match error {
         DatabaseError::Unavailable(_) | DatabaseError::TimedOut | DatabaseError::Busy(_) => {
-            Problem::new(ProblemKind::Unavailable, "the database did not answer; whether the request took effect is unknown")
-                .retry_after(DATABASE_RETRY)
-                .cause(chain(error))
+            Problem::new(
+                ProblemKind::Unavailable,
+                "the database did not answer; whether the request took effect is unknown",
+            )
+            .retry_after(DATABASE_RETRY)
+            .cause(chain(error))
         }
-        DatabaseError::Refused(_) => Problem::new(ProblemKind::Invalid, "a value of the request cannot be stored"),
-        DatabaseError::InvalidUrl(_) | DatabaseError::Statement(_) | DatabaseError::Migration(_) => {
-            internal(chain(error))
-        }
+        DatabaseError::Refused(_) => Problem::new(
+            ProblemKind::Invalid,
+            "a value of the request cannot be stored",
+        ),
+        DatabaseError::InvalidUrl(_)
+        | DatabaseError::Statement(_)
+        | DatabaseError::Migration(_) => internal(chain(error)),
     }
 }
 
@@ -225,16 +272,24 @@ mod tests {
 
     #[test]
     fn what_is_wrong_in_a_payload_is_pointed_at_from_the_body() {
-        let error = EnqueueError::Payload(vec![PayloadProblem { pointer: "/to".to_owned(), message: "is missing".to_owned() }]);
+        let error = EnqueueError::Payload(vec![PayloadProblem {
+            pointer: "/to".to_owned(),
+            message: "is missing".to_owned(),
+        }]);
 
         let problem = Problem::from(ApiError::from(error));
 
-        assert_eq!(problem.errors, [FieldProblem::new("/payload/to", "is missing")]);
+        assert_eq!(
+            problem.errors,
+            [FieldProblem::new("/payload/to", "is missing")]
+        );
     }
 
     #[test]
     fn nothing_of_the_inside_is_told() {
-        let problem = Problem::from(ApiError::Wiring("a route without admission asked for its caller"));
+        let problem = Problem::from(ApiError::Wiring(
+            "a route without admission asked for its caller",
+        ));
 
         assert_eq!(problem.kind, ProblemKind::Internal);
         assert_eq!(problem.detail, "the request failed unexpectedly");
@@ -243,7 +298,9 @@ mod tests {
 
     #[test]
     fn a_database_that_is_away_is_told_with_a_time_to_come_back() {
-        let problem = Problem::from(ApiError::from(AdminError::Database(DatabaseError::TimedOut)));
+        let problem = Problem::from(ApiError::from(AdminError::Database(
+            DatabaseError::TimedOut,
+        )));
 
         assert_eq!(problem.kind, ProblemKind::Unavailable);
         assert!(problem.retry_after.is_some());

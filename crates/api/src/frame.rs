@@ -32,8 +32,17 @@ pub(crate) async fn frame(State(state): State<ApiState>, request: Request, next:
     let began = Instant::now();
     let id = RequestId::of(request.headers());
     let method = metrics::method_label(request.method());
-    let route = request.extensions().get::<MatchedPath>().map_or(UNMATCHED, MatchedPath::as_str).to_owned();
-    let span = tracing::info_span!("request", request.id = id.as_str(), http.method = method, http.route = route);
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or(UNMATCHED, MatchedPath::as_str)
+        .to_owned();
+    let span = tracing::info_span!(
+        "request",
+        request.id = id.as_str(),
+        http.method = method,
+        http.route = route
+    );
 
     let mut response = answer(request, next).instrument(span.clone()).await;
     span.in_scope(|| log(&state, &response));
@@ -46,7 +55,11 @@ pub(crate) async fn frame(State(state): State<ApiState>, request: Request, next:
 async fn answer(request: Request, next: Next) -> Response {
     if request.extensions().get::<AmbiguousFraming>().is_some() {
         let detail = "the request has both a length and a chunked body".to_owned();
-        return ApiError::MalformedRequest { detail, errors: Vec::new() }.into_response();
+        return ApiError::MalformedRequest {
+            detail,
+            errors: Vec::new(),
+        }
+        .into_response();
     }
     let answer = AssertUnwindSafe(next.run(request)).catch_unwind().await;
     answer.unwrap_or_else(|_| ApiError::Panicked.into_response())
@@ -61,7 +74,10 @@ fn log(state: &ApiState, response: &Response) {
     match problem.kind {
         ProblemKind::Internal => tracing::error!(error = cause, "a request failed unexpectedly"),
         ProblemKind::Unavailable if state.may_log_outage() => {
-            tracing::warn!(error = cause, "requests are refused while the database does not answer");
+            tracing::warn!(
+                error = cause,
+                "requests are refused while the database does not answer"
+            );
         }
         _ => {}
     }
@@ -75,9 +91,16 @@ fn finished(mut response: Response, id: &RequestId) -> Response {
     }
     let headers = response.headers_mut();
     headers.insert(X_REQUEST_ID, id.header());
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(NO_CONTENT));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+    headers
+        .entry(header::CONTENT_SECURITY_POLICY)
+        .or_insert(HeaderValue::from_static(NO_CONTENT));
     response
 }
 

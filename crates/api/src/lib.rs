@@ -15,10 +15,11 @@ mod request_id;
 mod routes;
 mod server;
 mod state;
-#[cfg(test)]
-mod tests;
 
 pub use body::Pace;
 pub use routes::{probes, router};
 pub use server::{ServeError, ServerLimits, serve};
 pub use state::{ApiSettings, ApiState};
+
+#[cfg(test)]
+mod tests;

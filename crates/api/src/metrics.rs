@@ -13,7 +13,11 @@ const BUILD_INFO: &str = "millpond_build_info";
 
 /// Gives the exporter units and help texts; call once, before it answers.
 pub fn describe() {
-    describe_histogram!(HTTP_REQUEST_SECONDS, Unit::Seconds, "Time from a request's head to its answer.");
+    describe_histogram!(
+        HTTP_REQUEST_SECONDS,
+        Unit::Seconds,
+        "Time from a request's head to its answer."
+    );
     describe_gauge!(BUILD_INFO, "Always 1; the version and commit that run.");
 }
 

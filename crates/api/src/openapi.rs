@@ -15,8 +15,8 @@ use utoipa::{
     __dev::SchemaReferences,
     PartialSchema, Path, ToSchema,
     openapi::{
-        Components, Content, ContentBuilder, HttpMethod, Info, OpenApi, Paths, Ref, RefOr, ResponseBuilder, Schema,
-        SecurityRequirement,
+        Components, Content, ContentBuilder, HttpMethod, Info, OpenApi, Paths, Ref, RefOr,
+        ResponseBuilder, Schema, SecurityRequirement,
         path::Operation,
         security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
     },
@@ -48,7 +48,13 @@ pub(crate) struct Operations {
 impl Operations {
     /// None yet.
     pub(crate) fn new(state: &ApiState) -> Self {
-        Self { state: state.clone(), router: Router::new(), paths: Paths::new(), schemas: Vec::new(), tag: "" }
+        Self {
+            state: state.clone(),
+            router: Router::new(),
+            paths: Paths::new(),
+            schemas: Vec::new(),
+            tag: "",
+        }
     }
 
     /// Names the resource that the next operations belong to.
@@ -74,7 +80,14 @@ impl Operations {
         H: Handler<T, ApiState>,
         T: 'static,
     {
-        self.add(docs, Some(Access { scope, is_fleet_wide: false }), handler)
+        self.add(
+            docs,
+            Some(Access {
+                scope,
+                is_fleet_wide: false,
+            }),
+            handler,
+        )
     }
 
     /// Adds an operation that reaches beyond one tenant: for keys with this scope that are bound to none.
@@ -84,7 +97,14 @@ impl Operations {
         H: Handler<T, ApiState>,
         T: 'static,
     {
-        self.add(docs, Some(Access { scope, is_fleet_wide: true }), handler)
+        self.add(
+            docs,
+            Some(Access {
+                scope,
+                is_fleet_wide: true,
+            }),
+            handler,
+        )
     }
 
     fn add<P, H, T>(mut self, _docs: P, access: Option<Access>, handler: H) -> Self
@@ -95,7 +115,11 @@ impl Operations {
     {
         let (path, methods) = (P::path(), P::methods());
         P::schemas(&mut self.schemas);
-        self.paths.add_path_operation(&path, methods.clone(), described(P::operation(), &path, self.tag, access));
+        self.paths.add_path_operation(
+            &path,
+            methods.clone(),
+            described(P::operation(), &path, self.tag, access),
+        );
 
         let mut route: MethodRouter<ApiState> = on(filter(&methods), handler);
         if let Some(access) = access {
@@ -107,10 +131,15 @@ impl Operations {
 
     /// The router, and the document that describes it.
     pub(crate) fn finish(self) -> (Router<ApiState>, Bytes) {
-        let mut document = OpenApi::new(Info::new("Millpond", self.state.settings().version), self.paths);
+        let mut document = OpenApi::new(
+            Info::new("Millpond", self.state.settings().version),
+            self.paths,
+        );
         document.info.description = Some(ABOUT.to_owned());
         document.components = Some(components(self.schemas));
-        let text = document.to_json().expect("a document of texts can be written as JSON");
+        let text = document
+            .to_json()
+            .expect("a document of texts can be written as JSON");
         (self.router, Bytes::from(text))
     }
 }
@@ -126,7 +155,9 @@ fn filter(methods: &[HttpMethod]) -> MethodFilter {
         HttpMethod::Patch => MethodFilter::PATCH,
         HttpMethod::Trace => MethodFilter::TRACE,
     });
-    filters.reduce(MethodFilter::or).expect("utoipa lets no operation be without a method")
+    filters
+        .reduce(MethodFilter::or)
+        .expect("utoipa lets no operation be without a method")
 }
 
 /// Adds what all operations of a sort have in common.
@@ -150,8 +181,17 @@ fn described(mut operation: Operation, path: &str, tag: &str, access: Option<Acc
     }
     for kind in refusals(&operation, path, access.is_some()) {
         let code = kind.status().as_u16().to_string();
-        let response = || ResponseBuilder::new().description(kind.title()).build().into();
-        operation.responses.responses.entry(code).or_insert_with(response);
+        let response = || {
+            ResponseBuilder::new()
+                .description(kind.title())
+                .build()
+                .into()
+        };
+        operation
+            .responses
+            .responses
+            .entry(code)
+            .or_insert_with(response);
     }
     for (code, response) in &mut operation.responses.responses {
         if let RefOr::T(response) = response
@@ -190,17 +230,25 @@ fn refusals(operation: &Operation, path: &str, needs_key: bool) -> Vec<ProblemKi
 }
 
 fn problem() -> Content {
-    ContentBuilder::new().schema(Some(Ref::from_schema_name(ProblemDocument::name()))).build()
+    ContentBuilder::new()
+        .schema(Some(Ref::from_schema_name(ProblemDocument::name())))
+        .build()
 }
 
 fn components(schemas: Vec<(String, RefOr<Schema>)>) -> Components {
     let mut by_name: BTreeMap<String, RefOr<Schema>> = schemas.into_iter().collect();
-    by_name.insert(ProblemDocument::name().into_owned(), ProblemDocument::schema());
+    by_name.insert(
+        ProblemDocument::name().into_owned(),
+        ProblemDocument::schema(),
+    );
     by_name.insert(FieldProblem::name().into_owned(), FieldProblem::schema());
 
     let mut components = Components::new();
     components.schemas = by_name;
-    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("An API key, `mp_…`.")).build();
+    let bearer = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some("An API key, `mp_…`."))
+        .build();
     components.add_security_scheme(BEARER, SecurityScheme::Http(bearer));
     let api_key = ApiKeyValue::with_description("X-API-Key", "An API key, `mp_…`.");
     components.add_security_scheme(API_KEY, SecurityScheme::ApiKey(ApiKey::Header(api_key)));

@@ -109,7 +109,11 @@ impl ProblemKind {
     /// The kind that stands for a status which something other than our own code chose.
     pub(crate) fn of_status(status: StatusCode) -> Self {
         let same = Self::ALL.iter().find(|kind| kind.status() == status);
-        same.copied().unwrap_or(if status.is_server_error() { Self::Internal } else { Self::MalformedRequest })
+        same.copied().unwrap_or(if status.is_server_error() {
+            Self::Internal
+        } else {
+            Self::MalformedRequest
+        })
     }
 }
 
@@ -127,7 +131,10 @@ pub(crate) struct FieldProblem {
 impl FieldProblem {
     /// What is wrong with the member that a pointer names.
     pub(crate) fn new(pointer: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { pointer: pointer.into(), message: message.into() }
+        Self {
+            pointer: pointer.into(),
+            message: message.into(),
+        }
     }
 }
 
@@ -234,7 +241,9 @@ pub(crate) struct ProblemDocument {
 /// `Retry-After`: whole seconds, at least one, and up to a fifth more at random, so that those who were refused
 /// together do not return together.
 pub(crate) fn retry_after_seconds(wait: Duration) -> u64 {
-    let rounded_up = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0));
+    let rounded_up = wait
+        .as_secs()
+        .saturating_add(u64::from(wait.subsec_nanos() > 0));
     let least = rounded_up.clamp(1, LONGEST_WAIT_SECONDS);
     least + rand::random_range(0..=least.div_ceil(5))
 }
@@ -258,18 +267,34 @@ mod tests {
             (Duration::ZERO, 1, 2),
             (Duration::from_millis(2_001), 3, 4),
             (Duration::from_secs(100), 100, 120),
-            (Duration::MAX, LONGEST_WAIT_SECONDS, LONGEST_WAIT_SECONDS * 2),
+            (
+                Duration::MAX,
+                LONGEST_WAIT_SECONDS,
+                LONGEST_WAIT_SECONDS * 2,
+            ),
         ] {
             let seconds = retry_after_seconds(wait);
 
-            assert!((least..=most).contains(&seconds), "{wait:?} became {seconds}");
+            assert!(
+                (least..=most).contains(&seconds),
+                "{wait:?} became {seconds}"
+            );
         }
     }
 
     #[test]
     fn a_status_that_is_nobodys_is_told_as_the_nearest_kind() {
-        assert_eq!(ProblemKind::of_status(StatusCode::PAYLOAD_TOO_LARGE), ProblemKind::TooLarge);
-        assert_eq!(ProblemKind::of_status(StatusCode::URI_TOO_LONG), ProblemKind::MalformedRequest);
-        assert_eq!(ProblemKind::of_status(StatusCode::BAD_GATEWAY), ProblemKind::Internal);
+        assert_eq!(
+            ProblemKind::of_status(StatusCode::PAYLOAD_TOO_LARGE),
+            ProblemKind::TooLarge
+        );
+        assert_eq!(
+            ProblemKind::of_status(StatusCode::URI_TOO_LONG),
+            ProblemKind::MalformedRequest
+        );
+        assert_eq!(
+            ProblemKind::of_status(StatusCode::BAD_GATEWAY),
+            ProblemKind::Internal
+        );
     }
 }

@@ -31,11 +31,16 @@ impl<S: Send + Sync> FromRequestParts<S> for QueryString {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
-        let Query(pairs) = Query::try_from_uri(&parts.uri).map_err(|_| ApiError::MalformedRequest {
-            detail: "the query string cannot be read".to_owned(),
-            errors: Vec::new(),
-        })?;
-        Ok(Self { pairs, asked: Vec::new(), problems: Vec::new() })
+        let Query(pairs) =
+            Query::try_from_uri(&parts.uri).map_err(|_| ApiError::MalformedRequest {
+                detail: "the query string cannot be read".to_owned(),
+                errors: Vec::new(),
+            })?;
+        Ok(Self {
+            pairs,
+            asked: Vec::new(),
+            problems: Vec::new(),
+        })
     }
 }
 
@@ -79,7 +84,10 @@ impl QueryString {
         match DateTime::parse_from_rfc3339(&text) {
             Ok(time) => Some(time.to_utc()),
             Err(_) => {
-                self.problem(name, "must be a time as in RFC 3339, such as 2030-01-31T08:00:00Z");
+                self.problem(
+                    name,
+                    "must be a time as in RFC 3339, such as 2030-01-31T08:00:00Z",
+                );
                 None
             }
         }
@@ -88,8 +96,9 @@ impl QueryString {
     /// Takes the parameters `tag.NAME`.
     pub(crate) fn tags(&mut self) -> Vec<(String, String)> {
         self.asked.push("tag.NAME");
-        let (tags, others) =
-            std::mem::take(&mut self.pairs).into_iter().partition::<Vec<_>, _>(|(name, _)| name.starts_with(TAG));
+        let (tags, others) = std::mem::take(&mut self.pairs)
+            .into_iter()
+            .partition::<Vec<_>, _>(|(name, _)| name.starts_with(TAG));
         self.pairs = others;
         let mut named: Vec<(String, String)> = Vec::with_capacity(tags.len());
         for (parameter, value) in tags {
@@ -128,7 +137,10 @@ impl QueryString {
         if self.problems.is_empty() {
             return Ok(());
         }
-        Err(ApiError::MalformedRequest { detail: "the query has wrong parameters".to_owned(), errors: self.problems })
+        Err(ApiError::MalformedRequest {
+            detail: "the query has wrong parameters".to_owned(),
+            errors: self.problems,
+        })
     }
 
     fn limit(&mut self) -> Option<i64> {
@@ -145,7 +157,8 @@ impl QueryString {
     fn problem(&mut self, name: &str, message: impl Into<String>) {
         if self.problems.len() < MOST_ERRORS {
             let name: String = name.chars().take(LONGEST_NAME).collect();
-            self.problems.push(FieldProblem::new(format!("?{name}"), message));
+            self.problems
+                .push(FieldProblem::new(format!("?{name}"), message));
         }
     }
 }
@@ -157,7 +170,9 @@ impl<S: Send + Sync, T: FromStr + Send> FromRequestParts<S> for Segment<T> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let params = RawPathParams::from_request_parts(parts, state).await.map_err(|_| ApiError::NotFound)?;
+        let params = RawPathParams::from_request_parts(parts, state)
+            .await
+            .map_err(|_| ApiError::NotFound)?;
         let (_, segment) = params.iter().next().ok_or(ApiError::NotFound)?;
         if segment.chars().any(char::is_control) {
             return Err(ApiError::NotFound);
@@ -174,20 +189,29 @@ mod tests {
     use super::*;
 
     async fn query(uri: &str) -> QueryString {
-        let (mut parts, ()) = Request::builder().uri(uri).body(()).expect("a request").into_parts();
-        QueryString::from_request_parts(&mut parts, &()).await.unwrap_or_else(|error| panic!("{uri}: {error}"))
+        let (mut parts, ()) = Request::builder()
+            .uri(uri)
+            .body(())
+            .expect("a request")
+            .into_parts();
+        QueryString::from_request_parts(&mut parts, &())
+            .await
+            .unwrap_or_else(|error| panic!("{uri}: {error}"))
     }
 
     fn pointers(result: Result<(), ApiError>) -> Vec<String> {
         match result {
-            Err(ApiError::MalformedRequest { errors, .. }) => errors.into_iter().map(|error| error.pointer).collect(),
+            Err(ApiError::MalformedRequest { errors, .. }) => {
+                errors.into_iter().map(|error| error.pointer).collect()
+            }
             other => panic!("expected wrong parameters, got {other:?}"),
         }
     }
 
     #[tokio::test]
     async fn parameters_have_their_literal_meaning() {
-        let mut query = query("/?kind=%25_%5C%27&state=ready&tag.a%2Fb=c&since=2030-01-31T08%3A00%3A00Z").await;
+        let mut query =
+            query("/?kind=%25_%5C%27&state=ready&tag.a%2Fb=c&since=2030-01-31T08%3A00%3A00Z").await;
 
         assert_eq!(query.text("kind").as_deref(), Some("%_\\'"));
         assert_eq!(query.word("state"), Some(JobState::Ready));
@@ -198,7 +222,8 @@ mod tests {
 
     #[tokio::test]
     async fn unknown_doubled_and_wrong_parameters_are_told_at_once() {
-        let mut query = query("/?stat=ready&state=a&kind=a&kind=b&tag.=x&until=now&queue=%00").await;
+        let mut query =
+            query("/?stat=ready&state=a&kind=a&kind=b&tag.=x&until=now&queue=%00").await;
 
         query.word::<JobState>("state");
         query.text("kind");
@@ -206,7 +231,10 @@ mod tests {
         query.time("until");
         query.text("queue");
 
-        assert_eq!(pointers(query.finish()), ["?state", "?kind", "?tag.", "?until", "?queue", "?stat"]);
+        assert_eq!(
+            pointers(query.finish()),
+            ["?state", "?kind", "?tag.", "?until", "?queue", "?stat"]
+        );
     }
 
     #[tokio::test]

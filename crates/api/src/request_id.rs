@@ -35,7 +35,10 @@ impl RequestId {
 }
 
 fn is_sane(id: &str) -> bool {
-    (1..=LONGEST).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+    (1..=LONGEST).contains(&id.len())
+        && id
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
 }
 
 #[cfg(test)]
@@ -45,7 +48,10 @@ mod tests {
     fn id_for(values: &[&str]) -> String {
         let mut headers = HeaderMap::new();
         for value in values {
-            headers.append(X_REQUEST_ID, HeaderValue::from_str(value).expect("a header value"));
+            headers.append(
+                X_REQUEST_ID,
+                HeaderValue::from_str(value).expect("a header value"),
+            );
         }
         RequestId::of(&headers).as_str().to_owned()
     }
@@ -59,7 +65,14 @@ mod tests {
     fn an_odd_long_empty_or_doubled_id_is_replaced() {
         let long = "a".repeat(LONGEST + 1);
 
-        for odd in [&["a b"][..], &["<x>"], &[""], &[long.as_str()], &["a", "b"], &[]] {
+        for odd in [
+            &["a b"][..],
+            &["<x>"],
+            &[""],
+            &[long.as_str()],
+            &["a", "b"],
+            &[],
+        ] {
             let id = id_for(odd);
 
             assert!(!odd.contains(&id.as_str()));

@@ -85,7 +85,11 @@ impl ApiState {
             wrong_keys: WrongKeys::new(settings.wrong_keys_a_minute),
             in_flight: Arc::new(Semaphore::new(settings.in_flight)),
             // A database that is away fails every request: one line a second tells as much as thousands.
-            outage_log: RateLimiter::builder().max(1).initial(1).interval(Duration::from_secs(1)).build(),
+            outage_log: RateLimiter::builder()
+                .max(1)
+                .initial(1)
+                .interval(Duration::from_secs(1))
+                .build(),
             openapi: OnceLock::new(),
             settings,
         }))
@@ -115,7 +119,9 @@ impl ApiState {
     pub(crate) fn place(&self) -> Result<OwnedSemaphorePermit, ApiError> {
         Arc::clone(&self.0.in_flight)
             .try_acquire_owned()
-            .map_err(|_| ApiError::Overloaded { retry_after: OVERLOADED_RETRY })
+            .map_err(|_| ApiError::Overloaded {
+                retry_after: OVERLOADED_RETRY,
+            })
     }
 
     /// Whether an outage may be logged once more.

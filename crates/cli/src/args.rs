@@ -121,7 +121,7 @@ mod tests {
                 ErrorKind::ValueValidation,
             ),
             (
-                "millpond enqueue a.b --delay 1h --run-at 2h",
+                "millpond enqueue a.b --delay 1h --run-at 2026-05-20T09:00:00Z",
                 ErrorKind::ArgumentConflict,
             ),
             ("millpond jobs show not-an-id", ErrorKind::ValueValidation),

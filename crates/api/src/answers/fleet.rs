@@ -50,7 +50,12 @@ pub(crate) struct Paused {
 
 impl From<queue::Paused> for Paused {
     fn from(paused: queue::Paused) -> Self {
-        Self { by: paused.by, reason: paused.reason, since: paused.since, until: paused.until }
+        Self {
+            by: paused.by,
+            reason: paused.reason,
+            since: paused.since,
+            until: paused.until,
+        }
     }
 }
 

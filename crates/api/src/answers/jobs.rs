@@ -155,6 +155,11 @@ pub(crate) struct LogLine {
 
 impl From<queue::LogEntry> for LogLine {
     fn from(line: queue::LogEntry) -> Self {
-        Self { at: line.at, level: line.level, message: line.message, attempt: line.attempt }
+        Self {
+            at: line.at,
+            level: line.level,
+            message: line.message,
+            attempt: line.attempt,
+        }
     }
 }

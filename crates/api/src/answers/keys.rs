@@ -55,7 +55,10 @@ pub(crate) struct CreatedKey {
 
 impl CreatedKey {
     pub(crate) fn new(key: queue::ApiKey, secret: &SecretString) -> Self {
-        Self { key: key.into(), secret: secret.expose_secret().to_owned() }
+        Self {
+            key: key.into(),
+            secret: secret.expose_secret().to_owned(),
+        }
     }
 }
 

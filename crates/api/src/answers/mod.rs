@@ -26,20 +26,20 @@ pub(crate) struct Page<T> {
 
 impl<S, T: From<S>> From<queue::Page<S>> for Page<T> {
     fn from(page: queue::Page<S>) -> Self {
-        Self { items: all(page.items), next: page.next }
+        Self {
+            items: all(page.items),
+            next: page.next,
+        }
     }
 }
 
-/// All of a short list at once.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct Whole<T> {
-    /// All there are.
-    items: Vec<T>,
-}
-
-impl<S, T: From<S>> From<Vec<S>> for Whole<T> {
+impl<S, T: From<S>> From<Vec<S>> for Page<T> {
+    /// A list that is short enough for one page.
     fn from(items: Vec<S>) -> Self {
-        Self { items: all(items) }
+        Self {
+            items: all(items),
+            next: None,
+        }
     }
 }
 

@@ -40,7 +40,10 @@ pub(crate) struct Skipped {
 
 impl From<queue::Skipped> for Skipped {
     fn from(skipped: queue::Skipped) -> Self {
-        Self { reason: skipped.reason, count: skipped.count }
+        Self {
+            reason: skipped.reason,
+            count: skipped.count,
+        }
     }
 }
 
@@ -96,7 +99,10 @@ pub(crate) struct ReplayDetail {
 
 impl From<queue::ReplayDetail> for ReplayDetail {
     fn from(detail: queue::ReplayDetail) -> Self {
-        Self { replay: detail.replay.into(), items: all(detail.items) }
+        Self {
+            replay: detail.replay.into(),
+            items: all(detail.items),
+        }
     }
 }
 
@@ -112,6 +118,10 @@ pub(crate) struct ReplayItem {
 
 impl From<queue::ReplayItem> for ReplayItem {
     fn from(item: queue::ReplayItem) -> Self {
-        Self { dead_letter: item.dead_letter, job: item.job, outcome: item.outcome }
+        Self {
+            dead_letter: item.dead_letter,
+            job: item.job,
+            outcome: item.outcome,
+        }
     }
 }

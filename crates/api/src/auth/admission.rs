@@ -30,13 +30,22 @@ pub(crate) async fn admit(
     next: Next,
 ) -> Result<Response, ApiError> {
     let (mut parts, body) = request.into_parts();
-    let peer = parts.extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0);
+    let peer = parts
+        .extensions
+        .get::<Peer>()
+        .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0);
     let caller = caller(&state, presented(&parts.headers), peer).await?;
     within_rate(&state, &caller)?;
     caller.require(access)?;
 
     let limit_bytes = state.queue().config().http.max_body_bytes;
-    let body = RequestBody::read(&parts.headers, body, limit_bytes, &state.settings().body_pace).await?;
+    let body = RequestBody::read(
+        &parts.headers,
+        body,
+        limit_bytes,
+        &state.settings().body_pace,
+    )
+    .await?;
 
     let _place = state.place()?;
     parts.extensions.insert(caller);
@@ -44,7 +53,11 @@ pub(crate) async fn admit(
     Ok(next.run(Request::from_parts(parts, Body::empty())).await)
 }
 
-async fn caller(state: &ApiState, presented: Presented<'_>, peer: IpAddr) -> Result<Caller, ApiError> {
+async fn caller(
+    state: &ApiState,
+    presented: Presented<'_>,
+    peer: IpAddr,
+) -> Result<Caller, ApiError> {
     let known = match presented {
         Presented::Nothing => return Err(ApiError::Unauthenticated),
         Presented::Unsound => None,
@@ -64,5 +77,8 @@ fn within_rate(state: &ApiState, caller: &Caller) -> Result<(), ApiError> {
     let Some(rate) = &config.http.rate_per_key else {
         return Ok(());
     };
-    state.key_rates().admit(caller.0.id, rate).map_err(|retry_after| ApiError::RateLimited { retry_after })
+    state
+        .key_rates()
+        .admit(caller.0.id, rate)
+        .map_err(|retry_after| ApiError::RateLimited { retry_after })
 }

@@ -41,7 +41,9 @@ fn bearer_token(value: &HeaderValue) -> Option<&str> {
 }
 
 fn is_sound(secret: &str) -> bool {
-    secret.starts_with(PREFIX) && secret.len() <= LONGEST && secret.bytes().all(|byte| byte.is_ascii_graphic())
+    secret.starts_with(PREFIX)
+        && secret.len() <= LONGEST
+        && secret.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 #[cfg(test)]

@@ -53,7 +53,14 @@ impl KeyRates {
             rates.clear();
         }
         let limiter = Arc::new(limiter(rate));
-        rates.insert(key, KeyRate { count: rate.count, per: rate.per, limiter: Arc::clone(&limiter) });
+        rates.insert(
+            key,
+            KeyRate {
+                count: rate.count,
+                per: rate.per,
+                limiter: Arc::clone(&limiter),
+            },
+        );
         limiter
     }
 }
@@ -91,7 +98,10 @@ struct Window {
 
 impl WrongKeys {
     pub(crate) fn new(a_minute: u32) -> Self {
-        Self { a_minute, seen: Mutex::new(HashMap::new()) }
+        Self {
+            a_minute,
+            seen: Mutex::new(HashMap::new()),
+        }
     }
 
     /// Counts a wrong key.
@@ -107,9 +117,15 @@ impl WrongKeys {
                 return Err(WINDOW);
             }
         }
-        let window = seen.entry(network).or_insert(Window { began: now, count: 0 });
+        let window = seen.entry(network).or_insert(Window {
+            began: now,
+            count: 0,
+        });
         if now.duration_since(window.began) >= WINDOW {
-            *window = Window { began: now, count: 0 };
+            *window = Window {
+                began: now,
+                count: 0,
+            };
         }
         window.count = window.count.saturating_add(1);
         if window.count > self.a_minute {
@@ -137,19 +153,31 @@ mod tests {
     fn a_key_gets_its_burst_and_is_then_told_when_to_return() {
         let rates = KeyRates::default();
         let (key, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
-        let rate = Rate { count: 3, per: Duration::from_secs(3_600) };
+        let rate = Rate {
+            count: 3,
+            per: Duration::from_secs(3_600),
+        };
 
         let answers: Vec<_> = (0..4).map(|_| rates.admit(key, &rate)).collect();
 
-        assert_eq!(answers, [Ok(()), Ok(()), Ok(()), Err(Duration::from_secs(1_200))]);
+        assert_eq!(
+            answers,
+            [Ok(()), Ok(()), Ok(()), Err(Duration::from_secs(1_200))]
+        );
         assert_eq!(rates.admit(other, &rate), Ok(()));
     }
 
     #[test]
     fn a_rate_beyond_a_thousand_a_second_is_refilled_in_portions() {
-        let limiter = limiter(&Rate { count: 5_000, per: Duration::from_secs(1) });
+        let limiter = limiter(&Rate {
+            count: 5_000,
+            per: Duration::from_secs(1),
+        });
 
-        assert_eq!((limiter.interval(), limiter.refill(), limiter.max()), (SHORTEST_REFILL, 50, 5_000));
+        assert_eq!(
+            (limiter.interval(), limiter.refill(), limiter.max()),
+            (SHORTEST_REFILL, 50, 5_000)
+        );
     }
 
     #[test]

@@ -63,8 +63,15 @@ impl Caller {
     }
 
     fn require(&self, access: Access) -> Result<(), ApiError> {
-        if !self.0.scopes.iter().any(|held| access.scope.is_granted_by(held)) {
-            return Err(ApiError::MissingScope { scope: access.scope.as_str().to_owned() });
+        if !self
+            .0
+            .scopes
+            .iter()
+            .any(|held| access.scope.is_granted_by(held))
+        {
+            return Err(ApiError::MissingScope {
+                scope: access.scope.as_str().to_owned(),
+            });
         }
         if access.is_fleet_wide && self.tenant().is_some() {
             return Err(ApiError::BoundKey);
@@ -78,7 +85,9 @@ impl Caller {
             return Ok(());
         }
         let kind: String = kind.chars().take(100).collect();
-        Err(ApiError::MissingScope { scope: format!("enqueue:{kind}") })
+        Err(ApiError::MissingScope {
+            scope: format!("enqueue:{kind}"),
+        })
     }
 
     /// The tenant the key is bound to; `None`: all.
@@ -103,7 +112,10 @@ impl Caller {
 
     /// The key as the audit names it.
     pub(crate) fn actor(&self) -> Actor {
-        Actor { name: format!("key {}…", self.0.prefix), tenant: self.0.tenant.clone() }
+        Actor {
+            name: format!("key {}…", self.0.prefix),
+            tenant: self.0.tenant.clone(),
+        }
     }
 }
 
@@ -112,7 +124,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
         let caller = parts.extensions.get::<Self>().cloned();
-        caller.ok_or(ApiError::Wiring("a handler without admission asked for its caller"))
+        caller.ok_or(ApiError::Wiring(
+            "a handler without admission asked for its caller",
+        ))
     }
 }
 
@@ -124,7 +138,9 @@ fn opens_kind(held: &str, kind: &str) -> bool {
         return false;
     };
     match pattern.strip_suffix(".*") {
-        Some(family) => kind.strip_prefix(family).is_some_and(|rest| rest.starts_with('.')),
+        Some(family) => kind
+            .strip_prefix(family)
+            .is_some_and(|rest| rest.starts_with('.')),
         None => pattern == kind,
     }
 }
@@ -148,7 +164,11 @@ mod tests {
         for scope in [Scope::Enqueue, Scope::Read, Scope::Operate, Scope::Admin] {
             assert!(scope.is_granted_by("admin"));
             for held in ["enqueue", "read", "operate"] {
-                assert_eq!(scope.is_granted_by(held), scope.as_str() == held, "{held} for {scope:?}");
+                assert_eq!(
+                    scope.is_granted_by(held),
+                    scope.as_str() == held,
+                    "{held} for {scope:?}"
+                );
             }
         }
         assert!(!opens_kind("read", "email.send"));

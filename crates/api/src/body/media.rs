@@ -24,7 +24,9 @@ impl Media {
     /// When the body is encoded: what it would unfold to has no bound that could be checked here.
     pub(super) fn of(headers: &HeaderMap) -> Result<Self, ApiError> {
         if headers.contains_key(header::CONTENT_ENCODING) {
-            return Err(ApiError::MediaType("send the body without a content encoding"));
+            return Err(ApiError::MediaType(
+                "send the body without a content encoding",
+            ));
         }
         let mut types = headers.get_all(header::CONTENT_TYPE).iter();
         Ok(match (types.next(), types.next()) {
@@ -37,9 +39,13 @@ impl Media {
     fn named(value: &str) -> Self {
         let mut parts = value.split(';').map(str::trim);
         let name = parts.next().unwrap_or_default();
-        let is_utf8 = parts.filter_map(|parameter| parameter.split_once('=')).all(|(name, value)| {
-            !name.eq_ignore_ascii_case("charset") || value.trim_matches('"').eq_ignore_ascii_case("utf-8")
-        });
+        let is_utf8 =
+            parts
+                .filter_map(|parameter| parameter.split_once('='))
+                .all(|(name, value)| {
+                    !name.eq_ignore_ascii_case("charset")
+                        || value.trim_matches('"').eq_ignore_ascii_case("utf-8")
+                });
         if !is_utf8 {
             Self::Other
         } else if name.eq_ignore_ascii_case("application/json") {

@@ -16,7 +16,8 @@ use crate::{error::ApiError, json::Object};
 use media::Media;
 
 const NOT_JSON: &str = "send the body as application/json in UTF-8";
-const NOT_JSON_OR_LINES: &str = "send the body as application/json or application/x-ndjson in UTF-8";
+const NOT_JSON_OR_LINES: &str =
+    "send the body as application/json or application/x-ndjson in UTF-8";
 
 /// A body that arrived whole.
 #[derive(Debug, Clone)]
@@ -61,7 +62,11 @@ impl RequestBody {
 
     /// The members of a JSON object; of an empty one where nothing was sent.
     pub(crate) fn object_or_nothing(&self) -> Result<Object<'_>, ApiError> {
-        if self.bytes.is_empty() { Object::parse("{}") } else { self.object() }
+        if self.bytes.is_empty() {
+            Object::parse("{}")
+        } else {
+            self.object()
+        }
     }
 
     /// Refuses members where none is expected.
@@ -84,7 +89,9 @@ impl<S: Send + Sync> FromRequestParts<S> for RequestBody {
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
         let body = parts.extensions.remove::<Self>();
-        body.ok_or(ApiError::Wiring("a handler without admission asked for its body"))
+        body.ok_or(ApiError::Wiring(
+            "a handler without admission asked for its body",
+        ))
     }
 }
 

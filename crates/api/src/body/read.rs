@@ -23,7 +23,11 @@ pub struct Pace {
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { whole: Duration::from_secs(30), grace: Duration::from_secs(5), least_bytes_per_second: 1_024 }
+        Self {
+            whole: Duration::from_secs(30),
+            grace: Duration::from_secs(5),
+            least_bytes_per_second: 1_024,
+        }
     }
 }
 
@@ -40,7 +44,11 @@ impl Pace {
 ///
 /// # Errors
 /// When it is larger, slower, or breaks off.
-pub(super) async fn whole(mut body: Body, limit_bytes: usize, pace: &Pace) -> Result<Bytes, ApiError> {
+pub(super) async fn whole(
+    mut body: Body,
+    limit_bytes: usize,
+    pace: &Pace,
+) -> Result<Bytes, ApiError> {
     let read_at_most = limit_bytes.saturating_mul(2);
     if body.size_hint().lower() > u64::try_from(read_at_most).unwrap_or(u64::MAX) {
         return Err(ApiError::BodyTooLarge { limit_bytes });
@@ -107,7 +115,11 @@ mod tests {
     use super::*;
 
     fn chunks(chunks: &'static [&'static str]) -> Body {
-        Body::from_stream(stream::iter(chunks.iter().map(|chunk| Ok::<_, Infallible>(Bytes::from_static(chunk.as_bytes())))))
+        Body::from_stream(stream::iter(
+            chunks
+                .iter()
+                .map(|chunk| Ok::<_, Infallible>(Bytes::from_static(chunk.as_bytes()))),
+        ))
     }
 
     #[tokio::test]
@@ -122,14 +134,23 @@ mod tests {
         let undeclared = whole(chunks(&["abc", "def", "g"]), 6, &Pace::default()).await;
         let declared = whole(Body::from("x".repeat(13)), 6, &Pace::default()).await;
 
-        assert!(matches!(undeclared, Err(ApiError::BodyTooLarge { limit_bytes: 6 })));
-        assert!(matches!(declared, Err(ApiError::BodyTooLarge { limit_bytes: 6 })));
+        assert!(matches!(
+            undeclared,
+            Err(ApiError::BodyTooLarge { limit_bytes: 6 })
+        ));
+        assert!(matches!(
+            declared,
+            Err(ApiError::BodyTooLarge { limit_bytes: 6 })
+        ));
     }
 
     #[tokio::test]
     async fn a_body_that_stops_arriving_is_given_up() {
         let silent = Body::from_stream(stream::pending::<Result<Bytes, Infallible>>());
-        let pace = Pace { grace: Duration::from_millis(10), ..Pace::default() };
+        let pace = Pace {
+            grace: Duration::from_millis(10),
+            ..Pace::default()
+        };
 
         let given_up = whole(silent, 6, &pace).await;
 
@@ -142,6 +163,9 @@ mod tests {
 
         assert_eq!(pace.deadline(began, 0), began + Duration::from_secs(5));
         assert_eq!(pace.deadline(began, 2_048), began + Duration::from_secs(7));
-        assert_eq!(pace.deadline(began, usize::MAX), began + Duration::from_secs(30));
+        assert_eq!(
+            pace.deadline(began, usize::MAX),
+            began + Duration::from_secs(30)
+        );
     }
 }

@@ -25,11 +25,6 @@ impl<'a> Members<'a> {
         self.doubled.as_deref()
     }
 
-    /// Whether a member is not there, or `null`.
-    pub(super) fn is_absent(&self, name: &str) -> bool {
-        self.by_name.get(name).is_none_or(|raw| raw.get() == "null")
-    }
-
     pub(super) fn take(&mut self, name: &str) -> Option<&'a RawValue> {
         self.by_name.remove(name)
     }
@@ -65,7 +60,10 @@ impl<'de> Visitor<'de> for MembersVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
-        let mut members = Members { by_name: BTreeMap::new(), doubled: None };
+        let mut members = Members {
+            by_name: BTreeMap::new(),
+            doubled: None,
+        };
         while let Some((name, value)) = map.next_entry::<String, &'de RawValue>()? {
             if members.by_name.contains_key(&name) {
                 members.doubled = Some(name);

@@ -39,13 +39,21 @@ impl<'a> Object<'a> {
             None => Ok(Self::of(members, String::new())),
             Some(name) => Err(ApiError::MalformedBody {
                 detail: "a member is given twice".to_owned(),
-                errors: vec![FieldProblem::new(format!("/{}", escaped(name)), "is given twice")],
+                errors: vec![FieldProblem::new(
+                    format!("/{}", escaped(name)),
+                    "is given twice",
+                )],
             }),
         }
     }
 
     fn of(members: Members<'a>, pointer: String) -> Self {
-        Self { members, asked: Vec::new(), pointer, problems: Vec::new() }
+        Self {
+            members,
+            asked: Vec::new(),
+            pointer,
+            problems: Vec::new(),
+        }
     }
 
     /// Takes a member as it was sent, `null` included.
@@ -60,7 +68,10 @@ impl<'a> Object<'a> {
         match Members::read(raw.get()) {
             Ok(members) => match members.doubled().map(escaped) {
                 None => return Some(Object::of(members, self.pointer_to(name))),
-                Some(doubled) => self.problem_at(format!("{}/{doubled}", self.pointer_to(name)), "is given twice"),
+                Some(doubled) => self.problem_at(
+                    format!("{}/{doubled}", self.pointer_to(name)),
+                    "is given twice",
+                ),
             },
             Err(_) => self.wrong_type(name, "an object", raw),
         }
@@ -91,7 +102,11 @@ impl<'a> Object<'a> {
     /// [`ApiError::Invalid`] with everything that was found wrong, unknown members included.
     pub(crate) fn finish(mut self) -> Result<(), ApiError> {
         self.refuse_unknown();
-        if self.problems.is_empty() { Ok(()) } else { Err(ApiError::Invalid(self.problems)) }
+        if self.problems.is_empty() {
+            Ok(())
+        } else {
+            Err(ApiError::Invalid(self.problems))
+        }
     }
 
     fn take(&mut self, name: &'static str) -> Option<&'a RawValue> {
@@ -99,7 +114,10 @@ impl<'a> Object<'a> {
     }
 
     fn wrong_type(&mut self, name: &str, expected: &str, found: &RawValue) {
-        self.problem(name, format!("must be {expected}, not {}", values::type_of(found)));
+        self.problem(
+            name,
+            format!("must be {expected}, not {}", values::type_of(found)),
+        );
     }
 
     fn problem_at(&mut self, pointer: String, message: impl Into<String>) {
@@ -129,7 +147,10 @@ fn unreadable(error: serde_json::Error) -> ApiError {
     if error.is_data() {
         return ApiError::Invalid(vec![FieldProblem::new("", "must be a JSON object")]);
     }
-    ApiError::MalformedBody { detail: format!("the body is not sound JSON: {error}"), errors: Vec::new() }
+    ApiError::MalformedBody {
+        detail: format!("the body is not sound JSON: {error}"),
+        errors: Vec::new(),
+    }
 }
 
 /// A name as JSON Pointer writes it, cut to a bearable length.

@@ -27,7 +27,10 @@ mod tests {
     fn a_word_is_suggested_only_when_it_is_alike() {
         let known = ["kind", "payload", "priority"];
 
-        assert_eq!(suggestion("priorty", &known), "; did you mean \"priority\"?");
+        assert_eq!(
+            suggestion("priorty", &known),
+            "; did you mean \"priority\"?"
+        );
         assert_eq!(suggestion("tenant", &known), "");
         assert_eq!(suggestion(&"p".repeat(100_000), &known), "");
     }

@@ -1,3 +1,5 @@
+//! What objects read, and what they refuse.
+
 use std::collections::BTreeMap;
 
 use queue::JobState;
@@ -23,13 +25,26 @@ fn everything_wrong_is_told_at_once_with_its_pointer() {
     object.texts_by_name("tags");
     let errors = errors(object.finish());
 
-    let told: BTreeMap<_, _> = errors.iter().map(|e| (e.pointer.as_str(), e.message.as_str())).collect();
+    let told: BTreeMap<_, _> = errors
+        .iter()
+        .map(|e| (e.pointer.as_str(), e.message.as_str()))
+        .collect();
     assert_eq!(
         told.keys().copied().collect::<Vec<_>>(),
-        ["/delay", "/kind", "/priority", "/priorty", "/run_at", "/tags/a~1b"]
+        [
+            "/delay",
+            "/kind",
+            "/priority",
+            "/priorty",
+            "/run_at",
+            "/tags/a~1b"
+        ]
     );
     assert_eq!(told["/priority"], "must be a whole number from 0 to 9");
-    assert_eq!(told["/priorty"], "unknown member; did you mean \"priority\"?");
+    assert_eq!(
+        told["/priorty"],
+        "unknown member; did you mean \"priority\"?"
+    );
 }
 
 #[test]
@@ -39,7 +54,10 @@ fn null_is_absent_and_what_is_required_is_told() {
     let (kind, queue) = (object.required_text("kind"), object.text("queue"));
 
     assert_eq!((kind.as_str(), queue), ("", None));
-    assert_eq!(errors(object.finish()), [FieldProblem::new("/kind", "is required")]);
+    assert_eq!(
+        errors(object.finish()),
+        [FieldProblem::new("/kind", "is required")]
+    );
 }
 
 #[test]
@@ -49,17 +67,34 @@ fn a_member_that_is_not_read_stays_as_it_was_sent() {
 
     let payload = object.raw("payload").expect("it is there");
 
-    assert_eq!(payload.get(), r#"{"n": 123456789012345678901234567890, "x":1.10}"#);
+    assert_eq!(
+        payload.get(),
+        r#"{"n": 123456789012345678901234567890, "x":1.10}"#
+    );
     assert!(object.finish().is_ok());
 }
 
 #[test]
 fn text_that_is_no_sound_json_is_malformed_and_what_is_no_object_is_invalid() {
-    for text in ["", "{", "{\"a\":}", "{} x", "\u{feff}{}", "{\"\\ud800\": 1}", "{\"a\": 1, \"a\": 2}"] {
-        assert!(matches!(Object::parse(text), Err(ApiError::MalformedBody { .. })), "{text}");
+    for text in [
+        "",
+        "{",
+        "{\"a\":}",
+        "{} x",
+        "\u{feff}{}",
+        "{\"\\ud800\": 1}",
+        "{\"a\": 1, \"a\": 2}",
+    ] {
+        assert!(
+            matches!(Object::parse(text), Err(ApiError::MalformedBody { .. })),
+            "{text}"
+        );
     }
     for text in ["[]", "1", "\"a\"", "null"] {
-        assert!(matches!(Object::parse(text), Err(ApiError::Invalid(_))), "{text}");
+        assert!(
+            matches!(Object::parse(text), Err(ApiError::Invalid(_))),
+            "{text}"
+        );
     }
 }
 
@@ -78,7 +113,8 @@ fn a_hundred_thousand_brackets_or_names_do_no_harm() {
 
 #[test]
 fn text_that_the_database_could_not_keep_is_wrong() {
-    let mut object = Object::parse(r#"{"a": "\u0000", "b": "\ud800", "c": ["ready", "runing"]}"#).expect("an object");
+    let mut object = Object::parse(r#"{"a": "\u0000", "b": "\ud800", "c": ["ready", "runing"]}"#)
+        .expect("an object");
 
     object.text("a");
     object.text("b");
@@ -91,7 +127,9 @@ fn text_that_the_database_could_not_keep_is_wrong() {
 
 #[test]
 fn an_inner_object_is_read_like_the_outer_one() {
-    let mut object = Object::parse(r#"{"unique": {"key": 1, "wile": []}, "twice": {"a": 1, "a": 1}}"#).expect("an object");
+    let mut object =
+        Object::parse(r#"{"unique": {"key": 1, "wile": []}, "twice": {"a": 1, "a": 1}}"#)
+            .expect("an object");
 
     let mut inner = object.object("unique").expect("an object");
     inner.required_text("key");

@@ -8,24 +8,28 @@ use serde_json::{Value, value::RawValue};
 
 use super::Object;
 
-
 /// PostgreSQL keeps every character but this one.
 const NUL: &str = "must not contain the character U+0000";
 
 impl<'a> Object<'a> {
     /// Takes a text that must be there: a missing one is noted, and stands in as empty.
     pub(crate) fn required_text(&mut self, name: &'static str) -> String {
-        if self.members.is_absent(name) {
-            self.asked.push(name);
-            self.problem(name, "is required");
-            return String::new();
+        match self.take(name) {
+            Some(raw) => self.read_text(name, raw).unwrap_or_default(),
+            None => {
+                self.problem(name, "is required");
+                String::new()
+            }
         }
-        self.text(name).unwrap_or_default()
     }
 
     /// Takes a text.
     pub(crate) fn text(&mut self, name: &'static str) -> Option<String> {
         let raw = self.take(name)?;
+        self.read_text(name, raw)
+    }
+
+    fn read_text(&mut self, name: &str, raw: &RawValue) -> Option<String> {
         match text_of(raw) {
             Ok(text) => Some(text),
             Err(message) => {
@@ -44,7 +48,14 @@ impl<'a> Object<'a> {
         match serde_json::from_str::<T>(raw.get()) {
             Ok(number) if bounds.contains(&number) => Some(number),
             _ => {
-                self.problem(name, format!("must be a whole number from {} to {}", bounds.start(), bounds.end()));
+                self.problem(
+                    name,
+                    format!(
+                        "must be a whole number from {} to {}",
+                        bounds.start(),
+                        bounds.end()
+                    ),
+                );
                 None
             }
         }
@@ -87,7 +98,10 @@ impl<'a> Object<'a> {
         match DateTime::parse_from_rfc3339(&text) {
             Ok(time) => Some(time.to_utc()),
             Err(_) => {
-                self.problem(name, "must be a time as in RFC 3339, such as \"2030-01-31T08:00:00Z\"");
+                self.problem(
+                    name,
+                    "must be a time as in RFC 3339, such as \"2030-01-31T08:00:00Z\"",
+                );
                 None
             }
         }
@@ -99,7 +113,10 @@ impl<'a> Object<'a> {
         match humantime::parse_duration(&text) {
             Ok(duration) => Some(duration),
             Err(_) => {
-                self.problem(name, "must be a length of time in words, such as \"15m\" or \"1h 30m\"");
+                self.problem(
+                    name,
+                    "must be a length of time in words, such as \"15m\" or \"1h 30m\"",
+                );
                 None
             }
         }
@@ -131,7 +148,9 @@ impl<'a> Object<'a> {
                 .and_then(|text| text.parse::<T>().map_err(|error| error.to_string()));
             match word {
                 Ok(word) => words.push(word),
-                Err(message) => self.problem_at(format!("{}/{index}", self.pointer_to(name)), message),
+                Err(message) => {
+                    self.problem_at(format!("{}/{index}", self.pointer_to(name)), message)
+                }
             }
         }
         Some(words)

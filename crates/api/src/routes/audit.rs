@@ -12,7 +12,9 @@ use crate::{
 };
 
 pub(super) fn operations(operations: Operations) -> Operations {
-    operations.tag("audit").key(Scope::Read, __path_list_audit, list_audit)
+    operations
+        .tag("audit")
+        .key(Scope::Read, __path_list_audit, list_audit)
 }
 
 /// Lists what people did, the newest first.
@@ -31,6 +33,10 @@ async fn list_audit(
     query: QueryString,
 ) -> Result<Json<Page<AuditEntry>>, ApiError> {
     let page = query.page()?;
-    let entries = state.queue().audit(&page, caller.tenant()).await.map_err(ApiError::Listing)?;
+    let entries = state
+        .queue()
+        .audit(&page, caller.tenant())
+        .await
+        .map_err(ApiError::Listing)?;
     Ok(Json(entries.into()))
 }

@@ -48,7 +48,11 @@ async fn list_dead_groups(
 ) -> Result<Json<Page<DeadGroup>>, ApiError> {
     let filter = selection::of_query(&mut query, &caller)?;
     let page = query.page()?;
-    let groups = state.queue().dead_groups(&filter, &page).await.map_err(ApiError::Listing)?;
+    let groups = state
+        .queue()
+        .dead_groups(&filter, &page)
+        .await
+        .map_err(ApiError::Listing)?;
     Ok(Json(groups.into()))
 }
 
@@ -67,7 +71,10 @@ impl GroupBody {
     fn read(body: &RequestBody) -> Result<Self, ApiError> {
         let mut object = body.object()?;
         let is_empty = object.is_empty();
-        let request = Self { state: object.word::<StateWord>("state").map(|word| word.0), note: object.text("note") };
+        let request = Self {
+            state: object.word::<StateWord>("state").map(|word| word.0),
+            note: object.text("note"),
+        };
         if is_empty {
             object.problem("state", "or `note` is required");
         }
@@ -90,9 +97,18 @@ async fn update_dead_group(
     Segment(fingerprint): Segment<String>,
     body: RequestBody,
 ) -> Result<Json<DeadGroup>, ApiError> {
-    let GroupBody { state: group_state, note } = GroupBody::read(&body)?;
-    let change = GroupChange { state: group_state, note };
-    let group = state.queue().update_dead_group(&fingerprint, change, &caller.actor()).await?;
+    let GroupBody {
+        state: group_state,
+        note,
+    } = GroupBody::read(&body)?;
+    let change = GroupChange {
+        state: group_state,
+        note,
+    };
+    let group = state
+        .queue()
+        .update_dead_group(&fingerprint, change, &caller.actor())
+        .await?;
     Ok(Json(group.into()))
 }
 

@@ -24,9 +24,21 @@ pub(super) fn operations(operations: Operations) -> Operations {
         .tag("dead-letters")
         .key(Scope::Read, __path_list_dead_letters, list_dead_letters)
         .key(Scope::Read, __path_get_dead_letter, get_dead_letter)
-        .key(Scope::Operate, __path_replay_dead_letters, replay_dead_letters)
-        .key(Scope::Operate, __path_discard_dead_letters, discard_dead_letters)
-        .key(Scope::Operate, __path_restore_dead_letters, restore_dead_letters)
+        .key(
+            Scope::Operate,
+            __path_replay_dead_letters,
+            replay_dead_letters,
+        )
+        .key(
+            Scope::Operate,
+            __path_discard_dead_letters,
+            discard_dead_letters,
+        )
+        .key(
+            Scope::Operate,
+            __path_restore_dead_letters,
+            restore_dead_letters,
+        )
 }
 
 /// Lists dead letters, the newest first; without `resolution` those that are open.
@@ -54,7 +66,11 @@ async fn list_dead_letters(
 ) -> Result<Json<Page<DeadLetterSummary>>, ApiError> {
     let filter = selection::of_query(&mut query, &caller)?;
     let page = query.page()?;
-    let letters = state.queue().dead_letters(&filter, &page).await.map_err(ApiError::Listing)?;
+    let letters = state
+        .queue()
+        .dead_letters(&filter, &page)
+        .await
+        .map_err(ApiError::Listing)?;
     Ok(Json(letters.into()))
 }
 
@@ -70,7 +86,9 @@ async fn get_dead_letter(
     caller: Caller,
     Segment(id): Segment<JobId>,
 ) -> Result<Json<DeadLetterDetail>, ApiError> {
-    Ok(Json(state.queue().dead_letter(id, caller.tenant()).await?.into()))
+    Ok(Json(
+        state.queue().dead_letter(id, caller.tenant()).await?.into(),
+    ))
 }
 
 /// Which dead letters to run again, and how: `ids` or `filter`, one of them and never empty.
@@ -128,11 +146,26 @@ async fn replay_dead_letters(
     caller: Caller,
     body: RequestBody,
 ) -> Result<(StatusCode, Json<ReplayAnswer>), ApiError> {
-    let ReplayBody { ids, filter, dry_run, patch, reason } = ReplayBody::read(&body)?;
+    let ReplayBody {
+        ids,
+        filter,
+        dry_run,
+        patch,
+        reason,
+    } = ReplayBody::read(&body)?;
     let dry_run = dry_run.unwrap_or_default();
-    let request = ReplayRequest { selection: selection::chosen(ids, filter, &caller)?, dry_run, patch, reason };
+    let request = ReplayRequest {
+        selection: selection::chosen(ids, filter, &caller)?,
+        dry_run,
+        patch,
+        reason,
+    };
     let answer = state.queue().replay(request, &caller.actor()).await?;
-    let status = if dry_run { StatusCode::OK } else { StatusCode::ACCEPTED };
+    let status = if dry_run {
+        StatusCode::OK
+    } else {
+        StatusCode::ACCEPTED
+    };
     Ok((status, Json(answer.into())))
 }
 
@@ -154,7 +187,11 @@ impl ResolveBody {
     fn read(body: &RequestBody) -> Result<Self, ApiError> {
         let mut object = body.object()?;
         let (ids, filter) = selection::of_body(&mut object);
-        let request = Self { ids, filter, reason: object.required_text("reason") };
+        let request = Self {
+            ids,
+            filter,
+            reason: object.required_text("reason"),
+        };
         object.finish()?;
         Ok(request)
     }
@@ -172,9 +209,16 @@ async fn discard_dead_letters(
     caller: Caller,
     body: RequestBody,
 ) -> Result<Json<Resolved>, ApiError> {
-    let ResolveBody { ids, filter, reason } = ResolveBody::read(&body)?;
+    let ResolveBody {
+        ids,
+        filter,
+        reason,
+    } = ResolveBody::read(&body)?;
     let chosen = selection::chosen(ids, filter, &caller)?;
-    let count = state.queue().discard(chosen, &reason, &caller.actor()).await?;
+    let count = state
+        .queue()
+        .discard(chosen, &reason, &caller.actor())
+        .await?;
     Ok(Json(Resolved { count }))
 }
 
@@ -190,8 +234,15 @@ async fn restore_dead_letters(
     caller: Caller,
     body: RequestBody,
 ) -> Result<Json<Resolved>, ApiError> {
-    let ResolveBody { ids, filter, reason } = ResolveBody::read(&body)?;
+    let ResolveBody {
+        ids,
+        filter,
+        reason,
+    } = ResolveBody::read(&body)?;
     let chosen = selection::chosen(ids, filter, &caller)?;
-    let count = state.queue().restore(chosen, &reason, &caller.actor()).await?;
+    let count = state
+        .queue()
+        .restore(chosen, &reason, &caller.actor())
+        .await?;
     Ok(Json(Resolved { count }))
 }

@@ -13,7 +13,9 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use utoipa_swagger_ui::Config;
 
-use crate::{error::ApiError, openapi::Operations, problem::ProblemKind, query::Segment, state::ApiState};
+use crate::{
+    error::ApiError, openapi::Operations, problem::ProblemKind, query::Segment, state::ApiState,
+};
 
 const OPENAPI: &str = "/openapi.json";
 /// The files that the page needs. Others of the bundle, such as its source maps, are not served.
@@ -32,7 +34,9 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
     connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 pub(super) fn operations(operations: Operations) -> Operations {
-    operations.tag("docs").public(__path_get_openapi, get_openapi)
+    operations
+        .tag("docs")
+        .public(__path_get_openapi, get_openapi)
 }
 
 /// The pages, which are for people and stand in no document.
@@ -42,7 +46,10 @@ pub(super) fn pages() -> Router<ApiState> {
         .route("/docs", get(|| async { Redirect::permanent("/docs/") }))
         .route("/docs/", get(|| async { page("index.html") }))
         .route("/docs/problems", get(problems))
-        .route("/docs/{file}", get(|Segment(file): Segment<String>| async move { page(&file) }))
+        .route(
+            "/docs/{file}",
+            get(|Segment(file): Segment<String>| async move { page(&file) }),
+        )
 }
 
 /// Describes the API.
@@ -52,7 +59,10 @@ pub(super) fn pages() -> Router<ApiState> {
     responses((status = 200, description = "An OpenAPI 3.1 document", body = Value)),
 )]
 async fn get_openapi(State(state): State<ApiState>) -> ([(HeaderName, &'static str); 1], Bytes) {
-    ([(header::CONTENT_TYPE, "application/json")], state.openapi())
+    (
+        [(header::CONTENT_TYPE, "application/json")],
+        state.openapi(),
+    )
 }
 
 async fn welcome(State(state): State<ApiState>) -> Json<Value> {
@@ -86,7 +96,10 @@ async fn problems() -> Response {
          <body><h1>Problems</h1>\n<p>Every refusal is a problem document (RFC 9457). Its <code>type</code> leads here.</p>\n\
          {entries}</body></html>\n"
     );
-    shown(HeaderValue::from_static("text/html; charset=utf-8"), html.into_bytes())
+    shown(
+        HeaderValue::from_static("text/html; charset=utf-8"),
+        html.into_bytes(),
+    )
 }
 
 fn entry(kind: ProblemKind) -> String {
@@ -101,10 +114,13 @@ fn entry(kind: ProblemKind) -> String {
 
 /// What stands between backticks, as HTML has it.
 fn as_code(text: &str) -> String {
-    let pieces = text.split('`').enumerate().map(|(index, piece)| match index % 2 {
-        0 => Cow::Borrowed(piece),
-        _ => Cow::Owned(format!("<code>{piece}</code>")),
-    });
+    let pieces = text
+        .split('`')
+        .enumerate()
+        .map(|(index, piece)| match index % 2 {
+            0 => Cow::Borrowed(piece),
+            _ => Cow::Owned(format!("<code>{piece}</code>")),
+        });
     pieces.collect()
 }
 
@@ -112,7 +128,13 @@ fn shown(content_type: HeaderValue, content: Vec<u8>) -> Response {
     let mut response = content.into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, content_type);
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=3600"));
+    headers.insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(POLICY),
+    );
+    headers.insert(
+        header::CACHE_CONTROL,
+        HeaderValue::from_static("public, max-age=3600"),
+    );
     response
 }

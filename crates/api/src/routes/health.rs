@@ -34,7 +34,10 @@ struct Healthy {
 
 impl Healthy {
     fn of(state: &ApiState) -> Json<Self> {
-        Json(Self { status: "ok", version: state.settings().version })
+        Json(Self {
+            status: "ok",
+            version: state.settings().version,
+        })
     }
 }
 
@@ -66,7 +69,9 @@ async fn readyz(State(state): State<ApiState>) -> Result<Json<Healthy>, ApiError
         return Err(ApiError::NotReady("the database does not answer"));
     }
     if !health.schema {
-        return Err(ApiError::NotReady("the database's schema is older than this release: run `millpond migrate`"));
+        return Err(ApiError::NotReady(
+            "the database's schema is older than this release: run `millpond migrate`",
+        ));
     }
     Ok(Healthy::of(&state))
 }
@@ -78,5 +83,8 @@ async fn readyz(State(state): State<ApiState>) -> Result<Json<Healthy>, ApiError
     responses((status = 200, description = "The text exposition format", body = String, content_type = "text/plain")),
 )]
 async fn metrics(State(state): State<ApiState>) -> ([(HeaderName, &'static str); 1], String) {
-    ([(header::CONTENT_TYPE, EXPOSITION)], state.prometheus().render())
+    (
+        [(header::CONTENT_TYPE, EXPOSITION)],
+        state.prometheus().render(),
+    )
 }

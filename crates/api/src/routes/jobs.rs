@@ -54,7 +54,11 @@ async fn list_jobs(
         until: query.time("until"),
     };
     let page = query.page()?;
-    let jobs = state.queue().jobs(&filter, &page).await.map_err(ApiError::Listing)?;
+    let jobs = state
+        .queue()
+        .jobs(&filter, &page)
+        .await
+        .map_err(ApiError::Listing)?;
     Ok(Json(jobs.into()))
 }
 

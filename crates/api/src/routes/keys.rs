@@ -53,8 +53,18 @@ impl NewKeyRequest {
             expires_at: object.time("expires_at"),
         };
         object.finish()?;
-        let Self { name, scopes, tenant, expires_at } = request;
-        Ok(NewKey { name, scopes, tenant, expires_at })
+        let Self {
+            name,
+            scopes,
+            tenant,
+            expires_at,
+        } = request;
+        Ok(NewKey {
+            name,
+            scopes,
+            tenant,
+            expires_at,
+        })
     }
 }
 
@@ -73,7 +83,11 @@ async fn create_key(
     let request = NewKeyRequest::read(&body)?;
     let (key, secret) = state.queue().create_key(request, &caller.actor()).await?;
     let location = [(header::LOCATION, format!("/v1/api-keys/{}", key.id))];
-    Ok((StatusCode::CREATED, location, Json(CreatedKey::new(key, &secret))))
+    Ok((
+        StatusCode::CREATED,
+        location,
+        Json(CreatedKey::new(key, &secret)),
+    ))
 }
 
 /// Lists the keys, revoked ones included.
@@ -92,7 +106,11 @@ async fn list_keys(
     query: QueryString,
 ) -> Result<Json<Page<ApiKey>>, ApiError> {
     let page = query.page()?;
-    let keys = state.queue().keys(&page, caller.tenant()).await.map_err(ApiError::Listing)?;
+    let keys = state
+        .queue()
+        .keys(&page, caller.tenant())
+        .await
+        .map_err(ApiError::Listing)?;
     Ok(Json(keys.into()))
 }
 

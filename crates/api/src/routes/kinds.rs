@@ -4,7 +4,7 @@ use axum::{Json, extract::State};
 use serde_json::Value;
 
 use crate::{
-    answers::{Kind, Whole},
+    answers::{Kind, Page},
     auth::Scope,
     error::ApiError,
     openapi::Operations,
@@ -23,9 +23,12 @@ pub(super) fn operations(operations: Operations) -> Operations {
 #[utoipa::path(
     get,
     path = "/v1/kinds",
-    responses((status = 200, description = "All kinds, by name", body = Whole<Kind>)),
+    responses((status = 200, description = "All kinds, by name", body = Page<Kind>)),
 )]
-async fn list_kinds(State(state): State<ApiState>, query: QueryString) -> Result<Json<Whole<Kind>>, ApiError> {
+async fn list_kinds(
+    State(state): State<ApiState>,
+    query: QueryString,
+) -> Result<Json<Page<Kind>>, ApiError> {
     query.finish()?;
     Ok(Json(state.queue().kinds().into()))
 }

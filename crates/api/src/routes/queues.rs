@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use utoipa::ToSchema;
 
 use crate::{
-    answers::{QueueStatus, Whole},
+    answers::{Page, QueueStatus},
     auth::{Caller, Scope},
     body::RequestBody,
     error::ApiError,
@@ -26,18 +26,20 @@ pub(super) fn operations(operations: Operations) -> Operations {
 #[utoipa::path(
     get,
     path = "/v1/queues",
-    responses((status = 200, description = "All queues, by name", body = Whole<QueueStatus>)),
+    responses((status = 200, description = "All queues, by name", body = Page<QueueStatus>)),
 )]
 async fn list_queues(
     State(state): State<ApiState>,
     caller: Caller,
     query: QueryString,
-) -> Result<Json<Whole<QueueStatus>>, ApiError> {
+) -> Result<Json<Page<QueueStatus>>, ApiError> {
     query.finish()?;
     let mut queues = state.queue().queues(caller.tenant()).await?;
     if caller.tenant().is_some() {
         // Whose job has waited longest would tell one tenant how another fares.
-        queues.iter_mut().for_each(|queue| queue.oldest_ready_seconds = None);
+        queues
+            .iter_mut()
+            .for_each(|queue| queue.oldest_ready_seconds = None);
     }
     Ok(Json(queues.into()))
 }
@@ -55,7 +57,10 @@ struct PauseRequest {
 impl PauseRequest {
     fn read(body: &RequestBody) -> Result<Self, ApiError> {
         let mut object = body.object_or_nothing()?;
-        let request = Self { reason: object.text("reason"), until: object.time("until") };
+        let request = Self {
+            reason: object.text("reason"),
+            until: object.time("until"),
+        };
         object.finish()?;
         Ok(request)
     }
@@ -76,7 +81,10 @@ async fn pause_queue(
     body: RequestBody,
 ) -> Result<Json<QueueStatus>, ApiError> {
     let PauseRequest { reason, until } = PauseRequest::read(&body)?;
-    let queue = state.queue().pause_queue(&name, reason.as_deref(), until, &caller.actor()).await?;
+    let queue = state
+        .queue()
+        .pause_queue(&name, reason.as_deref(), until, &caller.actor())
+        .await?;
     Ok(Json(queue.into()))
 }
 

@@ -39,7 +39,11 @@ async fn list_replays(
     query: QueryString,
 ) -> Result<Json<Page<Replay>>, ApiError> {
     let page = query.page()?;
-    let replays = state.queue().replays(&page, caller.tenant()).await.map_err(ApiError::Listing)?;
+    let replays = state
+        .queue()
+        .replays(&page, caller.tenant())
+        .await
+        .map_err(ApiError::Listing)?;
     Ok(Json(replays.into()))
 }
 
@@ -55,7 +59,9 @@ async fn get_replay(
     caller: Caller,
     Segment(id): Segment<Uuid>,
 ) -> Result<Json<ReplayDetail>, ApiError> {
-    Ok(Json(state.queue().replay_run(id, caller.tenant()).await?.into()))
+    Ok(Json(
+        state.queue().replay_run(id, caller.tenant()).await?.into(),
+    ))
 }
 
 /// Pauses a replay run.
@@ -75,7 +81,13 @@ async fn pause_replay(
     body: RequestBody,
 ) -> Result<Json<Replay>, ApiError> {
     body.nothing()?;
-    Ok(Json(state.queue().pause_replay(id, &caller.actor()).await?.into()))
+    Ok(Json(
+        state
+            .queue()
+            .pause_replay(id, &caller.actor())
+            .await?
+            .into(),
+    ))
 }
 
 /// Resumes a paused replay run.
@@ -95,7 +107,13 @@ async fn resume_replay(
     body: RequestBody,
 ) -> Result<Json<Replay>, ApiError> {
     body.nothing()?;
-    Ok(Json(state.queue().resume_replay(id, &caller.actor()).await?.into()))
+    Ok(Json(
+        state
+            .queue()
+            .resume_replay(id, &caller.actor())
+            .await?
+            .into(),
+    ))
 }
 
 /// Ends a replay run: what it has enqueued stays, nothing more follows.
@@ -115,5 +133,11 @@ async fn abort_replay(
     body: RequestBody,
 ) -> Result<Json<Replay>, ApiError> {
     body.nothing()?;
-    Ok(Json(state.queue().abort_replay(id, &caller.actor()).await?.into()))
+    Ok(Json(
+        state
+            .queue()
+            .abort_replay(id, &caller.actor())
+            .await?
+            .into(),
+    ))
 }

@@ -18,7 +18,9 @@ pub(super) fn of_body(object: &mut Object<'_>) -> (Option<Vec<JobId>>, Option<De
             tenant: inner.text("tenant"),
             since: inner.time("since"),
             until: inner.time("until"),
-            resolution: inner.word::<ResolutionWord>("resolution").map(|word| word.0),
+            resolution: inner
+                .word::<ResolutionWord>("resolution")
+                .map(|word| word.0),
         };
         object.close(inner);
         filter
@@ -53,7 +55,9 @@ pub(super) fn of_query(query: &mut QueryString, caller: &Caller) -> Result<DeadF
         tenant: caller.tenant_for(query.text("tenant"))?,
         since: query.time("since"),
         until: query.time("until"),
-        resolution: query.word::<ResolutionWord>("resolution").map(|word| word.0),
+        resolution: query
+            .word::<ResolutionWord>("resolution")
+            .map(|word| word.0),
     })
 }
 
@@ -66,7 +70,10 @@ impl FromStr for ResolutionWord {
         match word {
             "replayed" => Ok(Self(Resolution::Replayed)),
             "discarded" => Ok(Self(Resolution::Discarded)),
-            _ => Err(UnknownWord { word: word.chars().take(64).collect(), allowed: &["replayed", "discarded"] }),
+            _ => Err(UnknownWord {
+                word: word.chars().take(64).collect(),
+                allowed: &["replayed", "discarded"],
+            }),
         }
     }
 }

@@ -3,7 +3,7 @@
 use axum::{Json, extract::State};
 
 use crate::{
-    answers::{Whole, WorkerStatus},
+    answers::{Page, WorkerStatus},
     auth::Scope,
     error::ApiError,
     openapi::Operations,
@@ -12,19 +12,21 @@ use crate::{
 };
 
 pub(super) fn operations(operations: Operations) -> Operations {
-    operations.tag("workers").fleet_key(Scope::Read, __path_list_workers, list_workers)
+    operations
+        .tag("workers")
+        .fleet_key(Scope::Read, __path_list_workers, list_workers)
 }
 
 /// Lists the workers that were seen within a lease's time.
 #[utoipa::path(
     get,
     path = "/v1/workers",
-    responses((status = 200, description = "All workers, the longest-lived first", body = Whole<WorkerStatus>)),
+    responses((status = 200, description = "All workers, the longest-lived first", body = Page<WorkerStatus>)),
 )]
 async fn list_workers(
     State(state): State<ApiState>,
     query: QueryString,
-) -> Result<Json<Whole<WorkerStatus>>, ApiError> {
+) -> Result<Json<Page<WorkerStatus>>, ApiError> {
     query.finish()?;
     Ok(Json(state.queue().workers().await?.into()))
 }

@@ -38,12 +38,22 @@ impl Connections {
         http.timer(TokioTimer::new())
             .header_read_timeout(limits.idle)
             .max_header_size(limits.header_bytes);
-        Self { http, router, limits, shutdown, cut }
+        Self {
+            http,
+            router,
+            limits,
+            shutdown,
+            cut,
+        }
     }
 
     /// Serves a connection to its end. It ends early, after the request under way, when a stop begins, and at once when
     /// the stop has waited long enough.
-    pub(super) fn serve(&self, stream: TcpStream, peer: SocketAddr) -> impl Future<Output = ()> + Send + use<> {
+    pub(super) fn serve(
+        &self,
+        stream: TcpStream,
+        peer: SocketAddr,
+    ) -> impl Future<Output = ()> + Send + use<> {
         let exchange = Arc::new(Exchange::default());
         let io = TokioIo::new(Watched::new(stream, Arc::clone(&exchange), self.limits));
         let router = self.router.clone();

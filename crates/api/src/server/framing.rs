@@ -37,7 +37,11 @@ pub(super) struct Head {
 
 impl Head {
     pub(super) fn new(most_bytes: usize) -> Self {
-        Self { bytes: Vec::new(), most_bytes, is_complete: false }
+        Self {
+            bytes: Vec::new(),
+            most_bytes,
+            is_complete: false,
+        }
     }
 
     /// Whether a head has begun and not ended.
@@ -56,11 +60,16 @@ impl Head {
             return;
         }
         // Empty lines before a head belong to none.
-        let bytes = if self.bytes.is_empty() { bytes.trim_ascii_start() } else { bytes };
+        let bytes = if self.bytes.is_empty() {
+            bytes.trim_ascii_start()
+        } else {
+            bytes
+        };
         let searched_bytes = self.bytes.len().saturating_sub(2);
         // hyper refuses a head beyond its limit, so what comes after that need not be kept.
         let room = self.most_bytes.saturating_sub(self.bytes.len());
-        self.bytes.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+        self.bytes
+            .extend_from_slice(bytes.get(..room).unwrap_or(bytes));
         let Some(end) = end_of_head(&self.bytes, searched_bytes) else {
             return;
         };
@@ -73,8 +82,13 @@ impl Head {
 
 /// Where the empty line is that ends a head; lines may end without the carriage return.
 fn end_of_head(bytes: &[u8], from: usize) -> Option<usize> {
-    let ends_head = |at: &usize| matches!(bytes.get(at + 1..), Some([b'\n', ..] | [b'\r', b'\n', ..]));
-    let newlines = bytes.iter().enumerate().skip(from).filter(|(_, byte)| **byte == b'\n');
+    let ends_head =
+        |at: &usize| matches!(bytes.get(at + 1..), Some([b'\n', ..] | [b'\r', b'\n', ..]));
+    let newlines = bytes
+        .iter()
+        .enumerate()
+        .skip(from)
+        .filter(|(_, byte)| **byte == b'\n');
     newlines.map(|(at, _)| at).find(ends_head)
 }
 
@@ -104,7 +118,8 @@ mod tests {
 
     #[test]
     fn a_length_beside_a_chunked_body_is_seen_however_the_head_arrives() {
-        let head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let head =
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n";
 
         assert!(is_ambiguous(&[head]));
         for cut in 1..head.len() {
@@ -115,14 +130,20 @@ mod tests {
 
     #[test]
     fn one_of_the_two_is_no_matter_nor_is_what_stands_in_the_body() {
-        assert!(!is_ambiguous(&["POST / HTTP/1.1\r\nContent-Length: 4\r\n\r\n"]));
-        assert!(!is_ambiguous(&["POST / HTTP/1.1\nTransfer-Encoding: chunked\n\n", "content-length: 4\r\n\r\n"]));
+        assert!(!is_ambiguous(&[
+            "POST / HTTP/1.1\r\nContent-Length: 4\r\n\r\n"
+        ]));
+        assert!(!is_ambiguous(&[
+            "POST / HTTP/1.1\nTransfer-Encoding: chunked\n\n",
+            "content-length: 4\r\n\r\n"
+        ]));
         assert!(!is_ambiguous(&["GET / HTTP/1.1\nHost: a\n\r\n"]));
     }
 
     #[test]
     fn empty_lines_before_a_head_do_not_hide_it() {
-        let head = "\r\n\r\nPOST / HTTP/1.1\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let head =
+            "\r\n\r\nPOST / HTTP/1.1\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n";
 
         assert!(is_ambiguous(&[head]));
     }

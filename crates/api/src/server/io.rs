@@ -54,7 +54,11 @@ impl Watched {
         }
     }
 
-    fn wrote(&mut self, written: Poll<io::Result<usize>>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    fn wrote(
+        &mut self,
+        written: Poll<io::Result<usize>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
         if written.is_pending() {
             self.writing.begin();
             return self.writing.poll(cx).map(Err);
@@ -64,7 +68,11 @@ impl Watched {
 }
 
 impl AsyncRead for Watched {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let filled_before = buf.filled().len();
         match Pin::new(&mut this.stream).poll_read(cx, buf) {
@@ -80,7 +88,11 @@ impl AsyncRead for Watched {
 }
 
 impl AsyncWrite for Watched {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let written = Pin::new(&mut this.stream).poll_write(cx, buf);
         this.wrote(written, cx)
@@ -120,7 +132,10 @@ struct Deadline {
 
 impl Deadline {
     fn new(longest: Duration) -> Self {
-        Self { longest, running: None }
+        Self {
+            longest,
+            running: None,
+        }
     }
 
     /// Starts the time, unless it runs already.
@@ -137,7 +152,10 @@ impl Deadline {
     /// Ready with an error once the time is over.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
         match &mut self.running {
-            Some(sleep) => sleep.as_mut().poll(cx).map(|()| io::Error::from(ErrorKind::TimedOut)),
+            Some(sleep) => sleep
+                .as_mut()
+                .poll(cx)
+                .map(|()| io::Error::from(ErrorKind::TimedOut)),
             None => Poll::Pending,
         }
     }

@@ -148,7 +148,11 @@ async fn pause(error: &Error, shutdown: &CancellationToken) {
     }
 }
 
-async fn drain(tasks: &TaskTracker, cut: &CancellationToken, longest: Duration) -> Result<(), ServeError> {
+async fn drain(
+    tasks: &TaskTracker,
+    cut: &CancellationToken,
+    longest: Duration,
+) -> Result<(), ServeError> {
     tasks.close();
     if timeout(longest, tasks.wait()).await.is_ok() {
         return Ok(());

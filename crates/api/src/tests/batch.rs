@@ -13,12 +13,15 @@ use super::{Answer, Api, request};
 const BATCH: &str = "/v1/jobs/batch";
 
 async fn lines(api: &Api, text: &'static str) -> Answer {
-    let request = request(Method::POST, BATCH, &api.admin).header(header::CONTENT_TYPE, "application/x-ndjson");
-    api.send(request.body(Body::from(text)).expect("a request")).await
+    let request = request(Method::POST, BATCH, &api.admin)
+        .header(header::CONTENT_TYPE, "application/x-ndjson");
+    api.send(request.body(Body::from(text)).expect("a request"))
+        .await
 }
 
 fn counts(answer: &Value) -> [i64; 4] {
-    ["created", "deduplicated", "replaced", "failed"].map(|name| answer[name].as_i64().unwrap_or(-1))
+    ["created", "deduplicated", "replaced", "failed"]
+        .map(|name| answer[name].as_i64().unwrap_or(-1))
 }
 
 #[sqlx::test(migrations = "../../migrations")]
@@ -42,10 +45,18 @@ async fn a_wrong_item_fails_alone(pool: PgPool) {
     assert_eq!(answer.status, 200, "{}", answer.text);
     let body = answer.json();
     assert_eq!(counts(&body), [2, 0, 0, 3]);
-    let outcome = |index: usize| (body["results"][index]["outcome"].as_str(), body["results"][index]["error"]["status"].as_i64());
+    let outcome = |index: usize| {
+        (
+            body["results"][index]["outcome"].as_str(),
+            body["results"][index]["error"]["status"].as_i64(),
+        )
+    };
     assert_eq!(outcome(0), (Some("created"), None));
     assert_eq!(outcome(1), (None, Some(422)));
-    assert_eq!(body["results"][2]["error"]["errors"][0]["pointer"], "/payload/to");
+    assert_eq!(
+        body["results"][2]["error"]["errors"][0]["pointer"],
+        "/payload/to"
+    );
     assert_eq!(outcome(3), (None, Some(422)));
     assert_eq!(outcome(4), (Some("created"), None));
 }
@@ -54,12 +65,22 @@ async fn a_wrong_item_fails_alone(pool: PgPool) {
 async fn lines_stand_for_themselves_and_blank_ones_do_not_count(pool: PgPool) {
     let api = Api::new(pool).await;
 
-    let answer = lines(&api, "{\"kind\": \"sync.account\"}\n\n{oops\r\n  \n{\"kind\": \"sync.account\"}").await;
+    let answer = lines(
+        &api,
+        "{\"kind\": \"sync.account\"}\n\n{oops\r\n  \n{\"kind\": \"sync.account\"}",
+    )
+    .await;
 
     assert_eq!(answer.status, 200, "{}", answer.text);
     let body = answer.json();
     assert_eq!(counts(&body), [2, 0, 0, 1]);
-    assert_eq!((&body["results"][1]["index"], &body["results"][1]["error"]["status"]), (&json!(1), &json!(400)));
+    assert_eq!(
+        (
+            &body["results"][1]["index"],
+            &body["results"][1]["error"]["status"]
+        ),
+        (&json!(1), &json!(400))
+    );
 }
 
 #[sqlx::test(migrations = "../../migrations")]
@@ -70,9 +91,21 @@ async fn an_atomic_batch_keeps_all_or_nothing(pool: PgPool) {
     let refused = api
         .post(BATCH, &api.admin, json!({"atomic": true, "jobs": [good, {"kind": "email.send", "payload": {}}, {"kind": "x", "priority": 99}]}))
         .await;
-    let gate = api.post(BATCH, &api.admin, json!({"atomic": true, "jobs": [good, {"kind": "no.such"}]})).await;
+    let gate = api
+        .post(
+            BATCH,
+            &api.admin,
+            json!({"atomic": true, "jobs": [good, {"kind": "no.such"}]}),
+        )
+        .await;
     let jobs = api.get("/v1/jobs", &api.admin).await.json();
-    let kept = api.post(BATCH, &api.admin, json!({"atomic": true, "jobs": [good, good]})).await;
+    let kept = api
+        .post(
+            BATCH,
+            &api.admin,
+            json!({"atomic": true, "jobs": [good, good]}),
+        )
+        .await;
 
     refused.is_problem(422, "batch-refused");
     assert_eq!(refused.pointers(), ["/jobs/2/priority"]);
@@ -95,7 +128,10 @@ async fn an_item_whose_key_is_known_answers_with_the_first_id(pool: PgPool) {
     assert_eq!(counts(&again), [0, 1, 0, 0]);
     assert_eq!(again["results"][0]["id"], first["results"][0]["id"]);
     assert_eq!(again["results"][0]["outcome"], "deduplicated");
-    assert_eq!(other["results"][0]["error"]["type"], "/docs/problems#idempotency-mismatch");
+    assert_eq!(
+        other["results"][0]["error"]["type"],
+        "/docs/problems#idempotency-mismatch"
+    );
 }
 
 #[sqlx::test(migrations = "../../migrations")]
@@ -106,9 +142,13 @@ async fn an_empty_or_too_long_batch_is_wrong_as_a_whole(pool: PgPool) {
     let item = json!({"kind": "sync.account"});
 
     let empty = api.post(BATCH, &api.admin, json!({"jobs": []})).await;
-    let long = api.post(BATCH, &api.admin, json!({"jobs": [item, item, item]})).await;
+    let long = api
+        .post(BATCH, &api.admin, json!({"jobs": [item, item, item]}))
+        .await;
     let long_lines = lines(&api, "{\"kind\": \"sync.account\"}\n{}\n{}\n{}\n").await;
-    let fits = api.post(BATCH, &api.admin, json!({"jobs": [item, item]})).await;
+    let fits = api
+        .post(BATCH, &api.admin, json!({"jobs": [item, item]}))
+        .await;
 
     for refused in [empty, long, long_lines] {
         refused.is_problem(422, "invalid");

@@ -15,12 +15,24 @@ const JOBS: &str = "/v1/jobs";
 async fn a_new_job_is_answered_201_with_its_place(pool: PgPool) {
     let api = Api::new(pool).await;
 
-    let answer = api.post(JOBS, &api.admin, json!({"kind": "email.send", "payload": {"to": "a@example.com"}, "delay": "15m"})).await;
+    let answer = api
+        .post(
+            JOBS,
+            &api.admin,
+            json!({"kind": "email.send", "payload": {"to": "a@example.com"}, "delay": "15m"}),
+        )
+        .await;
 
     assert_eq!(answer.status, 201, "{}", answer.text);
     let body = answer.json();
-    assert_eq!(answer.header("location"), format!("/v1/jobs/{}", body["id"].as_str().expect("an id")));
-    assert_eq!((&body["queue"], &body["state"], &body["outcome"]), (&json!("email"), &json!("scheduled"), &json!("created")));
+    assert_eq!(
+        answer.header("location"),
+        format!("/v1/jobs/{}", body["id"].as_str().expect("an id"))
+    );
+    assert_eq!(
+        (&body["queue"], &body["state"], &body["outcome"]),
+        (&json!("email"), &json!("scheduled"), &json!("created"))
+    );
     assert_eq!(answer.header("cache-control"), "no-store");
     assert_eq!(answer.header("x-content-type-options"), "nosniff");
 }
@@ -54,7 +66,13 @@ async fn keys_of_two_api_keys_never_meet(pool: PgPool) {
         let request = request(Method::POST, JOBS, key)
             .header(header::CONTENT_TYPE, "application/json")
             .header("idempotency-key", "order-42");
-        let answer = api.send(request.body(Body::from(r#"{"kind": "sync.account"}"#)).expect("a request")).await;
+        let answer = api
+            .send(
+                request
+                    .body(Body::from(r#"{"kind": "sync.account"}"#))
+                    .expect("a request"),
+            )
+            .await;
         ids.push(answer.json()["id"].clone());
     }
 
@@ -74,9 +92,17 @@ async fn what_is_wrong_is_pointed_at(pool: PgPool) {
     unknown_kind.is_problem(422, "unknown-kind");
     assert!(unknown_kind.text.contains("email.send"));
     payload.is_problem(422, "invalid-payload");
-    assert!(payload.pointers().iter().all(|pointer| pointer.starts_with("/payload")));
+    assert!(
+        payload
+            .pointers()
+            .iter()
+            .all(|pointer| pointer.starts_with("/payload"))
+    );
     members.is_problem(422, "invalid");
-    assert_eq!(members.pointers(), ["/priority", "/max_attempts", "/tenant", "/state"]);
+    assert_eq!(
+        members.pointers(),
+        ["/priority", "/max_attempts", "/tenant", "/state"]
+    );
     nothing.is_problem(422, "invalid");
     assert_eq!(nothing.pointers(), ["/kind"]);
 }
@@ -92,7 +118,13 @@ async fn times_out_of_bounds_are_wrong_and_not_stored(pool: PgPool) {
         ("delay", "99999999999999 years"),
         ("delay", "-1s"),
     ] {
-        let refused = api.post(JOBS, &api.admin, json!({"kind": "sync.account", member: value})).await;
+        let refused = api
+            .post(
+                JOBS,
+                &api.admin,
+                json!({"kind": "sync.account", member: value}),
+            )
+            .await;
 
         refused.is_problem(422, "invalid");
         assert_eq!(refused.pointers(), [format!("/{member}")], "{value}");
@@ -102,7 +134,11 @@ async fn times_out_of_bounds_are_wrong_and_not_stored(pool: PgPool) {
 #[sqlx::test(migrations = "../../migrations")]
 async fn an_unsound_body_fails_alone(pool: PgPool) {
     let api = Api::new(pool).await;
-    let deep = format!(r#"{{"kind": "sync.account", "payload": {}1{}}}"#, "[".repeat(10_000), "]".repeat(10_000));
+    let deep = format!(
+        r#"{{"kind": "sync.account", "payload": {}1{}}}"#,
+        "[".repeat(10_000),
+        "]".repeat(10_000)
+    );
     let names: String = (0..20_000).map(|n| format!("\"n{n}\": 1,")).collect();
     let wide = format!(r#"{{"kind": "sync.account", "payload": {{{names}"z": 1}}}}"#);
 
@@ -118,8 +154,12 @@ async fn an_unsound_body_fails_alone(pool: PgPool) {
         deep.as_str(),
         wide.as_str(),
     ] {
-        let refused = api.call(Method::POST, JOBS, &api.admin, body.to_owned()).await;
-        let neighbour = api.post(JOBS, &api.admin, json!({"kind": "sync.account"})).await;
+        let refused = api
+            .call(Method::POST, JOBS, &api.admin, body.to_owned())
+            .await;
+        let neighbour = api
+            .post(JOBS, &api.admin, json!({"kind": "sync.account"}))
+            .await;
 
         refused.is_problem(400, "malformed-body");
         assert_eq!(neighbour.status, 201);
@@ -131,7 +171,10 @@ async fn integers_are_kept_as_they_were_sent(pool: PgPool) {
     let api = Api::new(pool).await;
     let body = r#"{"kind": "sync.account", "payload": {"n": 9007199254740993}, "delay": "1h"}"#;
 
-    let id = api.call(Method::POST, JOBS, &api.admin, body).await.json()["id"].as_str().expect("an id").to_owned();
+    let id = api.call(Method::POST, JOBS, &api.admin, body).await.json()["id"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
 
     let shown = api.get(&format!("/v1/jobs/{id}"), &api.admin).await;
     assert!(shown.text.contains("9007199254740993"), "{}", shown.text);
@@ -152,9 +195,15 @@ async fn bodies_of_the_wrong_size_or_form_are_refused(pool: PgPool) {
     };
 
     let declared = send(json, None, Body::from("x".repeat(limit + 1))).await;
-    let endless = futures::stream::repeat_with(|| Ok::<_, std::convert::Infallible>("x".repeat(65_536)));
+    let endless =
+        futures::stream::repeat_with(|| Ok::<_, std::convert::Infallible>("x".repeat(65_536)));
     let endless = send(json, None, Body::from_stream(endless)).await;
-    let form = send("application/x-www-form-urlencoded", None, Body::from("kind=sync.account")).await;
+    let form = send(
+        "application/x-www-form-urlencoded",
+        None,
+        Body::from("kind=sync.account"),
+    )
+    .await;
     let latin = send("application/json; charset=latin-1", None, Body::from("{}")).await;
     let gzip = send(json, Some("gzip"), Body::from("{}")).await;
 
@@ -168,9 +217,7 @@ async fn bodies_of_the_wrong_size_or_form_are_refused(pool: PgPool) {
 #[sqlx::test(migrations = "../../migrations")]
 async fn a_unique_key_that_is_taken_is_answered_as_asked(pool: PgPool) {
     let api = Api::new(pool).await;
-    let unique = |on_conflict: &str| {
-        json!({"kind": "sync.account", "delay": "1h", "unique": {"key": "a", "on_conflict": on_conflict}})
-    };
+    let unique = |on_conflict: &str| json!({"kind": "sync.account", "delay": "1h", "unique": {"key": "a", "on_conflict": on_conflict}});
 
     let first = api.post(JOBS, &api.admin, unique("keep")).await;
     let kept = api.post(JOBS, &api.admin, unique("keep")).await;
@@ -178,7 +225,10 @@ async fn a_unique_key_that_is_taken_is_answered_as_asked(pool: PgPool) {
     let unknown = api.post(JOBS, &api.admin, unique("ignore")).await;
 
     assert_eq!((first.status.as_u16(), kept.status.as_u16()), (201, 200));
-    assert_eq!((&kept.json()["id"], &kept.json()["outcome"]), (&first.json()["id"], &json!("deduplicated")));
+    assert_eq!(
+        (&kept.json()["id"], &kept.json()["outcome"]),
+        (&first.json()["id"], &json!("deduplicated"))
+    );
     rejected.is_problem(409, "unique-conflict");
     assert_eq!(rejected.json()["existing"], first.json()["id"]);
     assert_eq!(unknown.pointers(), ["/unique/on_conflict"]);

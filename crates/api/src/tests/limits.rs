@@ -15,7 +15,10 @@ use super::{Api, request};
 #[sqlx::test(migrations = "../../migrations")]
 async fn a_key_beyond_its_rate_is_told_when_to_return(pool: PgPool) {
     let mut config = Config::builtin();
-    config.http.rate_per_key = Some(Rate { count: 2, per: Duration::from_secs(3_600) });
+    config.http.rate_per_key = Some(Rate {
+        count: 2,
+        per: Duration::from_secs(3_600),
+    });
     let api = Api::with(pool, config, |_| {}).await;
     let other = api.key(&["read"]).await;
 
@@ -27,7 +30,12 @@ async fn a_key_beyond_its_rate_is_told_when_to_return(pool: PgPool) {
 
     assert_eq!(statuses, [200, 200]);
     refused.is_problem(429, "rate-limited");
-    assert!(refused.header("retry-after").parse::<u64>().is_ok_and(|seconds| seconds >= 1_800));
+    assert!(
+        refused
+            .header("retry-after")
+            .parse::<u64>()
+            .is_ok_and(|seconds| seconds >= 1_800)
+    );
     assert_eq!(api.get("/v1/kinds", &other).await.status, 200);
 }
 
@@ -44,7 +52,10 @@ async fn a_request_that_finds_no_place_is_refused_with_a_time_to_return(pool: Pg
 
 #[sqlx::test(migrations = "../../migrations")]
 async fn wrong_keys_are_slowed_down_and_right_ones_are_not(pool: PgPool) {
-    let api = Api::with(pool, Config::builtin(), |settings| settings.wrong_keys_a_minute = 3).await;
+    let api = Api::with(pool, Config::builtin(), |settings| {
+        settings.wrong_keys_a_minute = 3
+    })
+    .await;
     let wrong = format!("mp_{}", "0".repeat(64));
 
     let mut statuses = Vec::new();
@@ -54,11 +65,15 @@ async fn wrong_keys_are_slowed_down_and_right_ones_are_not(pool: PgPool) {
 
     assert_eq!(statuses, [401, 401, 401, 429, 429]);
     assert_eq!(api.get("/v1/kinds", &api.admin).await.status, 200);
-    api.get("/v1/kinds", "").await.is_problem(401, "unauthenticated");
+    api.get("/v1/kinds", "")
+        .await
+        .is_problem(401, "unauthenticated");
 }
 
 #[sqlx::test(migrations = "../../migrations")]
-async fn readiness_fails_when_the_process_stops_or_the_database_is_away_and_liveness_does_not(pool: PgPool) {
+async fn readiness_fails_when_the_process_stops_or_the_database_is_away_and_liveness_does_not(
+    pool: PgPool,
+) {
     let api = Api::new(pool.clone()).await;
     assert_eq!(api.get("/readyz", "").await.json()["status"], "ok");
 
@@ -81,7 +96,8 @@ async fn the_callers_request_id_comes_back_when_it_is_sane(pool: PgPool) {
     let api = Api::new(pool).await;
     let ask = async |id: &str| {
         let request = Request::get("/nowhere").header("x-request-id", id);
-        api.send(request.body(Body::empty()).expect("a request")).await
+        api.send(request.body(Body::empty()).expect("a request"))
+            .await
     };
 
     let (sane, odd) = (ask("order-42").await, ask("a b<c>").await);
@@ -105,9 +121,18 @@ async fn unknown_paths_methods_and_parameters_are_problems(pool: PgPool) {
     path.is_problem(404, "not-found");
     method.is_problem(405, "method-not-allowed");
     let allowed: Vec<_> = method.header("allow").split(',').collect();
-    assert!(["GET", "HEAD", "POST"].iter().all(|method| allowed.contains(method)), "{allowed:?}");
+    assert!(
+        ["GET", "HEAD", "POST"]
+            .iter()
+            .all(|method| allowed.contains(method)),
+        "{allowed:?}"
+    );
     parameter.is_problem(400, "malformed-request");
-    assert!(parameter.text.contains("did you mean \\\"state\\\"?"), "{}", parameter.text);
+    assert!(
+        parameter.text.contains("did you mean \\\"state\\\"?"),
+        "{}",
+        parameter.text
+    );
     limit.is_problem(400, "malformed-request");
     assert_eq!(limit.pointers(), ["?limit"]);
     cursor.is_problem(400, "malformed-request");
@@ -132,21 +157,41 @@ async fn paths_that_try_to_escape_find_nothing(pool: PgPool) {
     ] {
         let answer = api.get(path, &api.admin).await;
 
-        assert!([400, 404].contains(&answer.status.as_u16()), "{path}: {}", answer.status);
+        assert!(
+            [400, 404].contains(&answer.status.as_u16()),
+            "{path}: {}",
+            answer.status
+        );
     }
 }
 
 #[sqlx::test(migrations = "../../migrations")]
 async fn filters_have_their_literal_meaning(pool: PgPool) {
     let api = Api::new(pool).await;
-    let id = api.scheduled_job(&api.admin, json!({"tags": {"a%_'\\": "x"}})).await;
+    let id = api
+        .scheduled_job(&api.admin, json!({"tags": {"a%_'\\": "x"}}))
+        .await;
 
-    for filter in ["kind=%25", "kind=%27%20OR%201%3D1--", "queue=_mail", "tag.a%25_%27%5C=%25"] {
-        let found = api.get(&format!("/v1/jobs?{filter}"), &api.admin).await.json();
+    for filter in [
+        "kind=%25",
+        "kind=%27%20OR%201%3D1--",
+        "queue=_mail",
+        "tag.a%25_%27%5C=%25",
+    ] {
+        let found = api
+            .get(&format!("/v1/jobs?{filter}"), &api.admin)
+            .await
+            .json();
 
         assert_eq!(found["items"], json!([]), "{filter}");
     }
-    let found = api.get("/v1/jobs?tag.a%25_%27%5C=x&state=scheduled&kind=email.send", &api.admin).await.json();
+    let found = api
+        .get(
+            "/v1/jobs?tag.a%25_%27%5C=x&state=scheduled&kind=email.send",
+            &api.admin,
+        )
+        .await
+        .json();
     assert_eq!(found["items"][0]["id"], id);
 }
 
@@ -154,9 +199,21 @@ async fn filters_have_their_literal_meaning(pool: PgPool) {
 async fn a_head_of_a_page_has_no_body_and_an_odd_method_is_no_route(pool: PgPool) {
     let api = Api::new(pool).await;
 
-    let head = api.send(request(Method::HEAD, "/livez", "").body(Body::empty()).expect("a request")).await;
+    let head = api
+        .send(
+            request(Method::HEAD, "/livez", "")
+                .body(Body::empty())
+                .expect("a request"),
+        )
+        .await;
     let odd = Method::from_bytes(b"BREW").expect("a method");
-    let odd = api.send(request(odd, "/livez", "").body(Body::empty()).expect("a request")).await;
+    let odd = api
+        .send(
+            request(odd, "/livez", "")
+                .body(Body::empty())
+                .expect("a request"),
+        )
+        .await;
 
     assert_eq!((head.status.as_u16(), head.text.as_str()), (200, ""));
     odd.is_problem(405, "method-not-allowed");

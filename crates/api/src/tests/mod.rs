@@ -5,6 +5,7 @@ mod answers;
 mod batch;
 mod document;
 mod enqueue;
+mod frame;
 mod limits;
 mod operate;
 mod tenants;
@@ -30,6 +31,7 @@ use crate::{ApiSettings, ApiState, router};
 /// An API, and a key of it that may do everything.
 pub(crate) struct Api {
     pub(crate) queue: Queue,
+    pub(crate) state: ApiState,
     pub(crate) router: Router,
     pub(crate) admin: String,
     pub(crate) stopping: CancellationToken,
@@ -49,7 +51,9 @@ impl Answer {
     }
 
     pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().expect("a text"))
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().expect("a text"))
     }
 
     /// Asserts that this is a problem document of a sort.
@@ -57,7 +61,12 @@ impl Answer {
         assert_eq!(self.status.as_u16(), status, "{}", self.text);
         assert_eq!(self.header("content-type"), "application/problem+json");
         let document = self.json();
-        assert_eq!(document["type"], format!("/docs/problems#{slug}"), "{}", self.text);
+        assert_eq!(
+            document["type"],
+            format!("/docs/problems#{slug}"),
+            "{}",
+            self.text
+        );
         assert_eq!(document["status"], status);
         assert_eq!(document["request_id"], self.header("x-request-id"));
     }
@@ -66,7 +75,10 @@ impl Answer {
     pub(crate) fn pointers(&self) -> Vec<String> {
         let document = self.json();
         let errors = document["errors"].as_array().cloned().unwrap_or_default();
-        errors.iter().map(|error| error["pointer"].as_str().unwrap_or_default().to_owned()).collect()
+        errors
+            .iter()
+            .map(|error| error["pointer"].as_str().unwrap_or_default().to_owned())
+            .collect()
     }
 }
 
@@ -75,15 +87,27 @@ impl Api {
         Self::with(pool, Config::builtin(), |_| {}).await
     }
 
-    pub(crate) async fn with(pool: PgPool, config: Config, change: impl FnOnce(&mut ApiSettings)) -> Self {
-        let queue = Queue::new(Database::from_pool(pool), Arc::new(config), kinds()).expect("sound schemas");
+    pub(crate) async fn with(
+        pool: PgPool,
+        config: Config,
+        change: impl FnOnce(&mut ApiSettings),
+    ) -> Self {
+        let queue = Queue::new(Database::from_pool(pool), Arc::new(config), kinds())
+            .expect("sound schemas");
         let stopping = CancellationToken::new();
         let mut settings = ApiSettings::new("1.2.3", "abcdef0", stopping.clone());
         change(&mut settings);
         let prometheus = PrometheusBuilder::new().build_recorder().handle();
-        let router = router(ApiState::new(queue.clone(), prometheus, settings));
+        let state = ApiState::new(queue.clone(), prometheus, settings);
+        let router = router(state.clone());
         let admin = key(&queue, &["admin"], None).await;
-        Self { queue, router, admin, stopping }
+        Self {
+            queue,
+            state,
+            router,
+            admin,
+            stopping,
+        }
     }
 
     /// A key with these scopes.
@@ -97,28 +121,50 @@ impl Api {
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
-        let response = self.router.clone().oneshot(request).await.expect("the router does not fail");
+        let response = self
+            .router
+            .clone()
+            .oneshot(request)
+            .await
+            .expect("the router does not fail");
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.expect("a body").to_bytes();
-        Answer { status: parts.status, headers: parts.headers, text: String::from_utf8_lossy(&bytes).into_owned() }
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            text: String::from_utf8_lossy(&bytes).into_owned(),
+        }
     }
 
     pub(crate) async fn get(&self, path: &str, key: &str) -> Answer {
-        self.send(request(Method::GET, path, key).body(Body::empty()).expect("a request")).await
+        self.send(
+            request(Method::GET, path, key)
+                .body(Body::empty())
+                .expect("a request"),
+        )
+        .await
     }
 
     pub(crate) async fn post(&self, path: &str, key: &str, body: Value) -> Answer {
         self.call(Method::POST, path, key, body.to_string()).await
     }
 
-    pub(crate) async fn call(&self, method: Method, path: &str, key: &str, body: impl Into<Body>) -> Answer {
+    pub(crate) async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        key: &str,
+        body: impl Into<Body>,
+    ) -> Answer {
         let request = request(method, path, key).header(header::CONTENT_TYPE, "application/json");
-        self.send(request.body(body.into()).expect("a request")).await
+        self.send(request.body(body.into()).expect("a request"))
+            .await
     }
 
     /// Enqueues a job that waits, and tells its id.
     pub(crate) async fn scheduled_job(&self, key: &str, members: Value) -> String {
-        let mut body = json!({"kind": "email.send", "payload": {"to": "a@example.com"}, "delay": "1h"});
+        let mut body =
+            json!({"kind": "email.send", "payload": {"to": "a@example.com"}, "delay": "1h"});
         let known = body.as_object_mut().expect("an object");
         known.extend(members.as_object().cloned().unwrap_or_default());
         let answer = self.post("/v1/jobs", key, body).await;
@@ -129,7 +175,11 @@ impl Api {
 
 pub(crate) fn request(method: Method, path: &str, key: &str) -> axum::http::request::Builder {
     let request = Request::builder().method(method).uri(path);
-    if key.is_empty() { request } else { request.header(header::AUTHORIZATION, format!("Bearer {key}")) }
+    if key.is_empty() {
+        request
+    } else {
+        request.header(header::AUTHORIZATION, format!("Bearer {key}"))
+    }
 }
 
 async fn key(queue: &Queue, scopes: &[&str], tenant: Option<&str>) -> String {
@@ -139,7 +189,10 @@ async fn key(queue: &Queue, scopes: &[&str], tenant: Option<&str>) -> String {
         tenant: tenant.map(str::to_owned),
         expires_at: None,
     };
-    let actor = Actor { name: "test".to_owned(), tenant: None };
+    let actor = Actor {
+        name: "test".to_owned(),
+        tenant: None,
+    };
     let (_, secret) = queue.create_key(new, &actor).await.expect("a key");
     secret.expose_secret().to_owned()
 }
@@ -152,7 +205,15 @@ fn kinds() -> [KindInfo; 2] {
         "additionalProperties": false,
     });
     [
-        KindInfo { name: "email.send".into(), schema: Arc::new(email), batch: None },
-        KindInfo { name: "sync.account".into(), schema: Arc::new(json!(true)), batch: None },
+        KindInfo {
+            name: "email.send".into(),
+            schema: Arc::new(email),
+            batch: None,
+        },
+        KindInfo {
+            name: "sync.account".into(),
+            schema: Arc::new(json!(true)),
+            batch: None,
+        },
     ]
 }

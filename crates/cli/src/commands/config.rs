@@ -81,11 +81,7 @@ fn check(file: Option<&Path>, ctx: &Context) -> anyhow::Result<ExitCode> {
         }
         Err(ConfigFileError::Invalid { path, problems }) => {
             output::note(lines_of(&path, &problems));
-            output::note(format_args!(
-                "{} is not valid: {} problems",
-                path.display(),
-                problems.len()
-            ));
+            output::note(format_args!("{} is not valid", path.display()));
             Ok(ExitCode::from(MISUSED))
         }
         Err(error) => Err(error.into()),

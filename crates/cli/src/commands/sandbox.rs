@@ -23,7 +23,7 @@ pub(crate) struct Args {
 }
 
 pub(super) async fn run(args: &Args, ctx: &Context) -> anyhow::Result<ExitCode> {
-    let shutdown = Shutdown::listen(true)?;
+    let shutdown = Shutdown::listen(false)?;
     let sandbox = Sandbox::start(SandboxConfig {
         http: args.http_addr,
         smtp: args.smtp_addr,

@@ -36,7 +36,12 @@ pub(super) async fn run(args: &Args, ctx: &Context) -> anyhow::Result<ExitCode> 
     tracing::info!("listening on http://{addr}");
     let mut process = Process::start(plan, shutdown.token()).await?;
     if !shutdown.token().is_cancelled() {
-        tracing::info!(roles = ?args.roles, "ready: http://{addr}/docs, http://{addr}/metrics");
+        let pages = if args.roles.contains(&Role::Api) {
+            "/docs, /metrics"
+        } else {
+            "/metrics"
+        };
+        tracing::info!(roles = ?args.roles, "ready: http://{addr} ({pages})");
     }
     // Both are cancel-safe.
     let failed = tokio::select! {

@@ -15,10 +15,10 @@ use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use url::Url;
 
-use self::{
+use self::{postgres::PostgresError, surroundings::Surroundings};
+pub(crate) use self::{
     home::Home,
-    postgres::{Postgres, PostgresError, Runner},
-    surroundings::Surroundings,
+    postgres::{Postgres, Runner},
 };
 use crate::{
     commands::{Context, serve::log_warnings},
@@ -48,11 +48,11 @@ pub(crate) async fn run(args: &Args, ctx: &Context) -> anyhow::Result<ExitCode> 
     let loaded = ctx.config()?;
     log_warnings(&loaded);
     let shutdown = Shutdown::listen(true)?;
-    // First, since it fails at once where the address is taken.
-    let listener = listen(settings.http_addr).await?;
     let runner = Runner::choose(&ctx.environment).await?;
     let here = env::current_dir().context("cannot tell the working directory")?;
     let home = Home::open(&here, runner.is_another())?;
+    // Before the database, since it fails at once where the address is taken.
+    let listener = listen(settings.http_addr).await?;
     let (database_url, mut postgres) = match &settings.database_url {
         Some(url) => (url.clone(), None),
         None => {

@@ -98,10 +98,16 @@ async fn enqueue_batch(
     let most = state.queue().config().http.max_batch;
     let BatchRequest { jobs, atomic } = BatchRequest::read(&body, most)?;
     let traceparent = traceparent(&headers);
-    let items: Vec<_> = jobs.into_iter().map(|item| ready(item, &caller, traceparent.as_deref())).collect();
+    let items: Vec<_> = jobs
+        .into_iter()
+        .map(|item| ready(item, &caller, traceparent.as_deref()))
+        .collect();
 
     let results: Vec<Result<Enqueued, ApiError>> = if atomic && items.iter().any(Result::is_err) {
-        items.into_iter().map(|item| item.and(Err(ApiError::from(EnqueueError::NotKept)))).collect()
+        items
+            .into_iter()
+            .map(|item| item.and(Err(ApiError::from(EnqueueError::NotKept))))
+            .collect()
     } else {
         stored(&state, items, atomic).await?
     };
@@ -118,13 +124,22 @@ impl<'a> BatchRequest<'a> {
                 let jobs = object.list("jobs").unwrap_or_default();
                 let atomic = object.flag("atomic");
                 object.finish()?;
-                Self { jobs: jobs.into_iter().map(|raw| raw.get().as_bytes()).collect(), atomic }
+                Self {
+                    jobs: jobs.into_iter().map(|raw| raw.get().as_bytes()).collect(),
+                    atomic,
+                }
             }
             Batch::Lines(lines) => {
                 let lines = lines.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
                 // One more than is allowed is enough to know that there are too many.
-                let jobs = lines.filter(|line| !line.is_empty()).take(most.saturating_add(1)).collect();
-                Self { jobs, atomic: false }
+                let jobs = lines
+                    .filter(|line| !line.is_empty())
+                    .take(most.saturating_add(1))
+                    .collect();
+                Self {
+                    jobs,
+                    atomic: false,
+                }
             }
         };
         if !(1..=most).contains(&request.jobs.len()) {
@@ -161,13 +176,19 @@ async fn stored(
             Err(error) => places.push(Some(error)),
         }
     }
-    let answers = if jobs.is_empty() { Vec::new() } else { state.queue().enqueue_batch(jobs, atomic).await? };
+    let answers = if jobs.is_empty() {
+        Vec::new()
+    } else {
+        state.queue().enqueue_batch(jobs, atomic).await?
+    };
     let mut answers = answers.into_iter();
     let results = places.into_iter().map(|place| match place {
         Some(error) => Err(error),
         None => match answers.next() {
             Some(answer) => answer.map_err(ApiError::from),
-            None => Err(ApiError::Wiring("the queue answered fewer items than it was given")),
+            None => Err(ApiError::Wiring(
+                "the queue answered fewer items than it was given",
+            )),
         },
     });
     Ok(results.collect())
@@ -190,7 +211,9 @@ fn refused(results: Vec<Result<Enqueued, ApiError>>) -> ApiError {
             errors.push(FieldProblem::new(place, problem.detail));
         } else {
             let told = problem.errors.into_iter();
-            errors.extend(told.map(|error| FieldProblem::new(format!("{place}{}", error.pointer), error.message)));
+            errors.extend(told.map(|error| {
+                FieldProblem::new(format!("{place}{}", error.pointer), error.message)
+            }));
         }
     }
     ApiError::BatchRefused(errors)
@@ -205,7 +228,12 @@ impl BatchAnswer {
                 Err(error) => {
                     answer.failed += 1;
                     let error = Problem::from(error).document(None);
-                    BatchResult { index, id: None, outcome: None, error: Some(error) }
+                    BatchResult {
+                        index,
+                        id: None,
+                        outcome: None,
+                        error: Some(error),
+                    }
                 }
             };
             answer.results.push(result);
@@ -214,12 +242,21 @@ impl BatchAnswer {
     }
 
     fn accepted(&mut self, index: usize, enqueued: &Enqueued) -> BatchResult {
-        let outcome = if enqueued.repeated { EnqueueOutcome::Deduplicated } else { enqueued.outcome };
+        let outcome = if enqueued.repeated {
+            EnqueueOutcome::Deduplicated
+        } else {
+            enqueued.outcome
+        };
         match outcome {
             EnqueueOutcome::Created => self.created += 1,
             EnqueueOutcome::Deduplicated => self.deduplicated += 1,
             EnqueueOutcome::Replaced => self.replaced += 1,
         }
-        BatchResult { index, id: Some(enqueued.id.0), outcome: Some(outcome.as_str()), error: None }
+        BatchResult {
+            index,
+            id: Some(enqueued.id.0),
+            outcome: Some(outcome.as_str()),
+            error: None,
+        }
     }
 }

@@ -27,7 +27,10 @@ pub(super) fn key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
 /// Checks the key of a batch's item.
 pub(super) fn item_key(key: Option<String>) -> Result<Option<String>, ApiError> {
     match key {
-        Some(key) if !is_sound(&key) => Err(ApiError::Invalid(vec![FieldProblem::new("/idempotency_key", UNSOUND)])),
+        Some(key) if !is_sound(&key) => Err(ApiError::Invalid(vec![FieldProblem::new(
+            "/idempotency_key",
+            UNSOUND,
+        )])),
         key => Ok(key),
     }
 }
@@ -44,12 +47,20 @@ pub(super) fn of_item(caller: &Caller, key: String, item: &str) -> Idempotency {
 
 fn of(caller: &Caller, key: String, operation: &str, sent: &[u8]) -> Idempotency {
     let mut hash = Sha256::new();
-    for part in [operation.as_bytes(), caller.tenant().unwrap_or_default().as_bytes(), sent] {
+    for part in [
+        operation.as_bytes(),
+        caller.tenant().unwrap_or_default().as_bytes(),
+        sent,
+    ] {
         // The length keeps two parts from being taken for two others that are written alike.
         hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
         hash.update(part);
     }
-    Idempotency { client: caller.client(), key, fingerprint: hash.finalize().into() }
+    Idempotency {
+        client: caller.client(),
+        key,
+        fingerprint: hash.finalize().into(),
+    }
 }
 
 fn is_sound(key: &str) -> bool {
@@ -63,7 +74,10 @@ mod tests {
     fn read(values: &[&str]) -> Result<Option<String>, ApiError> {
         let mut headers = HeaderMap::new();
         for value in values {
-            headers.append(IDEMPOTENCY_KEY, HeaderValue::from_bytes(value.as_bytes()).expect("a header value"));
+            headers.append(
+                IDEMPOTENCY_KEY,
+                HeaderValue::from_bytes(value.as_bytes()).expect("a header value"),
+            );
         }
         key(&headers)
     }
@@ -71,7 +85,10 @@ mod tests {
     #[test]
     fn a_key_of_visible_characters_is_taken() {
         assert_eq!(read(&[]).ok(), Some(None));
-        assert_eq!(read(&["order-42:a/b"]).ok(), Some(Some("order-42:a/b".to_owned())));
+        assert_eq!(
+            read(&["order-42:a/b"]).ok(),
+            Some(Some("order-42:a/b".to_owned()))
+        );
         assert!(read(&["k".repeat(LONGEST).as_str()]).is_ok());
     }
 
@@ -79,8 +96,18 @@ mod tests {
     fn an_empty_long_odd_or_doubled_key_is_malformed() {
         let long = "k".repeat(LONGEST + 1);
 
-        for values in [&[""][..], &[long.as_str()], &["a b"], &["a\tb"], &["é"], &["a", "a"]] {
-            assert!(matches!(read(values), Err(ApiError::MalformedRequest { .. })), "{values:?}");
+        for values in [
+            &[""][..],
+            &[long.as_str()],
+            &["a b"],
+            &["a\tb"],
+            &["é"],
+            &["a", "a"],
+        ] {
+            assert!(
+                matches!(read(values), Err(ApiError::MalformedRequest { .. })),
+                "{values:?}"
+            );
         }
     }
 }

@@ -25,7 +25,9 @@ use crate::{
 use request::{EnqueueRequest, traceparent};
 
 pub(super) fn operations(operations: Operations) -> Operations {
-    let operations = operations.tag("jobs").key(Scope::Enqueue, __path_enqueue_job, enqueue_job);
+    let operations = operations
+        .tag("jobs")
+        .key(Scope::Enqueue, __path_enqueue_job, enqueue_job);
     batch::operations(operations)
 }
 

@@ -12,7 +12,12 @@ use crate::{auth::Caller, error::ApiError, json::Object};
 
 const TRACEPARENT: &str = "traceparent";
 /// The states that hold a unique key where none are named.
-const WHILE: [JobState; 4] = [JobState::Scheduled, JobState::Ready, JobState::Running, JobState::Retrying];
+const WHILE: [JobState; 4] = [
+    JobState::Scheduled,
+    JobState::Ready,
+    JobState::Running,
+    JobState::Retrying,
+];
 
 /// A job to be enqueued. Only `kind` is required; what is absent or null comes from the kind.
 #[derive(ToSchema)]
@@ -111,7 +116,11 @@ impl EnqueueRequest {
     }
 
     /// The job that is meant, if this caller may enqueue it.
-    pub(super) fn into_job(self, caller: &Caller, traceparent: Option<String>) -> Result<NewJob, ApiError> {
+    pub(super) fn into_job(
+        self,
+        caller: &Caller,
+        traceparent: Option<String>,
+    ) -> Result<NewJob, ApiError> {
         caller.may_enqueue(&self.kind)?;
         let payload = match self.payload {
             Some(payload) => payload,
@@ -170,7 +179,10 @@ pub(super) fn traceparent(headers: &HeaderMap) -> Option<String> {
 /// Version 00: `00-` trace id `-` parent id `-` flags, in lower-case hexadecimal, neither id all zeros.
 fn is_trace_context(text: &str) -> bool {
     let is_hex = |part: &str, digits: usize| {
-        part.len() == digits && part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+        part.len() == digits
+            && part
+                .bytes()
+                .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
     };
     let is_zero = |part: &str| part.bytes().all(|byte| byte == b'0');
     let parts: Vec<&str> = text.split('-').collect();

@@ -1,0 +1,32 @@
+//! What the whole-program tests share: a world of their own (database, sandbox, configuration), processes that end with
+//! the test, an HTTP client with a key, waiting for conditions.
+
+mod client;
+mod program;
+pub(crate) mod world;
+
+use std::{future::Future, time::Duration};
+
+pub(crate) use client::Client;
+pub(crate) use program::{Program, millpond};
+pub(crate) use world::World;
+
+/// Longest that a test waits for a condition.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Waits until the condition gives something.
+pub(crate) async fn eventually<T, F: Future<Output = anyhow::Result<Option<T>>>>(
+    what: &str,
+    condition: impl Fn() -> F,
+) -> anyhow::Result<T> {
+    let mut tick = tokio::time::interval(Duration::from_millis(50));
+    let waiting = async {
+        loop {
+            tick.tick().await;
+            if let Some(found) = condition().await? {
+                return anyhow::Ok(found);
+            }
+        }
+    };
+    tokio::time::timeout(DEADLINE, waiting).await.map_err(|_| anyhow::anyhow!("in vain: {what}"))?
+}
