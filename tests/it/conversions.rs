@@ -27,14 +27,27 @@ async fn one_expired_event_does_not_take_its_batch_mates_along() -> anyhow::Resu
     let world = World::new().await?;
     world.allow_meta().await?;
     let (_program, client) = world.serve().await?;
-    client.post("/v1/queues/conversions/pause", &json!({"reason": "so that they run together"})).await?;
+    client
+        .post(
+            "/v1/queues/conversions/pause",
+            &json!({"reason": "so that they run together"}),
+        )
+        .await?;
     let mut good = Vec::new();
     for n in 0..20 {
-        good.push(client.enqueue(&conversion(event(&format!("order-{n}"), now() - 60))).await?);
+        good.push(
+            client
+                .enqueue(&conversion(event(&format!("order-{n}"), now() - 60)))
+                .await?,
+        );
     }
-    let old = client.enqueue(&conversion(event("order-old", now() - 8 * 86_400))).await?;
+    let old = client
+        .enqueue(&conversion(event("order-old", now() - 8 * 86_400)))
+        .await?;
 
-    client.post("/v1/queues/conversions/resume", &json!({})).await?;
+    client
+        .post("/v1/queues/conversions/resume", &json!({}))
+        .await?;
     let expired = client.in_state(&old, "dead").await?;
     for id in &good {
         client.in_state(id, "succeeded").await?;
@@ -44,7 +57,11 @@ async fn one_expired_event_does_not_take_its_batch_mates_along() -> anyhow::Resu
     let events = world.received("meta_events").await?;
     assert_eq!(events.len(), 20, "{events:?}");
     let requests = world.received("meta_requests").await?;
-    assert!(requests.len() < 10, "they were sent together: {} requests", requests.len());
+    assert!(
+        requests.len() < 10,
+        "they were sent together: {} requests",
+        requests.len()
+    );
     Ok(())
 }
 
@@ -61,8 +78,14 @@ async fn a_throttled_send_uses_no_attempt_and_an_event_is_not_sent_twice() -> an
     let second = client.enqueue(&conversion(event("order-1", now()))).await?;
     client.in_state(&second, "succeeded").await?;
 
-    assert_eq!((&done["attempts"][0]["outcome"], &done["attempts_used"]), (&json!("rate_limited"), &json!(1)));
+    assert_eq!(
+        (&done["attempts"][0]["outcome"], &done["attempts_used"]),
+        (&json!("rate_limited"), &json!(1))
+    );
     assert_eq!(world.received("meta_events").await?.len(), 1);
-    assert!(!done["payload"].to_string().contains("John_Smith"), "personal data is not shown");
+    assert!(
+        !done["payload"].to_string().contains("John_Smith"),
+        "personal data is not shown"
+    );
     Ok(())
 }

@@ -17,23 +17,34 @@ async fn ready(folder: &Path, port: u16) -> anyhow::Result<Client> {
     let probe = Client::new(base.clone(), String::new())?;
     eventually("dev is ready", || async {
         let answer = probe.bare(reqwest::Method::GET, "/readyz").send().await;
-        Ok(answer.is_ok_and(|answer| answer.status().is_success()).then_some(()))
+        Ok(answer
+            .is_ok_and(|answer| answer.status().is_success())
+            .then_some(()))
     })
     .await?;
-    let key = eventually("the key is there", || async { Ok(std::fs::read_to_string(folder.join(".millpond/key")).ok()) }).await?;
+    let key = eventually("the key is there", || async {
+        Ok(std::fs::read_to_string(folder.join(".millpond/key")).ok())
+    })
+    .await?;
     Client::new(base, key.trim().to_owned())
 }
 
 fn postgres_processes(folder: &Path) -> anyhow::Result<usize> {
-    let listed = std::process::Command::new("ps").args(["-eo", "args"]).output()?;
+    let listed = std::process::Command::new("ps")
+        .args(["-eo", "args"])
+        .output()?;
     let text = String::from_utf8_lossy(&listed.stdout).into_owned();
     let folder = folder.display().to_string();
-    Ok(text.lines().filter(|line| line.contains("postgres") && line.contains(&folder)).count())
+    Ok(text
+        .lines()
+        .filter(|line| line.contains("postgres") && line.contains(&folder))
+        .count())
 }
 
 #[tokio::test]
 async fn dev_starts_from_nothing_stops_without_a_trace_and_starts_again() -> anyhow::Result<()> {
-    let folder = std::env::temp_dir().join(format!("millpond_dev_{}", uuid::Uuid::new_v4().simple()));
+    let folder =
+        std::env::temp_dir().join(format!("millpond_dev_{}", uuid::Uuid::new_v4().simple()));
     std::fs::create_dir_all(&folder)?;
     let mut keys = Vec::new();
     for how in ["INT", "KILL", "INT"] {

@@ -31,15 +31,25 @@ async fn a_welcome_mail_arrives_as_text_and_html() -> anyhow::Result<()> {
     let mails = mails(&world)?;
     let mail = mails.first().context("a mail")?;
     assert_eq!(mails.len(), 1);
-    for part in ["From: Millpond <jobs@example.com>", "To: ada@example.com", "multipart/alternative", "text/plain", "text/html"] {
+    for part in [
+        "From: Millpond <jobs@example.com>",
+        "To: ada@example.com",
+        "multipart/alternative",
+        "text/plain",
+        "text/html",
+    ] {
         assert!(mail.contains(part), "{part} in {mail}");
     }
-    assert!(!mail.contains("Ada <b></"), "markup in the data is escaped in the HTML part");
+    assert!(
+        !mail.contains("Ada <b></"),
+        "markup in the data is escaped in the HTML part"
+    );
     Ok(())
 }
 
 #[tokio::test]
-async fn a_passing_refusal_is_tried_again_under_the_same_message_id_and_a_final_one_is_dead() -> anyhow::Result<()> {
+async fn a_passing_refusal_is_tried_again_under_the_same_message_id_and_a_final_one_is_dead()
+-> anyhow::Result<()> {
     let world = World::new().await?;
     let (_program, client) = world.serve().await?;
     let later = json!({"target": "smtp", "fault": {"kind": "reply", "at": "rcpt", "code": 451, "text": "4.7.1 later"}, "times": 1});
@@ -53,10 +63,19 @@ async fn a_passing_refusal_is_tried_again_under_the_same_message_id_and_a_final_
     let dead = client.in_state(&refused, "dead").await?;
 
     assert_eq!(done["attempts"][0]["error_class"], "transient");
-    assert_eq!((&dead["error_class"], dead["attempts"].as_array().map(Vec::len)), (&json!("invalid"), Some(1)));
+    assert_eq!(
+        (
+            &dead["error_class"],
+            dead["attempts"].as_array().map(Vec::len)
+        ),
+        (&json!("invalid"), Some(1))
+    );
     let mails = mails(&world)?;
     let mail = mails.first().context("a mail")?;
-    assert!(mail.contains(&id.replace('-', "")) || mail.contains(&id), "the Message-ID is made of the job's id: {mail}");
+    assert!(
+        mail.contains(&id.replace('-', "")) || mail.contains(&id),
+        "the Message-ID is made of the job's id: {mail}"
+    );
     Ok(())
 }
 
@@ -74,7 +93,10 @@ async fn a_mail_whose_receipt_was_lost_keeps_its_message_id() -> anyhow::Result<
     })
     .await?;
 
-    let message_ids: Vec<_> = mails.iter().filter_map(|mail| mail.lines().find(|line| line.starts_with("Message-ID:"))).collect();
+    let message_ids: Vec<_> = mails
+        .iter()
+        .filter_map(|mail| mail.lines().find(|line| line.starts_with("Message-ID:")))
+        .collect();
     assert_eq!(message_ids.len(), 2);
     assert_eq!(message_ids[0], message_ids[1]);
     Ok(())

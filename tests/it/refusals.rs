@@ -6,31 +6,68 @@ use serde_json::json;
 use crate::harness::World;
 
 #[tokio::test]
-async fn malformed_requests_are_refused_with_their_place_and_good_ones_beside_them_pass() -> anyhow::Result<()> {
+async fn malformed_requests_are_refused_with_their_place_and_good_ones_beside_them_pass()
+-> anyhow::Result<()> {
     let world = World::new().await?;
     let (_program, client) = world.serve().await?;
-    let deep = format!("{{\"kind\":\"test.hook\",\"payload\":{}{}}}", "[".repeat(40), "]".repeat(40));
+    let deep = format!(
+        "{{\"kind\":\"test.hook\",\"payload\":{}{}}}",
+        "[".repeat(40),
+        "]".repeat(40)
+    );
     let cases = [
         ("{", 400, ""),
-        ("{\"kind\":\"test.hook\",\"payload\":{\"a\":\"\\ud800\"}}", 400, ""),
-        ("{\"kind\":\"test.hook\",\"payload\":{\"a\":1,\"a\":2}}", 400, ""),
+        (
+            "{\"kind\":\"test.hook\",\"payload\":{\"a\":\"\\ud800\"}}",
+            400,
+            "",
+        ),
+        (
+            "{\"kind\":\"test.hook\",\"payload\":{\"a\":1,\"a\":2}}",
+            400,
+            "",
+        ),
         (deep.as_str(), 400, ""),
         ("{\"kind\":\"test.hok\",\"payload\":{}}", 422, "test.hook"),
-        ("{\"kind\":\"test.hook\",\"payload\":{},\"priority\":12}", 422, "/priority"),
-        ("{\"kind\":\"test.hook\",\"payload\":{},\"prioritty\":1}", 422, "priority"),
-        ("{\"kind\":\"test.hook\",\"payload\":{},\"delay\":\"soon\"}", 422, "/delay"),
-        ("{\"kind\":\"email.send\",\"payload\":{\"template\":\"welcome\"}}", 422, "/payload"),
-        ("{\"kind\":\"test.hook\",\"payload\":{},\"state\":\"dead\"}", 422, "state"),
+        (
+            "{\"kind\":\"test.hook\",\"payload\":{},\"priority\":12}",
+            422,
+            "/priority",
+        ),
+        (
+            "{\"kind\":\"test.hook\",\"payload\":{},\"prioritty\":1}",
+            422,
+            "priority",
+        ),
+        (
+            "{\"kind\":\"test.hook\",\"payload\":{},\"delay\":\"soon\"}",
+            422,
+            "/delay",
+        ),
+        (
+            "{\"kind\":\"email.send\",\"payload\":{\"template\":\"welcome\"}}",
+            422,
+            "/payload",
+        ),
+        (
+            "{\"kind\":\"test.hook\",\"payload\":{},\"state\":\"dead\"}",
+            422,
+            "state",
+        ),
     ];
 
     for (body, status, says) in cases {
-        let request = client.request(Method::POST, "/v1/jobs").header("content-type", "application/json");
+        let request = client
+            .request(Method::POST, "/v1/jobs")
+            .header("content-type", "application/json");
         let answer = client.send(request.body(body.to_owned())).await?;
         assert_eq!(answer.status.as_u16(), status, "{body}: {answer:?}");
         assert_eq!(answer.headers["content-type"], "application/problem+json");
         assert!(answer.body.to_string().contains(says), "{body}: {answer:?}");
         assert!(answer.body["request_id"].is_string());
-        client.enqueue(&json!({"kind": "test.hook", "payload": {}, "delay": "1h"})).await?;
+        client
+            .enqueue(&json!({"kind": "test.hook", "payload": {}, "delay": "1h"}))
+            .await?;
     }
     Ok(())
 }
@@ -39,25 +76,47 @@ async fn malformed_requests_are_refused_with_their_place_and_good_ones_beside_th
 async fn callers_without_the_right_key_learn_nothing() -> anyhow::Result<()> {
     let world = World::new().await?;
     let (_program, client) = world.serve().await?;
-    let reader = crate::harness::Client::new(client.base().to_owned(), world.key(&["read"], None)?)?;
-    let mailer = crate::harness::Client::new(client.base().to_owned(), world.key(&["enqueue:email.*"], None)?)?;
+    let reader =
+        crate::harness::Client::new(client.base().to_owned(), world.key(&["read"], None)?)?;
+    let mailer = crate::harness::Client::new(
+        client.base().to_owned(),
+        world.key(&["enqueue:email.*"], None)?,
+    )?;
     let hook = json!({"kind": "test.hook", "payload": {}});
 
     let without = client.send(client.bare(Method::GET, "/v1/jobs")).await?;
-    let wrong = client.send(client.bare(Method::GET, "/v1/jobs").bearer_auth("mp_wrong")).await?;
+    let wrong = client
+        .send(client.bare(Method::GET, "/v1/jobs").bearer_auth("mp_wrong"))
+        .await?;
     let forbidden = reader.post("/v1/jobs", &hook).await?;
     let other_family = mailer.post("/v1/jobs", &hook).await?;
 
-    assert_eq!((without.status, wrong.status), (StatusCode::UNAUTHORIZED, StatusCode::UNAUTHORIZED));
+    assert_eq!(
+        (without.status, wrong.status),
+        (StatusCode::UNAUTHORIZED, StatusCode::UNAUTHORIZED)
+    );
     assert!(wrong.headers.contains_key("www-authenticate"));
-    assert_eq!((forbidden.status, other_family.status), (StatusCode::FORBIDDEN, StatusCode::FORBIDDEN));
-    assert_eq!(client.get("/v1/nowhere").await?.status, StatusCode::NOT_FOUND);
-    assert_eq!(client.send(client.request(Method::PUT, "/v1/jobs")).await?.status, StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(
+        (forbidden.status, other_family.status),
+        (StatusCode::FORBIDDEN, StatusCode::FORBIDDEN)
+    );
+    assert_eq!(
+        client.get("/v1/nowhere").await?.status,
+        StatusCode::NOT_FOUND
+    );
+    assert_eq!(
+        client
+            .send(client.request(Method::PUT, "/v1/jobs"))
+            .await?
+            .status,
+        StatusCode::METHOD_NOT_ALLOWED
+    );
     Ok(())
 }
 
 #[tokio::test]
-async fn a_wrong_configuration_is_told_whole_with_line_and_column_and_nothing_starts() -> anyhow::Result<()> {
+async fn a_wrong_configuration_is_told_whole_with_line_and_column_and_nothing_starts()
+-> anyhow::Result<()> {
     let world = World::new().await?;
     std::fs::write(
         world.folder.join("bad.toml"),
@@ -94,7 +153,10 @@ async fn a_wrong_environment_is_told_by_name_and_without_its_secret() -> anyhow:
         let (code, said) = run(name, value)?;
         assert_eq!(code, Some(2), "{name}: {said}");
         assert!(said.contains(name), "{name}: {said}");
-        assert!(name == "MILLPOND_HTTP_ADDR" || !said.contains("hunter2"), "{name}: {said}");
+        assert!(
+            name == "MILLPOND_HTTP_ADDR" || !said.contains("hunter2"),
+            "{name}: {said}"
+        );
     }
     Ok(())
 }
@@ -108,7 +170,10 @@ async fn commands_refuse_what_they_do_not_know() -> anyhow::Result<()> {
         (vec!["enqueue", "test.hook", "--payload", "{"], 1),
         (vec!["enqueue"], 2),
         (vec!["jobs", "show", "nonsense"], 2),
-        (vec!["jobs", "show", "01234567-0000-7000-8000-000000000000"], 1),
+        (
+            vec!["jobs", "show", "01234567-0000-7000-8000-000000000000"],
+            1,
+        ),
         (vec!["dead", "replay"], 2),
         (vec!["dead", "discard", "--kind", "test.hook"], 2),
         (vec!["frobnicate"], 2),
@@ -116,7 +181,10 @@ async fn commands_refuse_what_they_do_not_know() -> anyhow::Result<()> {
     ] {
         let (got, said) = world.refused(&arguments)?;
         assert_eq!(got, code, "{arguments:?}: {said}");
-        assert!(!said.trim().is_empty() && !said.contains("panicked"), "{arguments:?}: {said}");
+        assert!(
+            !said.trim().is_empty() && !said.contains("panicked"),
+            "{arguments:?}: {said}"
+        );
     }
     Ok(())
 }
@@ -125,7 +193,8 @@ async fn commands_refuse_what_they_do_not_know() -> anyhow::Result<()> {
 async fn doctor_finds_a_healthy_database_healthy() -> anyhow::Result<()> {
     let world = World::new().await?;
 
-    let findings: serde_json::Value = serde_json::from_str(&world.command(&["--json", "doctor"])?).unwrap_or_default();
+    let findings: serde_json::Value =
+        serde_json::from_str(&world.command(&["--json", "doctor"])?).unwrap_or_default();
 
     assert!(findings.to_string().contains("schema"), "{findings}");
     Ok(())

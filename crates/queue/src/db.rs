@@ -26,7 +26,9 @@ static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
 #[derive(Debug, thiserror::Error)]
 pub enum DatabaseError {
     /// The address is no PostgreSQL URL: mend it.
-    #[error("DATABASE_URL is not a PostgreSQL address such as postgres://user:password@host:5432/name")]
+    #[error(
+        "DATABASE_URL is not a PostgreSQL address such as postgres://user:password@host:5432/name"
+    )]
     InvalidUrl(#[source] sqlx::Error),
     /// No connection: the database is away or full. Later.
     #[error("the database cannot be reached")]
@@ -156,7 +158,11 @@ impl Database {
     #[must_use]
     pub fn from_pool(pool: PgPool) -> Self {
         let options = (*pool.connect_options()).clone();
-        Self { requests: pool.clone(), engine: pool, options }
+        Self {
+            requests: pool.clone(),
+            engine: pool,
+            options,
+        }
     }
 
     /// The pool for requests, for the other crates' own tables.
@@ -195,9 +201,15 @@ impl Database {
     pub async fn migrate(&self) -> Result<Vec<MigrationInfo>, DatabaseError> {
         let pending = self.pending_migrations().await?;
         // A migration may take longer than the statement timeout of ordinary calls.
-        let options = self.options.clone().options([("statement_timeout", "0"), ("lock_timeout", "30s")]);
+        let options = self
+            .options
+            .clone()
+            .options([("statement_timeout", "0"), ("lock_timeout", "30s")]);
         let pool = pool(1).connect_lazy_with(options);
-        MIGRATIONS.run(&pool).await.map_err(DatabaseError::Migration)?;
+        MIGRATIONS
+            .run(&pool)
+            .await
+            .map_err(DatabaseError::Migration)?;
         pool.close().await;
         Ok(pending)
     }
@@ -211,7 +223,12 @@ impl Database {
         let applied = within(crate::store::schema::applied_migrations(session.conn())).await;
         let applied = session.end(applied)?;
         let pending = MIGRATIONS.iter().filter(|m| !applied.contains(&m.version));
-        Ok(pending.map(|m| MigrationInfo { version: m.version, name: m.description.to_string() }).collect())
+        Ok(pending
+            .map(|m| MigrationInfo {
+                version: m.version,
+                name: m.description.to_string(),
+            })
+            .collect())
     }
 
     /// Asks for a sign of life, for at most 2 s.
@@ -234,7 +251,10 @@ impl Database {
             self.engine.close().await;
             self.requests.close().await;
         };
-        if tokio::time::timeout(Duration::from_secs(5), closing).await.is_err() {
+        if tokio::time::timeout(Duration::from_secs(5), closing)
+            .await
+            .is_err()
+        {
             tracing::warn!("connections to the database were still in use when the process ended");
         }
     }
@@ -259,12 +279,17 @@ impl Session {
     }
 
     pub(crate) fn conn(&mut self) -> &mut PgConnection {
-        self.0.as_mut().expect("the connection is there until the session ends")
+        self.0
+            .as_mut()
+            .expect("the connection is there until the session ends")
     }
 
     /// Ends the session with what its last call gave, and keeps the connection if it is still good.
     pub(crate) fn end<T>(mut self, result: Result<T, DatabaseError>) -> Result<T, DatabaseError> {
-        let is_good = !matches!(&result, Err(DatabaseError::TimedOut | DatabaseError::Unavailable(_)));
+        let is_good = !matches!(
+            &result,
+            Err(DatabaseError::TimedOut | DatabaseError::Unavailable(_))
+        );
         if is_good {
             drop(self.0.take());
         }

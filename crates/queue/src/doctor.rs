@@ -47,7 +47,13 @@ pub struct Finding {
 
 impl Finding {
     fn ok(check: &'static str, detail: impl Into<String>) -> Self {
-        Self { severity: Severity::Ok, check, detail: detail.into(), why: "", remedy: String::new() }
+        Self {
+            severity: Severity::Ok,
+            check,
+            detail: detail.into(),
+            why: "",
+            remedy: String::new(),
+        }
     }
 
     fn bad(
@@ -57,7 +63,13 @@ impl Finding {
         why: &'static str,
         remedy: impl Into<String>,
     ) -> Self {
-        Self { severity, check, detail: detail.into(), why, remedy: remedy.into() }
+        Self {
+            severity,
+            check,
+            detail: detail.into(),
+            why,
+            remedy: remedy.into(),
+        }
     }
 }
 
@@ -80,7 +92,10 @@ async fn database(queue: &Queue) -> Result<Vec<Finding>, DatabaseError> {
     let mut session = db.request().await?;
     let server = within(doctor::server(session.conn())).await;
     let server = session.end(server)?;
-    let mut findings = vec![Finding::ok("database", format!("PostgreSQL {} answers", server.version / 10_000))];
+    let mut findings = vec![Finding::ok(
+        "database",
+        format!("PostgreSQL {} answers", server.version / 10_000),
+    )];
     findings.push(clock(&server));
     findings.extend(settings(&server));
     let pending = db.pending_migrations().await?;
@@ -101,7 +116,10 @@ async fn database(queue: &Queue) -> Result<Vec<Finding>, DatabaseError> {
 
 fn clock(server: &Server) -> Finding {
     let here = Utc::now().timestamp_micros();
-    #[expect(clippy::cast_precision_loss, reason = "microseconds since 1970 fit a double for centuries")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "microseconds since 1970 fit a double for centuries"
+    )]
     let skew = here as f64 / 1e6 - server.epoch_seconds;
     if skew.abs() <= CLOCK_TOLERANCE {
         return Finding::ok("clock", format!("{skew:+.3} s against the database"));
@@ -125,16 +143,27 @@ fn settings(server: &Server) -> Vec<Finding> {
     ] {
         if value == "off" {
             findings.push(Finding::bad(
-                if name == "autovacuum" { Severity::Warning } else { Severity::Error },
+                if name == "autovacuum" {
+                    Severity::Warning
+                } else {
+                    Severity::Error
+                },
                 "settings",
                 format!("{name} is off"),
-                if name == "autovacuum" { "the hot tables grow without bound" } else { "a crash of the server loses accepted jobs" },
+                if name == "autovacuum" {
+                    "the hot tables grow without bound"
+                } else {
+                    "a crash of the server loses accepted jobs"
+                },
                 format!("run: ALTER SYSTEM SET {name} = on; SELECT pg_reload_conf();"),
             ));
         }
     }
     if findings.is_empty() {
-        findings.push(Finding::ok("settings", "commits are durable, autovacuum runs"));
+        findings.push(Finding::ok(
+            "settings",
+            "commits are durable, autovacuum runs",
+        ));
     }
     #[expect(clippy::cast_precision_loss, reason = "connections are few")]
     let share = server.connections as f64 / server.max_connections.max(1) as f64;
@@ -142,12 +171,18 @@ fn settings(server: &Server) -> Vec<Finding> {
         Finding::bad(
             Severity::Warning,
             "connections",
-            format!("{} of {} connections are in use", server.connections, server.max_connections),
+            format!(
+                "{} of {} connections are in use",
+                server.connections, server.max_connections
+            ),
             "processes that find none cannot work",
             "raise max_connections, or put PgBouncer in front",
         )
     } else {
-        Finding::ok("connections", format!("{} of {}", server.connections, server.max_connections))
+        Finding::ok(
+            "connections",
+            format!("{} of {}", server.connections, server.max_connections),
+        )
     });
     findings
 }
@@ -176,7 +211,10 @@ async fn work(queue: &Queue) -> Result<Vec<Finding>, DatabaseError> {
         })
         .collect();
     if findings.is_empty() {
-        findings.push(Finding::ok("kinds", "every ready job has a worker that knows its kind"));
+        findings.push(Finding::ok(
+            "kinds",
+            "every ready job has a worker that knows its kind",
+        ));
     }
     findings.push(if stuck > 0 {
         Finding::bad(

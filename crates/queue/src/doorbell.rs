@@ -41,7 +41,10 @@ impl Bell {
     pub(crate) fn start(db: Database, tasks: &TaskTracker, stop: CancellationToken) -> Self {
         let to_send = Arc::new(ToSend::default());
         tasks.spawn(send(db.separate_pool(1), Arc::clone(&to_send), stop));
-        Self { waiting: Mutex::default(), to_send }
+        Self {
+            waiting: Mutex::default(),
+            to_send,
+        }
     }
 
     /// A queue has work.
@@ -56,13 +59,22 @@ impl Bell {
     }
 
     fn queue_message(&self, message: String) {
-        self.to_send.messages.lock().unwrap_or_else(PoisonError::into_inner).insert(message);
+        self.to_send
+            .messages
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(message);
         self.to_send.some.notify_one();
     }
 
     /// Wakes who waits for a queue in this process.
     pub(crate) fn wake(&self, queue: &str) {
-        if let Some(waiter) = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).get(queue) {
+        if let Some(waiter) = self
+            .waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(queue)
+        {
             waiter.notify_one();
         }
     }
@@ -81,7 +93,10 @@ async fn send(pool: PgPool, to_send: Arc<ToSend>, stop: CancellationToken) {
             () = stop.cancelled() => break,
         }
         let messages: Vec<String> = {
-            let mut messages = to_send.messages.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut messages = to_send
+                .messages
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             std::mem::take(&mut *messages).into_iter().collect()
         };
         if let Ok(mut session) = Session::open(&pool).await {

@@ -18,20 +18,20 @@ mod tests;
 mod worker;
 
 pub use admin::{
-    Actor, AdminError, Attempt, DeadFilter, DeadLetterDetail, DeadLetterSummary, GroupChange, GroupState, JobDetail,
-    JobFilter, JobSummary, NewKey, Page, PageRequest, Paused, QueueStatus, ReplayAnswer, ReplayDetail, ReplayRequest,
-    Resolution, Selection, Skipped,
+    Actor, AdminError, Attempt, DeadFilter, DeadLetterDetail, DeadLetterSummary, GroupChange,
+    GroupState, JobDetail, JobFilter, JobSummary, NewKey, Page, PageRequest, Paused, QueueStatus,
+    ReplayAnswer, ReplayDetail, ReplayRequest, Resolution, Selection, Skipped,
 };
 pub use client::{AuthenticatedKey, EnqueueError, Health, Kind, Queue, SchemaError};
 pub use db::{Database, DatabaseError, DatabaseSettings, MigrationInfo};
 pub use doctor::{Finding, Severity, diagnose};
 pub use handler::{
-    BatchJob, Job, JobContext, JobError, JobInfo, KindInfo, LogLevel, Outcome, RawJob, Registry, SharedRawJob,
-    TooManyFollowUps,
+    BatchJob, Job, JobContext, JobError, JobInfo, KindInfo, LogLevel, Outcome, RawJob, Registry,
+    SharedRawJob, TooManyFollowUps,
 };
 pub use job::{
-    AttemptOutcome, EnqueueOutcome, Enqueued, ErrorClass, Idempotency, JobId, JobState, NewJob, OnConflict,
-    PayloadProblem, Source, Start, Unique, UnknownWord,
+    AttemptOutcome, EnqueueOutcome, Enqueued, ErrorClass, Idempotency, JobId, JobState, NewJob,
+    OnConflict, PayloadProblem, Source, Start, Unique, UnknownWord,
 };
 pub use leader::Leader;
 pub use store::{

@@ -43,8 +43,20 @@ const COLLECTED: &str = "millpond_stats_collected_timestamp_seconds";
 
 /// The gauges that describe the fleet.
 const FLEET: &[&str] = &[
-    QUEUE_JOBS, OLDEST_READY, OLDEST_RUNNING, QUEUE_PAUSED, DEAD_LETTERS, OLDEST_DEAD, UNCLAIMABLE, WORKERS, REPLAYS,
-    DEAD_TUPLES, HOT_RATIO, OLDEST_SNAPSHOT, LEADER_TERM, COLLECTED,
+    QUEUE_JOBS,
+    OLDEST_READY,
+    OLDEST_RUNNING,
+    QUEUE_PAUSED,
+    DEAD_LETTERS,
+    OLDEST_DEAD,
+    UNCLAIMABLE,
+    WORKERS,
+    REPLAYS,
+    DEAD_TUPLES,
+    HOT_RATIO,
+    OLDEST_SNAPSHOT,
+    LEADER_TERM,
+    COLLECTED,
 ];
 
 /// Whether this process leads and so shows the fleet's gauges.
@@ -52,39 +64,87 @@ static LEADS: AtomicBool = AtomicBool::new(false);
 
 /// Upper bounds of the buckets of every histogram of ours, in seconds.
 pub const BUCKETS: &[f64] = &[
-    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3_600.0,
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
+    300.0, 900.0, 3_600.0,
 ];
 
 /// Gives the exporter units and help texts; call once, before it answers.
 pub fn describe() {
-    describe_counter!(JOBS_ENQUEUED, "Jobs accepted, by what became of the request.");
+    describe_counter!(
+        JOBS_ENQUEUED,
+        "Jobs accepted, by what became of the request."
+    );
     describe_counter!(JOBS_CLAIMED, "Jobs taken under lease.");
-    describe_counter!(JOB_ATTEMPTS, "Attempts that ended, by outcome and error class.");
+    describe_counter!(
+        JOB_ATTEMPTS,
+        "Attempts that ended, by outcome and error class."
+    );
     describe_counter!(JOBS_DEAD, "Jobs that failed for good.");
     describe_counter!(JOBS_RESCUED, "Jobs taken back because their lease ran out.");
-    describe_counter!(DEAD_LETTERS_RESOLVED, "Dead letters replayed, discarded or restored.");
+    describe_counter!(
+        DEAD_LETTERS_RESOLVED,
+        "Dead letters replayed, discarded or restored."
+    );
     describe_counter!(ADMIN_ACTIONS, "Actions of people that were carried out.");
-    describe_counter!(FENCED_WRITES, "Writes of attempts that had lost their lease, and so changed nothing.");
+    describe_counter!(
+        FENCED_WRITES,
+        "Writes of attempts that had lost their lease, and so changed nothing."
+    );
     describe_histogram!(JOB_WAIT, Unit::Seconds, "From due to started.");
     describe_histogram!(JOB_RUN, Unit::Seconds, "Wall time of finished attempts.");
     describe_histogram!(CLAIM, Unit::Seconds, "Time of a claiming statement.");
     describe_gauge!(WORKER_SLOTS, "Jobs that this process may run at once.");
     describe_gauge!(WORKER_SLOTS_USED, "Jobs that this process runs now.");
-    describe_gauge!(POOL_CONNECTIONS, "Connections of this process to the database.");
-    describe_gauge!(QUEUE_JOBS, "Jobs that are still to be done, by state. Fleet.");
-    describe_gauge!(OLDEST_READY, Unit::Seconds, "How long the oldest ready job has waited. Fleet.");
-    describe_gauge!(OLDEST_RUNNING, Unit::Seconds, "How long the oldest running attempt has run. Fleet.");
+    describe_gauge!(
+        POOL_CONNECTIONS,
+        "Connections of this process to the database."
+    );
+    describe_gauge!(
+        QUEUE_JOBS,
+        "Jobs that are still to be done, by state. Fleet."
+    );
+    describe_gauge!(
+        OLDEST_READY,
+        Unit::Seconds,
+        "How long the oldest ready job has waited. Fleet."
+    );
+    describe_gauge!(
+        OLDEST_RUNNING,
+        Unit::Seconds,
+        "How long the oldest running attempt has run. Fleet."
+    );
     describe_gauge!(QUEUE_PAUSED, "1 while the queue is paused. Fleet.");
-    describe_gauge!(DEAD_LETTERS, "Dead letters that nobody has resolved. Fleet.");
-    describe_gauge!(OLDEST_DEAD, Unit::Seconds, "How long ago the oldest open dead letter died. Fleet.");
-    describe_gauge!(UNCLAIMABLE, "Ready jobs of kinds that no live worker has registered. Fleet.");
+    describe_gauge!(
+        DEAD_LETTERS,
+        "Dead letters that nobody has resolved. Fleet."
+    );
+    describe_gauge!(
+        OLDEST_DEAD,
+        Unit::Seconds,
+        "How long ago the oldest open dead letter died. Fleet."
+    );
+    describe_gauge!(
+        UNCLAIMABLE,
+        "Ready jobs of kinds that no live worker has registered. Fleet."
+    );
     describe_gauge!(WORKERS, "Live workers. Fleet.");
     describe_gauge!(REPLAYS, "Replay runs by status. Fleet.");
     describe_gauge!(DEAD_TUPLES, "Dead rows of the engine's tables. Fleet.");
     describe_gauge!(HOT_RATIO, "Share of updates that touched no index. Fleet.");
-    describe_gauge!(OLDEST_SNAPSHOT, Unit::Seconds, "Age of the oldest snapshot that keeps dead rows alive. Fleet.");
-    describe_gauge!(LEADER_TERM, "Term of the leader that sets the fleet's gauges. Fleet.");
-    describe_gauge!(COLLECTED, Unit::Seconds, "When the fleet's gauges were last read. Fleet.");
+    describe_gauge!(
+        OLDEST_SNAPSHOT,
+        Unit::Seconds,
+        "Age of the oldest snapshot that keeps dead rows alive. Fleet."
+    );
+    describe_gauge!(
+        LEADER_TERM,
+        "Term of the leader that sets the fleet's gauges. Fleet."
+    );
+    describe_gauge!(
+        COLLECTED,
+        Unit::Seconds,
+        "When the fleet's gauges were last read. Fleet."
+    );
 }
 
 pub(crate) fn show_fleet(leads: bool) {
@@ -98,11 +158,18 @@ pub(crate) fn exposition(rendered: String) -> String {
         return rendered;
     }
     let is_fleet = |line: &&str| {
-        let named = line.strip_prefix("# HELP ").or_else(|| line.strip_prefix("# TYPE ")).unwrap_or(line);
+        let named = line
+            .strip_prefix("# HELP ")
+            .or_else(|| line.strip_prefix("# TYPE "))
+            .unwrap_or(line);
         let name = named.split(['{', ' ']).next().unwrap_or_default();
         FLEET.contains(&name)
     };
-    rendered.lines().filter(|line| !is_fleet(line)).flat_map(|line| [line, "\n"]).collect()
+    rendered
+        .lines()
+        .filter(|line| !is_fleet(line))
+        .flat_map(|line| [line, "\n"])
+        .collect()
 }
 
 pub(crate) fn enqueued(queue: &str, kind: &str, source: Source, outcome: EnqueueOutcome) {
@@ -147,7 +214,12 @@ pub(crate) struct AttemptLabels<'a> {
 
 /// An attempt ended and its outcome is stored.
 pub(crate) fn attempt_settled(labels: AttemptLabels<'_>, took: Option<Duration>) {
-    let AttemptLabels { queue, kind, outcome, class } = labels;
+    let AttemptLabels {
+        queue,
+        kind,
+        outcome,
+        class,
+    } = labels;
     let (queue, kind) = (queue.to_owned(), kind.to_owned());
     counter!(JOB_ATTEMPTS, "queue" => queue.clone(), "kind" => kind.clone(), "outcome" => outcome.as_str(),
         "error_class" => class.map_or("", ErrorClass::as_str))
@@ -158,7 +230,8 @@ pub(crate) fn attempt_settled(labels: AttemptLabels<'_>, took: Option<Duration>)
         .increment(1);
     }
     if let Some(took) = took {
-        histogram!(JOB_RUN, "queue" => queue, "kind" => kind, "outcome" => outcome.as_str()).record(took);
+        histogram!(JOB_RUN, "queue" => queue, "kind" => kind, "outcome" => outcome.as_str())
+            .record(took);
     }
 }
 
@@ -169,21 +242,36 @@ pub(crate) fn died_of_loss(queue: &str, kind: &str) {
     .increment(1);
 }
 
-#[expect(clippy::cast_precision_loss, reason = "gauges are doubles; counts stay far below 2^53")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "gauges are doubles; counts stay far below 2^53"
+)]
 fn set(name: &'static str, labels: &[(&'static str, String)], value: i64) {
     gauge!(name, labels).set(value as f64);
 }
 
 pub(crate) fn slots(queue: &str, slots: usize, used: usize) {
     let labels = [("queue", queue.to_owned())];
-    set(WORKER_SLOTS, &labels, i64::try_from(slots).unwrap_or(i64::MAX));
-    set(WORKER_SLOTS_USED, &labels, i64::try_from(used).unwrap_or(i64::MAX));
+    set(
+        WORKER_SLOTS,
+        &labels,
+        i64::try_from(slots).unwrap_or(i64::MAX),
+    );
+    set(
+        WORKER_SLOTS_USED,
+        &labels,
+        i64::try_from(used).unwrap_or(i64::MAX),
+    );
 }
 
 pub(crate) fn connections(open: u32, idle: usize) {
     let idle = i64::try_from(idle).unwrap_or(i64::MAX);
     set(POOL_CONNECTIONS, &[("state", "idle".to_owned())], idle);
-    set(POOL_CONNECTIONS, &[("state", "used".to_owned())], (i64::from(open) - idle).max(0));
+    set(
+        POOL_CONNECTIONS,
+        &[("state", "used".to_owned())],
+        (i64::from(open) - idle).max(0),
+    );
 }
 
 /// Setters for the fleet's gauges; only the leader calls them.
@@ -191,12 +279,17 @@ pub(crate) mod fleet {
     use metrics::gauge;
 
     use super::{
-        COLLECTED, DEAD_LETTERS, DEAD_TUPLES, HOT_RATIO, LEADER_TERM, OLDEST_DEAD, OLDEST_READY, OLDEST_RUNNING,
-        OLDEST_SNAPSHOT, QUEUE_JOBS, QUEUE_PAUSED, REPLAYS, UNCLAIMABLE, WORKERS, set,
+        COLLECTED, DEAD_LETTERS, DEAD_TUPLES, HOT_RATIO, LEADER_TERM, OLDEST_DEAD, OLDEST_READY,
+        OLDEST_RUNNING, OLDEST_SNAPSHOT, QUEUE_JOBS, QUEUE_PAUSED, REPLAYS, UNCLAIMABLE, WORKERS,
+        set,
     };
 
     pub(crate) fn queue_jobs(queue: &str, state: &str, jobs: i64) {
-        set(QUEUE_JOBS, &[("queue", queue.to_owned()), ("state", state.to_owned())], jobs);
+        set(
+            QUEUE_JOBS,
+            &[("queue", queue.to_owned()), ("state", state.to_owned())],
+            jobs,
+        );
     }
 
     pub(crate) fn oldest_ready(queue: &str, seconds: f64) {
@@ -208,11 +301,19 @@ pub(crate) mod fleet {
     }
 
     pub(crate) fn paused(queue: &str, is_paused: bool) {
-        set(QUEUE_PAUSED, &[("queue", queue.to_owned())], i64::from(is_paused));
+        set(
+            QUEUE_PAUSED,
+            &[("queue", queue.to_owned())],
+            i64::from(is_paused),
+        );
     }
 
     pub(crate) fn dead_letters(queue: &str, kind: &str, open: i64) {
-        set(DEAD_LETTERS, &[("queue", queue.to_owned()), ("kind", kind.to_owned())], open);
+        set(
+            DEAD_LETTERS,
+            &[("queue", queue.to_owned()), ("kind", kind.to_owned())],
+            open,
+        );
     }
 
     pub(crate) fn oldest_dead(queue: &str, seconds: f64) {
@@ -259,6 +360,9 @@ mod tests {
     fn gauges_of_the_fleet_are_absent_where_nobody_leads() {
         let rendered = "# TYPE millpond_queue_jobs gauge\nmillpond_queue_jobs{queue=\"a\"} 1\nmillpond_worker_slots{queue=\"a\"} 2\n";
 
-        assert_eq!(exposition(rendered.to_owned()), "millpond_worker_slots{queue=\"a\"} 2\n");
+        assert_eq!(
+            exposition(rendered.to_owned()),
+            "millpond_worker_slots{queue=\"a\"} 2\n"
+        );
     }
 }

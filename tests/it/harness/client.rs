@@ -24,7 +24,10 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn new(base: String, key: String) -> anyhow::Result<Self> {
-        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build()?;
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(Duration::from_secs(30))
+            .build()?;
         Ok(Self { http, base, key })
     }
 
@@ -33,7 +36,9 @@ impl Client {
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.http.request(method, format!("{}{path}", self.base)).bearer_auth(&self.key)
+        self.http
+            .request(method, format!("{}{path}", self.base))
+            .bearer_auth(&self.key)
     }
 
     pub(crate) fn bare(&self, method: Method, path: &str) -> RequestBuilder {
@@ -45,7 +50,11 @@ impl Client {
         let (status, headers) = (answer.status(), answer.headers().clone());
         let text = answer.text().await?;
         let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
-        Ok(Answer { status, headers, body })
+        Ok(Answer {
+            status,
+            headers,
+            body,
+        })
     }
 
     pub(crate) async fn get(&self, path: &str) -> anyhow::Result<Answer> {
@@ -59,7 +68,10 @@ impl Client {
     /// Enqueues a job that must be accepted, and gives its id.
     pub(crate) async fn enqueue(&self, body: &Value) -> anyhow::Result<String> {
         let answer = self.post("/v1/jobs", body).await?;
-        anyhow::ensure!(answer.status == StatusCode::CREATED, "not accepted: {answer:?}");
+        anyhow::ensure!(
+            answer.status == StatusCode::CREATED,
+            "not accepted: {answer:?}"
+        );
         Ok(answer.body["id"].as_str().context("an id")?.to_owned())
     }
 
@@ -74,10 +86,18 @@ impl Client {
 
     /// The value of a series in the process's metrics, summed over its labels that match.
     pub(crate) async fn metric(&self, name: &str, labels: &str) -> anyhow::Result<f64> {
-        let text = self.bare(Method::GET, "/metrics").send().await?.text().await?;
+        let text = self
+            .bare(Method::GET, "/metrics")
+            .send()
+            .await?
+            .text()
+            .await?;
         let matching = text.lines().filter(|line| {
-            line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']) && rest.contains(labels))
+            line.strip_prefix(name)
+                .is_some_and(|rest| rest.starts_with(['{', ' ']) && rest.contains(labels))
         });
-        Ok(matching.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum())
+        Ok(matching
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+            .sum())
     }
 }

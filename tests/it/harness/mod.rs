@@ -28,5 +28,7 @@ pub(crate) async fn eventually<T, F: Future<Output = anyhow::Result<Option<T>>>>
             }
         }
     };
-    tokio::time::timeout(DEADLINE, waiting).await.map_err(|_| anyhow::anyhow!("in vain: {what}"))?
+    tokio::time::timeout(DEADLINE, waiting)
+        .await
+        .map_err(|_| anyhow::anyhow!("in vain: {what}"))?
 }

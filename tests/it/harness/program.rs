@@ -11,15 +11,26 @@ use anyhow::Context;
 /// Where the program was built: beside this test's own binary.
 fn path() -> anyhow::Result<PathBuf> {
     let mine = std::env::current_exe()?;
-    let built = mine.ancestors().nth(2).context("the test binary lies in target/PROFILE/deps")?.join("millpond");
-    anyhow::ensure!(built.exists(), "{} is missing: run `cargo build -p cli` first", built.display());
+    let built = mine
+        .ancestors()
+        .nth(2)
+        .context("the test binary lies in target/PROFILE/deps")?
+        .join("millpond");
+    anyhow::ensure!(
+        built.exists(),
+        "{} is missing: run `cargo build -p cli` first",
+        built.display()
+    );
     Ok(built)
 }
 
 /// The program with these arguments, in this folder, without the caller's settings.
 pub(crate) fn millpond(folder: &Path, arguments: &[&str]) -> anyhow::Result<Command> {
     let mut command = Command::new(path()?);
-    command.args(arguments).current_dir(folder).stdin(Stdio::null());
+    command
+        .args(arguments)
+        .current_dir(folder)
+        .stdin(Stdio::null());
     for (name, _) in std::env::vars() {
         if name.starts_with("MILLPOND_") || name == "DATABASE_URL" {
             command.env_remove(name);
@@ -36,14 +47,23 @@ pub(crate) struct Program {
 impl Program {
     /// Starts it; what it logs goes to a file beside its folder's other files.
     pub(crate) fn start(mut command: Command, log: &Path) -> anyhow::Result<Self> {
-        let log = std::fs::File::options().create(true).append(true).open(log)?;
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(log)?;
         command.stdout(Stdio::piped()).stderr(log);
-        Ok(Self { child: command.spawn().context("the program starts")? })
+        Ok(Self {
+            child: command.spawn().context("the program starts")?,
+        })
     }
 
     /// The first line that it prints.
     pub(crate) fn first_line(&mut self) -> anyhow::Result<String> {
-        let output = self.child.stdout.take().context("its output is read once")?;
+        let output = self
+            .child
+            .stdout
+            .take()
+            .context("its output is read once")?;
         let mut line = String::new();
         BufReader::new(output).read_line(&mut line)?;
         Ok(line)
@@ -51,7 +71,9 @@ impl Program {
 
     /// Sends it a signal by name.
     pub(crate) fn signal(&self, name: &str) -> anyhow::Result<()> {
-        let sent = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status()?;
+        let sent = Command::new("kill")
+            .args(["-s", name, &self.child.id().to_string()])
+            .status()?;
         anyhow::ensure!(sent.success(), "the signal {name} could not be sent");
         Ok(())
     }
@@ -67,7 +89,9 @@ impl Program {
                 tick.tick().await;
             }
         };
-        tokio::time::timeout(super::DEADLINE, waiting).await.context("the program did not end")?
+        tokio::time::timeout(super::DEADLINE, waiting)
+            .await
+            .context("the program did not end")?
     }
 }
 

@@ -7,10 +7,7 @@ use anyhow::Context;
 use serde_json::{Value, json};
 use sqlx::{ConnectOptions, Connection, PgConnection, postgres::PgConnectOptions};
 
-use super::{
-    Client, Program, eventually, millpond,
-    program::run,
-};
+use super::{Client, Program, eventually, millpond, program::run};
 
 /// Leases and backoffs short enough that tests need no patience; one kind whose work a receiver does.
 const CONFIG: &str = r#"
@@ -48,13 +45,36 @@ impl World {
         std::fs::create_dir_all(folder.join("mail"))?;
         let database_url = create_database(&name).await?;
         let mail = folder.join("mail").display().to_string();
-        let arguments = ["sandbox", "--http-addr", "127.0.0.1:0", "--smtp-addr", "127.0.0.1:0", "--mail-dir", &mail, "--json"];
-        let mut sandbox = Program::start(millpond(&folder, &arguments)?, &folder.join("sandbox.log"))?;
-        let addresses: Value = serde_json::from_str(&sandbox.first_line()?).context("the sandbox says where it is")?;
-        let http = addresses["http"].as_str().context("its HTTP address")?.to_owned();
-        let smtp = addresses["smtp"].as_str().context("its SMTP address")?.to_owned();
+        let arguments = [
+            "sandbox",
+            "--http-addr",
+            "127.0.0.1:0",
+            "--smtp-addr",
+            "127.0.0.1:0",
+            "--mail-dir",
+            &mail,
+            "--json",
+        ];
+        let mut sandbox =
+            Program::start(millpond(&folder, &arguments)?, &folder.join("sandbox.log"))?;
+        let addresses: Value =
+            serde_json::from_str(&sandbox.first_line()?).context("the sandbox says where it is")?;
+        let http = addresses["http"]
+            .as_str()
+            .context("its HTTP address")?
+            .to_owned();
+        let smtp = addresses["smtp"]
+            .as_str()
+            .context("its SMTP address")?
+            .to_owned();
         std::fs::write(folder.join("jobs.toml"), CONFIG.replace("RECEIVER", &http))?;
-        let world = Self { folder, database_url, sandbox: Client::new(http, String::new())?, smtp, _sandbox: sandbox };
+        let world = Self {
+            folder,
+            database_url,
+            sandbox: Client::new(http, String::new())?,
+            smtp,
+            _sandbox: sandbox,
+        };
         world.command(&["migrate"])?;
         Ok(world)
     }
@@ -65,7 +85,10 @@ impl World {
         command
             .env("DATABASE_URL", &self.database_url)
             .env("MILLPOND_SMTP_URL", format!("{}?tls=none", self.smtp))
-            .env("MILLPOND_META_URL", format!("{}/v26.0", self.sandbox.base()))
+            .env(
+                "MILLPOND_META_URL",
+                format!("{}/v26.0", self.sandbox.base()),
+            )
             .env("MILLPOND_META_ACCESS_TOKEN", "fake-meta-token-not-real")
             .env("MILLPOND_META_APP_SECRET", "fake-app-secret-not-real")
             .env("MILLPOND_OUTBOUND_ALLOW", "127.0.0.0/8")
@@ -84,7 +107,10 @@ impl World {
     /// Runs a command and gives its exit code with what it says on standard error.
     pub(crate) fn refused(&self, arguments: &[&str]) -> anyhow::Result<(i32, String)> {
         let output = run(self.millpond(arguments)?)?;
-        Ok((output.status.code().context("it was not killed")?, String::from_utf8(output.stderr)?))
+        Ok((
+            output.status.code().context("it was not killed")?,
+            String::from_utf8(output.stderr)?,
+        ))
     }
 
     /// Starts a process that serves, and waits until it is ready.
@@ -97,7 +123,9 @@ impl World {
         let client = Client::new(format!("http://127.0.0.1:{port}"), key)?;
         eventually("the process is ready", || async {
             let answer = client.bare(reqwest::Method::GET, "/readyz").send().await;
-            Ok(answer.is_ok_and(|answer| answer.status().is_success()).then_some(()))
+            Ok(answer
+                .is_ok_and(|answer| answer.status().is_success())
+                .then_some(()))
         })
         .await?;
         Ok((program, client))
@@ -113,19 +141,29 @@ impl World {
             arguments.extend(["--tenant", tenant]);
         }
         let answer: Value = serde_json::from_str(&self.command(&arguments)?)?;
-        Ok(answer["secret"].as_str().context("the secret, printed once")?.to_owned())
+        Ok(answer["secret"]
+            .as_str()
+            .context("the secret, printed once")?
+            .to_owned())
     }
 
     /// Tells the sandbox to misbehave.
     pub(crate) async fn fault(&self, fault: &Value) -> anyhow::Result<()> {
         let answer = self.sandbox.post("/_control/faults", fault).await?;
-        anyhow::ensure!(answer.status.is_success(), "the sandbox refused the fault: {answer:?}");
+        anyhow::ensure!(
+            answer.status.is_success(),
+            "the sandbox refused the fault: {answer:?}"
+        );
         Ok(())
     }
 
     /// What the sandbox received of one sort.
     pub(crate) async fn received(&self, sort: &str) -> anyhow::Result<Vec<Value>> {
-        let ledger = self.sandbox.get("/_control/ledger?limit=100000").await?.body;
+        let ledger = self
+            .sandbox
+            .get("/_control/ledger?limit=100000")
+            .await?
+            .body;
         Ok(ledger[sort].as_array().cloned().unwrap_or_default())
     }
 
@@ -136,7 +174,10 @@ impl World {
             "datasets": ["1234567890"], "app_secret": "fake-app-secret-not-real", "require_proof": true,
         });
         let answer = self.sandbox.post("/_control/tokens", &body).await?;
-        anyhow::ensure!(answer.status.is_success(), "the sandbox refused the token: {answer:?}");
+        anyhow::ensure!(
+            answer.status.is_success(),
+            "the sandbox refused the token: {answer:?}"
+        );
         Ok(())
     }
 
@@ -153,9 +194,12 @@ impl Drop for World {
 }
 
 async fn create_database(name: &str) -> anyhow::Result<String> {
-    let server = std::env::var("DATABASE_URL").context("DATABASE_URL names a PostgreSQL that tests may use")?;
+    let server = std::env::var("DATABASE_URL")
+        .context("DATABASE_URL names a PostgreSQL that tests may use")?;
     let mut admin = PgConnection::connect(&server).await?;
-    sqlx::query(&format!("CREATE DATABASE {name}")).execute(&mut admin).await?;
+    sqlx::query(&format!("CREATE DATABASE {name}"))
+        .execute(&mut admin)
+        .await?;
     admin.close().await?;
     let options = PgConnectOptions::from_str(&server)?.database(name);
     Ok(options.to_url_lossy().to_string())

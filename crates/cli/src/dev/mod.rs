@@ -15,11 +15,11 @@ use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use url::Url;
 
-use self::{postgres::PostgresError, surroundings::Surroundings};
 pub(crate) use self::{
     home::Home,
     postgres::{Postgres, Runner},
 };
+use self::{postgres::PostgresError, surroundings::Surroundings};
 use crate::{
     commands::{Context, serve::log_warnings},
     compose::{self, Connections},

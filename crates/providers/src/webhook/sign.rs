@@ -246,7 +246,8 @@ mod tests {
             signature: &signature,
         };
         let at = |seconds| {
-            let now = DateTime::from_timestamp(1_732_000_000 + i64::from(seconds), 0).expect("a date");
+            let now =
+                DateTime::from_timestamp(1_732_000_000 + i64::from(seconds), 0).expect("a date");
             signer.verify(received, b"{}", now)
         };
 

@@ -107,14 +107,19 @@ impl DeadFilter {
             tenant: self.tenant.clone(),
             since: self.since,
             until: self.until,
-            resolution: self.resolution.map(|resolution| resolution.as_str().to_owned()),
+            resolution: self
+                .resolution
+                .map(|resolution| resolution.as_str().to_owned()),
         }
     }
 
     /// The same, for this actor: one that is bound to a tenant means its own dead letters alone.
     pub(super) fn within_tenant(&self, actor: &Actor) -> Self {
         match &actor.tenant {
-            Some(tenant) => Self { tenant: Some(tenant.clone()), ..self.clone() },
+            Some(tenant) => Self {
+                tenant: Some(tenant.clone()),
+                ..self.clone()
+            },
             None => self.clone(),
         }
     }
@@ -133,7 +138,9 @@ impl Selection {
     pub(super) fn check(&self) -> Result<(), AdminError> {
         match self {
             Self::Ids(ids) if ids.is_empty() => Err(AdminError::invalid("/ids", "is empty")),
-            Self::Ids(ids) if ids.len() > MOST_IDS => Err(AdminError::invalid("/ids", "holds more than 10,000 ids")),
+            Self::Ids(ids) if ids.len() > MOST_IDS => {
+                Err(AdminError::invalid("/ids", "holds more than 10,000 ids"))
+            }
             Self::Filter(filter) if *filter == DeadFilter::default() => Err(AdminError::invalid(
                 "/filter",
                 "is empty, which would mean every dead letter: name at least one condition",
@@ -155,20 +162,32 @@ impl Queue {
     ) -> Result<Page<DeadLetterSummary>, AdminError> {
         let before = page.id()?;
         let mut session = self.shared.db.request().await?;
-        let rows = within(dead::list(session.conn(), &filter.query(), before, page.rows())).await;
+        let rows = within(dead::list(
+            session.conn(),
+            &filter.query(),
+            before,
+            page.rows(),
+        ))
+        .await;
         let items = session
             .end(rows)?
             .into_iter()
             .map(|(job, death)| DeadLetterSummary::from_rows(job, death, &self.shared.config))
             .collect();
-        Ok(Page::cut(items, page, |letter: &DeadLetterSummary| letter.job.id.to_string()))
+        Ok(Page::cut(items, page, |letter: &DeadLetterSummary| {
+            letter.job.id.to_string()
+        }))
     }
 
     /// A dead letter with all its attempts.
     ///
     /// # Errors
     /// [`AdminError::NotFound`], also for a job that is not dead and for another tenant's.
-    pub async fn dead_letter(&self, id: JobId, tenant: Option<&str>) -> Result<DeadLetterDetail, AdminError> {
+    pub async fn dead_letter(
+        &self,
+        id: JobId,
+        tenant: Option<&str>,
+    ) -> Result<DeadLetterDetail, AdminError> {
         let mut session = self.shared.db.request().await?;
         let death = within(dead::death(session.conn(), id.0)).await;
         let death = session.end(death)?.ok_or(AdminError::NotFound)?;
@@ -180,10 +199,24 @@ impl Queue {
     ///
     /// # Errors
     /// When the database cannot be asked.
-    pub async fn dead_groups(&self, filter: &DeadFilter, page: &PageRequest) -> Result<Page<DeadGroup>, AdminError> {
+    pub async fn dead_groups(
+        &self,
+        filter: &DeadFilter,
+        page: &PageRequest,
+    ) -> Result<Page<DeadGroup>, AdminError> {
         let mut session = self.shared.db.request().await?;
-        let groups = within(dead::groups(session.conn(), &filter.query(), page.text(), page.rows())).await;
-        Ok(Page::cut(session.end(groups)?, page, |group: &DeadGroup| group.fingerprint.clone()))
+        let groups = within(dead::groups(
+            session.conn(),
+            &filter.query(),
+            page.text(),
+            page.rows(),
+        ))
+        .await;
+        Ok(Page::cut(
+            session.end(groups)?,
+            page,
+            |group: &DeadGroup| group.fingerprint.clone(),
+        ))
     }
 
     /// Changes the state or the note of a group.
@@ -196,17 +229,30 @@ impl Queue {
         change: GroupChange,
         actor: &Actor,
     ) -> Result<DeadGroup, AdminError> {
-        if change.note.as_ref().is_some_and(|note| note.chars().count() > 2_000 || note.contains('\0')) {
-            return Err(AdminError::invalid("/note", "must have at most 2,000 characters and no U+0000"));
+        if change
+            .note
+            .as_ref()
+            .is_some_and(|note| note.chars().count() > 2_000 || note.contains('\0'))
+        {
+            return Err(AdminError::invalid(
+                "/note",
+                "must have at most 2,000 characters and no U+0000",
+            ));
         }
         let tenant = actor.tenant.as_deref();
         let state = change.state.map(GroupState::as_str);
         let mut session = self.shared.db.request().await?;
         let updated = within(async {
             let mut tx = sqlx::Connection::begin(session.conn()).await?;
-            let updated = dead::update_group(&mut *tx, fingerprint, tenant, state, change.note.as_deref()).await?;
+            let updated =
+                dead::update_group(&mut *tx, fingerprint, tenant, state, change.note.as_deref())
+                    .await?;
             if updated {
-                store::audit::note(&mut *tx, &audit(actor, "dead_group.update", Some(fingerprint))).await?;
+                store::audit::note(
+                    &mut *tx,
+                    &audit(actor, "dead_group.update", Some(fingerprint)),
+                )
+                .await?;
             }
             tx.commit().await?;
             Ok(updated)
@@ -216,8 +262,16 @@ impl Queue {
             return Err(AdminError::NotFound);
         }
         metrics::admin_action("dead_group.update");
-        let filter = DeadFilter { fingerprint: Some(fingerprint.to_owned()), ..DeadFilter::default() };
-        let page = self.dead_groups(&filter.within_tenant(actor), &PageRequest::new(Some(1), None)?).await?;
+        let filter = DeadFilter {
+            fingerprint: Some(fingerprint.to_owned()),
+            ..DeadFilter::default()
+        };
+        let page = self
+            .dead_groups(
+                &filter.within_tenant(actor),
+                &PageRequest::new(Some(1), None)?,
+            )
+            .await?;
         page.items.into_iter().next().ok_or(AdminError::NotFound)
     }
 
@@ -225,22 +279,37 @@ impl Queue {
     ///
     /// # Errors
     /// [`AdminError::Invalid`] without a reason or for an empty selection.
-    pub async fn discard(&self, selection: Selection, reason: &str, actor: &Actor) -> Result<u64, AdminError> {
-        self.resolve(selection, reason, actor, "dead_letter.discard").await
+    pub async fn discard(
+        &self,
+        selection: Selection,
+        reason: &str,
+        actor: &Actor,
+    ) -> Result<u64, AdminError> {
+        self.resolve(selection, reason, actor, "dead_letter.discard")
+            .await
     }
 
     /// Opens discarded dead letters again; tells how many.
     ///
     /// # Errors
     /// [`AdminError::Invalid`] without a reason or for an empty selection.
-    pub async fn restore(&self, selection: Selection, reason: &str, actor: &Actor) -> Result<u64, AdminError> {
+    pub async fn restore(
+        &self,
+        selection: Selection,
+        reason: &str,
+        actor: &Actor,
+    ) -> Result<u64, AdminError> {
         let selection = match selection {
             Selection::Filter(filter) if filter != DeadFilter::default() => {
-                Selection::Filter(DeadFilter { resolution: Some(Resolution::Discarded), ..filter })
+                Selection::Filter(DeadFilter {
+                    resolution: Some(Resolution::Discarded),
+                    ..filter
+                })
             }
             other => other,
         };
-        self.resolve(selection, reason, actor, "dead_letter.restore").await
+        self.resolve(selection, reason, actor, "dead_letter.restore")
+            .await
     }
 
     async fn resolve(
@@ -252,7 +321,10 @@ impl Queue {
     ) -> Result<u64, AdminError> {
         selection.check()?;
         if reason.trim().is_empty() || reason.chars().count() > 500 || reason.contains('\0') {
-            return Err(AdminError::invalid("/reason", "is required: 1 to 500 characters"));
+            return Err(AdminError::invalid(
+                "/reason",
+                "is required: 1 to 500 characters",
+            ));
         }
         let mut total = 0;
         match selection {
@@ -265,7 +337,9 @@ impl Queue {
                 let mut after = None;
                 loop {
                     let ids = self.matching(&query, after, PORTION).await?;
-                    let Some(last) = ids.last().copied() else { break };
+                    let Some(last) = ids.last().copied() else {
+                        break;
+                    };
                     after = Some(last);
                     total += self.resolve_some(&ids, reason, actor, action).await?;
                 }
@@ -311,7 +385,11 @@ impl Queue {
         })
         .await;
         let kinds = session.end(kinds)?;
-        let word = if action == "dead_letter.discard" { "discarded" } else { "restored" };
+        let word = if action == "dead_letter.discard" {
+            "discarded"
+        } else {
+            "restored"
+        };
         for kind in &kinds {
             metrics::dead_letter_resolved(kind, word);
         }

@@ -26,13 +26,20 @@ pub struct JobFilter {
 
 impl JobFilter {
     pub(super) fn query(&self, limit: i64) -> ListQuery {
-        let tags = self.tags.iter().map(|(name, value)| (name.clone(), Value::String(value.clone())));
+        let tags = self
+            .tags
+            .iter()
+            .map(|(name, value)| (name.clone(), Value::String(value.clone())));
         ListQuery {
             state: self.state.map(|state| state.as_str().to_owned()),
             kind: self.kind.clone(),
             queue: self.queue.clone(),
             tenant: self.tenant.clone(),
-            tags: if self.tags.is_empty() { None } else { Some(Value::Object(tags.collect())) },
+            tags: if self.tags.is_empty() {
+                None
+            } else {
+                Some(Value::Object(tags.collect()))
+            },
             since: self.since,
             until: self.until,
             before: None,

@@ -14,7 +14,11 @@ impl Queue {
     ///
     /// # Errors
     /// [`AdminError::Invalid`] for a cursor of another list.
-    pub async fn jobs(&self, filter: &JobFilter, page: &PageRequest) -> Result<Page<JobSummary>, AdminError> {
+    pub async fn jobs(
+        &self,
+        filter: &JobFilter,
+        page: &PageRequest,
+    ) -> Result<Page<JobSummary>, AdminError> {
         let mut query = filter.query(page.rows());
         query.before = page.id()?;
         let mut session = self.shared.db.request().await?;
@@ -24,7 +28,10 @@ impl Queue {
             if filter.state.is_none_or(|state| !state.is_final()) {
                 rows.extend(jobs::live(&mut *conn, &query).await?);
             }
-            if filter.state.is_none_or(|state| matches!(state, JobState::Succeeded | JobState::Cancelled)) {
+            if filter
+                .state
+                .is_none_or(|state| matches!(state, JobState::Succeeded | JobState::Cancelled))
+            {
                 rows.extend(match query.kind {
                     Some(_) => jobs::finished_of_kind(&mut *conn, &query).await?,
                     None => jobs::finished(&mut *conn, &query).await?,
@@ -40,8 +47,13 @@ impl Queue {
         rows.sort_by_key(|row| std::cmp::Reverse(row.id));
         // A job that moved between two of the reads is seen in both.
         rows.dedup_by_key(|row| row.id);
-        let items = rows.into_iter().map(|row| JobSummary::from_row(row, &self.shared.config)).collect();
-        Ok(Page::cut(items, page, |job: &JobSummary| job.id.to_string()))
+        let items = rows
+            .into_iter()
+            .map(|row| JobSummary::from_row(row, &self.shared.config))
+            .collect();
+        Ok(Page::cut(items, page, |job: &JobSummary| {
+            job.id.to_string()
+        }))
     }
 
     /// A job, wherever it stands.
@@ -51,13 +63,20 @@ impl Queue {
     pub async fn job(&self, id: JobId, tenant: Option<&str>) -> Result<JobDetail, AdminError> {
         let mut session = self.shared.db.request().await?;
         let found = within(async {
-            let Some(found) = jobs::get(session.conn(), id.0, tenant).await? else { return Ok(None) };
+            let Some(found) = jobs::get(session.conn(), id.0, tenant).await? else {
+                return Ok(None);
+            };
             let log = logs::of_job(session.conn(), id.0).await?;
             Ok(Some((found, log)))
         })
         .await;
         let (found, log) = session.end(found)?.ok_or(AdminError::NotFound)?;
-        Ok(JobDetail::from_rows(found.summary, found.detail, log, &self.shared.config))
+        Ok(JobDetail::from_rows(
+            found.summary,
+            found.detail,
+            log,
+            &self.shared.config,
+        ))
     }
 
     /// Cancels a waiting job, or asks a running one to stop: its state is then still `running` for a moment.
@@ -85,7 +104,10 @@ impl Queue {
         }
         let job = self.job(id, tenant).await?;
         if !(waited || runs) {
-            return Err(refused(&job, "only a job that has not ended can be cancelled"));
+            return Err(refused(
+                &job,
+                "only a job that has not ended can be cancelled",
+            ));
         }
         metrics::admin_action("job.cancel");
         Ok(job)
@@ -112,7 +134,10 @@ impl Queue {
         let ready = session.end(done)?;
         let job = self.job(id, tenant).await?;
         if !ready {
-            return Err(refused(&job, "only a scheduled or retrying job can be run now"));
+            return Err(refused(
+                &job,
+                "only a scheduled or retrying job can be run now",
+            ));
         }
         metrics::admin_action("job.run_now");
         self.shared.bell.ring(&job.summary.queue);
@@ -123,14 +148,31 @@ impl Queue {
     ///
     /// # Errors
     /// [`AdminError::Invalid`] for a cursor of another list.
-    pub async fn audit(&self, page: &PageRequest, tenant: Option<&str>) -> Result<Page<AuditEntry>, AdminError> {
+    pub async fn audit(
+        &self,
+        page: &PageRequest,
+        tenant: Option<&str>,
+    ) -> Result<Page<AuditEntry>, AdminError> {
         let before = page.number()?;
         let mut session = self.shared.db.request().await?;
-        let entries = within(store::audit::list(session.conn(), tenant, before, page.rows())).await;
-        Ok(Page::cut(session.end(entries)?, page, |entry: &AuditEntry| entry.id.to_string()))
+        let entries = within(store::audit::list(
+            session.conn(),
+            tenant,
+            before,
+            page.rows(),
+        ))
+        .await;
+        Ok(Page::cut(
+            session.end(entries)?,
+            page,
+            |entry: &AuditEntry| entry.id.to_string(),
+        ))
     }
 }
 
 fn refused(job: &JobDetail, message: &'static str) -> AdminError {
-    AdminError::State { state: job.summary.state.parse().unwrap_or(JobState::Ready), message }
+    AdminError::State {
+        state: job.summary.state.parse().unwrap_or(JobState::Ready),
+        message,
+    }
 }

@@ -39,7 +39,11 @@ impl Queue {
     ///
     /// # Errors
     /// [`AdminError::Invalid`] for an unknown scope, a bad name, an end in the past.
-    pub async fn create_key(&self, request: NewKey, actor: &Actor) -> Result<(ApiKey, SecretString), AdminError> {
+    pub async fn create_key(
+        &self,
+        request: NewKey,
+        actor: &Actor,
+    ) -> Result<(ApiKey, SecretString), AdminError> {
         check(&request)?;
         let secret = new_secret()?;
         let row = KeyRow {
@@ -57,7 +61,8 @@ impl Queue {
             let created = keys::create(&mut *tx, &row).await?;
             let id = created.id.to_string();
             let mut entry = audit(actor, "key.create", Some(&id));
-            entry.detail = json!({"name": created.name, "scopes": created.scopes, "tenant": created.tenant});
+            entry.detail =
+                json!({"name": created.name, "scopes": created.scopes, "tenant": created.tenant});
             store::audit::note(&mut *tx, &entry).await?;
             tx.commit().await?;
             Ok(created)
@@ -72,11 +77,17 @@ impl Queue {
     ///
     /// # Errors
     /// [`AdminError::Invalid`] for a cursor of another list.
-    pub async fn keys(&self, page: &PageRequest, tenant: Option<&str>) -> Result<Page<ApiKey>, AdminError> {
+    pub async fn keys(
+        &self,
+        page: &PageRequest,
+        tenant: Option<&str>,
+    ) -> Result<Page<ApiKey>, AdminError> {
         let after = page.id()?;
         let mut session = self.shared.db.request().await?;
         let keys = within(keys::list(session.conn(), tenant, after, page.rows())).await;
-        Ok(Page::cut(session.end(keys)?, page, |key: &ApiKey| key.id.to_string()))
+        Ok(Page::cut(session.end(keys)?, page, |key: &ApiKey| {
+            key.id.to_string()
+        }))
     }
 
     /// Revokes a key for good: at once in this process, within a second in the others.
@@ -106,7 +117,10 @@ impl Queue {
 fn check(request: &NewKey) -> Result<(), AdminError> {
     let name = request.name.trim();
     if name.is_empty() || name.chars().count() > 100 || name.chars().any(char::is_control) {
-        return Err(AdminError::invalid("/name", "must have 1 to 100 characters, none of them a control character"));
+        return Err(AdminError::invalid(
+            "/name",
+            "must have 1 to 100 characters, none of them a control character",
+        ));
     }
     if request.scopes.is_empty() || request.scopes.len() > 20 {
         return Err(AdminError::invalid("/scopes", "must name 1 to 20 scopes"));
@@ -120,7 +134,10 @@ fn check(request: &NewKey) -> Result<(), AdminError> {
     if request.tenant.as_ref().is_some_and(|tenant| {
         tenant.is_empty() || tenant.chars().count() > 255 || tenant.chars().any(char::is_control)
     }) {
-        return Err(AdminError::invalid("/tenant", "must have 1 to 255 characters, none of them a control character"));
+        return Err(AdminError::invalid(
+            "/tenant",
+            "must have 1 to 255 characters, none of them a control character",
+        ));
     }
     if request.expires_at.is_some_and(|end| end <= Utc::now()) {
         return Err(AdminError::invalid("/expires_at", "lies in the past"));
@@ -136,7 +153,10 @@ fn is_scope(scope: &str) -> bool {
             !words.is_empty()
                 && words.len() <= 100
                 && words.split('.').all(|word| {
-                    !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+                    !word.is_empty()
+                        && word
+                            .bytes()
+                            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
                 })
         }
         Some(_) => false,
@@ -145,9 +165,9 @@ fn is_scope(scope: &str) -> bool {
 
 fn new_secret() -> Result<String, AdminError> {
     let mut bytes = [0_u8; 32];
-    OsRng
-        .try_fill_bytes(&mut bytes)
-        .map_err(|_| AdminError::invalid("", "the machine has no random numbers to make a key of"))?;
+    OsRng.try_fill_bytes(&mut bytes).map_err(|_| {
+        AdminError::invalid("", "the machine has no random numbers to make a key of")
+    })?;
     Ok(format!("mp_{}", hex::encode(bytes)))
 }
 
@@ -157,10 +177,25 @@ mod tests {
 
     #[test]
     fn scopes_are_known_words_and_kinds() {
-        for good in ["enqueue", "enqueue:email.*", "enqueue:email.send", "read", "operate", "admin"] {
+        for good in [
+            "enqueue",
+            "enqueue:email.*",
+            "enqueue:email.send",
+            "read",
+            "operate",
+            "admin",
+        ] {
             assert!(is_scope(good), "{good}");
         }
-        for bad in ["", "write", "enqueue:", "enqueue:*", "enqueue:Email.send", "read:jobs", "enqueue:a..b"] {
+        for bad in [
+            "",
+            "write",
+            "enqueue:",
+            "enqueue:*",
+            "enqueue:Email.send",
+            "read:jobs",
+            "enqueue:a..b",
+        ] {
             assert!(!is_scope(bad), "{bad}");
         }
     }

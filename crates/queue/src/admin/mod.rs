@@ -18,8 +18,8 @@ pub use filter::JobFilter;
 pub use keys::NewKey;
 pub use page::{Page, PageRequest};
 pub use queues::{Paused, QueueStatus};
-pub use replay::{ReplayAnswer, ReplayDetail, ReplayRequest, Skipped};
 pub(crate) use replay::advance as advance_replays;
+pub use replay::{ReplayAnswer, ReplayDetail, ReplayRequest, Skipped};
 pub use view::{Attempt, DeadLetterDetail, DeadLetterSummary, JobDetail, JobSummary};
 
 /// Who acts.
@@ -71,7 +71,10 @@ pub enum AdminError {
 
 impl AdminError {
     pub(crate) fn invalid(pointer: &str, message: impl Into<String>) -> Self {
-        Self::Invalid { pointer: pointer.to_owned(), message: message.into() }
+        Self::Invalid {
+            pointer: pointer.to_owned(),
+            message: message.into(),
+        }
     }
 }
 
@@ -82,7 +85,11 @@ impl From<DatabaseError> for AdminError {
 }
 
 /// An action to be noted, by this actor.
-pub(crate) fn audit<'a>(actor: &'a Actor, action: &'static str, target: Option<&'a str>) -> AuditRow<'a> {
+pub(crate) fn audit<'a>(
+    actor: &'a Actor,
+    action: &'static str,
+    target: Option<&'a str>,
+) -> AuditRow<'a> {
     AuditRow {
         actor: &actor.name,
         tenant: actor.tenant.as_deref(),

@@ -19,11 +19,19 @@ pub struct Page<T> {
 
 impl<T> Page<T> {
     /// Cuts what was read, one more than the page's limit, down to the page.
-    pub(super) fn cut(mut items: Vec<T>, page: &PageRequest, cursor: impl Fn(&T) -> String) -> Self {
+    pub(super) fn cut(
+        mut items: Vec<T>,
+        page: &PageRequest,
+        cursor: impl Fn(&T) -> String,
+    ) -> Self {
         let most = usize::try_from(page.limit).unwrap_or(usize::MAX);
         let has_more = items.len() > most;
         items.truncate(most);
-        let next = if has_more { items.last().map(cursor) } else { None };
+        let next = if has_more {
+            items.last().map(cursor)
+        } else {
+            None
+        };
         Self { items, next }
     }
 }
@@ -68,9 +76,9 @@ impl PageRequest {
     fn parsed<T>(&self, parse: impl Fn(&str) -> Option<T>) -> Result<Option<T>, AdminError> {
         match &self.cursor {
             None => Ok(None),
-            Some(text) => parse(text)
-                .map(Some)
-                .ok_or_else(|| AdminError::invalid("cursor", "is not one that a page of this list gave")),
+            Some(text) => parse(text).map(Some).ok_or_else(|| {
+                AdminError::invalid("cursor", "is not one that a page of this list gave")
+            }),
         }
     }
 }

@@ -69,8 +69,10 @@ impl Queue {
         })
         .await;
         let (rows, depths, oldest, workers) = session.end(read)?;
-        let mut statuses: BTreeMap<String, QueueStatus> =
-            rows.into_iter().map(|row| (row.name.clone(), status(row, &workers))).collect();
+        let mut statuses: BTreeMap<String, QueueStatus> = rows
+            .into_iter()
+            .map(|row| (row.name.clone(), status(row, &workers)))
+            .collect();
         for depth in depths {
             if let Some(status) = statuses.get_mut(&depth.queue) {
                 if depth.state == "running" {
@@ -102,7 +104,10 @@ impl Queue {
             return Err(AdminError::invalid("/until", "lies in the past"));
         }
         if reason.is_some_and(|reason| reason.chars().count() > LONGEST_REASON) {
-            return Err(AdminError::invalid("/reason", "must have at most 500 characters"));
+            return Err(AdminError::invalid(
+                "/reason",
+                "must have at most 500 characters",
+            ));
         }
         let mut session = self.shared.db.request().await?;
         let paused = within(async {
@@ -150,7 +155,10 @@ impl Queue {
 
     async fn queue_status(&self, name: &str) -> Result<QueueStatus, AdminError> {
         let queues = self.queues(None).await?;
-        queues.into_iter().find(|queue| queue.name == name).ok_or(AdminError::NotFound)
+        queues
+            .into_iter()
+            .find(|queue| queue.name == name)
+            .ok_or(AdminError::NotFound)
     }
 
     /// The workers that were seen within a lease's time.
@@ -166,7 +174,10 @@ impl Queue {
 }
 
 fn status(row: QueueRow, workers: &[WorkerStatus]) -> QueueStatus {
-    let slots = workers.iter().filter_map(|worker| worker.slots.get(&row.name)?.as_i64()).sum();
+    let slots = workers
+        .iter()
+        .filter_map(|worker| worker.slots.get(&row.name)?.as_i64())
+        .sum();
     let paused = row.paused_at.zip(row.paused_by).map(|(since, by)| Paused {
         by,
         reason: row.paused_reason,

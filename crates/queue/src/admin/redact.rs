@@ -20,10 +20,15 @@ pub(super) fn redacted(payload: &str, fields: &[String]) -> Value {
 }
 
 fn hide(value: &mut Value, path: &[String]) {
-    let Some((step, rest)) = path.split_first() else { return };
+    let Some((step, rest)) = path.split_first() else {
+        return;
+    };
     let found = match value {
         Value::Object(members) => members.get_mut(step),
-        Value::Array(elements) => step.parse().ok().and_then(|index: usize| elements.get_mut(index)),
+        Value::Array(elements) => step
+            .parse()
+            .ok()
+            .and_then(|index: usize| elements.get_mut(index)),
         _ => None,
     };
     match found {
@@ -41,11 +46,22 @@ mod tests {
 
     #[test]
     fn named_fields_are_hidden_and_the_rest_is_shown() {
-        let payload = r#"{"event":{"event_name":"Lead","user_data":{"em":"a@example.com"}},"token":"s"}"#;
+        let payload =
+            r#"{"event":{"event_name":"Lead","user_data":{"em":"a@example.com"}},"token":"s"}"#;
 
-        let shown = redacted(payload, &["/event/user_data".to_owned(), "token".to_owned(), "/none/x".to_owned()]);
+        let shown = redacted(
+            payload,
+            &[
+                "/event/user_data".to_owned(),
+                "token".to_owned(),
+                "/none/x".to_owned(),
+            ],
+        );
 
-        assert_eq!(shown, json!({"event": {"event_name": "Lead", "user_data": HIDDEN}, "token": HIDDEN}));
+        assert_eq!(
+            shown,
+            json!({"event": {"event_name": "Lead", "user_data": HIDDEN}, "token": HIDDEN})
+        );
     }
 
     #[test]

@@ -82,7 +82,11 @@ impl Queue {
     ///
     /// # Errors
     /// [`AdminError::Invalid`] for an empty selection or a patch that is no object.
-    pub async fn replay(&self, request: ReplayRequest, actor: &Actor) -> Result<ReplayAnswer, AdminError> {
+    pub async fn replay(
+        &self,
+        request: ReplayRequest,
+        actor: &Actor,
+    ) -> Result<ReplayAnswer, AdminError> {
         check(&request)?;
         let (chosen, matched, mut skipped) = self.choose(&request.selection, actor).await?;
         if request.dry_run {
@@ -140,11 +144,16 @@ impl Queue {
                 let mut after = None;
                 loop {
                     let ids = self.matching(&query, after, READ).await?;
-                    let Some(last) = ids.last().copied() else { break };
+                    let Some(last) = ids.last().copied() else {
+                        break;
+                    };
                     after = Some(last);
                     chosen.extend(ids);
                     if chosen.len() > MOST {
-                        return Err(AdminError::invalid("/filter", "means more than 1,000,000 dead letters"));
+                        return Err(AdminError::invalid(
+                            "/filter",
+                            "means more than 1,000,000 dead letters",
+                        ));
                     }
                 }
                 Ok((chosen.clone(), chosen.len() as u64, skipped))
@@ -154,7 +163,12 @@ impl Queue {
                 ids.sort_unstable();
                 ids.dedup();
                 let mut session = self.shared.db.request().await?;
-                let standings = within(dead::standings(session.conn(), &ids, actor.tenant.as_deref())).await;
+                let standings = within(dead::standings(
+                    session.conn(),
+                    &ids,
+                    actor.tenant.as_deref(),
+                ))
+                .await;
                 let standings = session.end(standings)?;
                 let missing = ids.len() - standings.len();
                 if missing > 0 {
@@ -164,7 +178,9 @@ impl Queue {
                 for standing in standings {
                     match standing.resolution {
                         None => chosen.push(standing.id),
-                        Some(resolution) => *skipped.entry(format!("already_{resolution}")).or_default() += 1,
+                        Some(resolution) => {
+                            *skipped.entry(format!("already_{resolution}")).or_default() += 1
+                        }
                     }
                 }
                 Ok((chosen, matched, skipped))
@@ -173,12 +189,18 @@ impl Queue {
     }
 
     /// Prepares the first thousand as the run would and tells what would be refused.
-    async fn try_out(&self, chosen: &[Uuid], request: &ReplayRequest) -> Result<BTreeMap<String, u64>, AdminError> {
+    async fn try_out(
+        &self,
+        chosen: &[Uuid],
+        request: &ReplayRequest,
+    ) -> Result<BTreeMap<String, u64>, AdminError> {
         let mut refused = BTreeMap::new();
         for id in chosen.iter().take(1_000) {
             let mut session = self.shared.db.request().await?;
             let found = within(store::jobs::get(session.conn(), *id, None)).await;
-            let Some(found) = session.end(found)? else { continue };
+            let Some(found) = session.end(found)? else {
+                continue;
+            };
             let row = found.summary;
             let letter = Pending {
                 id: *id,
@@ -204,21 +226,33 @@ impl Queue {
     ///
     /// # Errors
     /// [`AdminError::Invalid`] for a cursor of another list.
-    pub async fn replays(&self, page: &PageRequest, tenant: Option<&str>) -> Result<Page<Replay>, AdminError> {
+    pub async fn replays(
+        &self,
+        page: &PageRequest,
+        tenant: Option<&str>,
+    ) -> Result<Page<Replay>, AdminError> {
         let before = page.id()?;
         let mut session = self.shared.db.request().await?;
         let runs = within(replays::list(session.conn(), tenant, before, page.rows())).await;
-        Ok(Page::cut(session.end(runs)?, page, |run: &Replay| run.id.to_string()))
+        Ok(Page::cut(session.end(runs)?, page, |run: &Replay| {
+            run.id.to_string()
+        }))
     }
 
     /// A run with its items.
     ///
     /// # Errors
     /// [`AdminError::NotFound`], also for another tenant's run.
-    pub async fn replay_run(&self, id: Uuid, tenant: Option<&str>) -> Result<ReplayDetail, AdminError> {
+    pub async fn replay_run(
+        &self,
+        id: Uuid,
+        tenant: Option<&str>,
+    ) -> Result<ReplayDetail, AdminError> {
         let mut session = self.shared.db.request().await?;
         let read = within(async {
-            let Some(replay) = replays::get(session.conn(), id, tenant).await? else { return Ok(None) };
+            let Some(replay) = replays::get(session.conn(), id, tenant).await? else {
+                return Ok(None);
+            };
             let items = replays::items(session.conn(), id).await?;
             Ok(Some(ReplayDetail { replay, items }))
         })
@@ -231,7 +265,12 @@ impl Queue {
     /// # Errors
     /// [`AdminError::Status`] for a run that does not run.
     pub async fn pause_replay(&self, id: Uuid, actor: &Actor) -> Result<Replay, AdminError> {
-        self.change(id, actor, ("replay.pause", &["running", "canary"], "paused")).await
+        self.change(
+            id,
+            actor,
+            ("replay.pause", &["running", "canary"], "paused"),
+        )
+        .await
     }
 
     /// Resumes a paused run.
@@ -239,7 +278,8 @@ impl Queue {
     /// # Errors
     /// [`AdminError::Status`] for a run that is not paused.
     pub async fn resume_replay(&self, id: Uuid, actor: &Actor) -> Result<Replay, AdminError> {
-        self.change(id, actor, ("replay.resume", &["paused"], "running")).await
+        self.change(id, actor, ("replay.resume", &["paused"], "running"))
+            .await
     }
 
     /// Ends a run: what it has enqueued stays, nothing more follows.
@@ -247,7 +287,12 @@ impl Queue {
     /// # Errors
     /// [`AdminError::Status`] for a run that has ended.
     pub async fn abort_replay(&self, id: Uuid, actor: &Actor) -> Result<Replay, AdminError> {
-        self.change(id, actor, ("replay.abort", &["running", "canary", "paused"], "aborted")).await
+        self.change(
+            id,
+            actor,
+            ("replay.abort", &["running", "canary", "paused"], "aborted"),
+        )
+        .await
     }
 
     async fn change(
@@ -275,7 +320,10 @@ impl Queue {
         let replay = replay.ok_or(AdminError::NotFound)?;
         if !changed {
             let message = "its status does not allow that";
-            return Err(AdminError::Status { status: replay.status, message });
+            return Err(AdminError::Status {
+                status: replay.status,
+                message,
+            });
         }
         metrics::admin_action(action);
         Ok(replay)
@@ -284,18 +332,45 @@ impl Queue {
 
 fn check(request: &ReplayRequest) -> Result<(), AdminError> {
     request.selection.check()?;
-    if request.patch.as_ref().is_some_and(|patch| !patch.is_object()) {
-        return Err(AdminError::invalid("/patch", "must be an object: a JSON merge patch for the payload"));
+    if request
+        .patch
+        .as_ref()
+        .is_some_and(|patch| !patch.is_object())
+    {
+        return Err(AdminError::invalid(
+            "/patch",
+            "must be an object: a JSON merge patch for the payload",
+        ));
     }
-    if request.reason.as_ref().is_some_and(|reason| reason.chars().count() > 500 || reason.contains('\0')) {
-        return Err(AdminError::invalid("/reason", "must have at most 500 characters"));
+    if request
+        .reason
+        .as_ref()
+        .is_some_and(|reason| reason.chars().count() > 500 || reason.contains('\0'))
+    {
+        return Err(AdminError::invalid(
+            "/reason",
+            "must have at most 500 characters",
+        ));
     }
     Ok(())
 }
 
-fn answer(replay_id: Option<Uuid>, matched: u64, will_enqueue: u64, skipped: BTreeMap<String, u64>) -> ReplayAnswer {
-    let skipped = skipped.into_iter().map(|(reason, count)| Skipped { reason, count }).collect();
-    ReplayAnswer { replay_id, matched, will_enqueue, skipped }
+fn answer(
+    replay_id: Option<Uuid>,
+    matched: u64,
+    will_enqueue: u64,
+    skipped: BTreeMap<String, u64>,
+) -> ReplayAnswer {
+    let skipped = skipped
+        .into_iter()
+        .map(|(reason, count)| Skipped { reason, count })
+        .collect();
+    ReplayAnswer {
+        replay_id,
+        matched,
+        will_enqueue,
+        skipped,
+    }
 }
 
 /// Enqueues the next portion of a run, or of the oldest one that runs: items, jobs and the letters' resolutions are one
@@ -308,7 +383,9 @@ pub(crate) async fn advance(shared: &Shared, id: Option<Uuid>) -> Result<bool, D
             Some(id) => replays::lock_running(&mut *tx, id).await?,
             None => replays::next_running(&mut *tx).await?,
         };
-        let Some(run) = run else { return Ok((false, Vec::new(), Vec::new())) };
+        let Some(run) = run else {
+            return Ok((false, Vec::new(), Vec::new()));
+        };
         let (enqueued, resolved) = enqueue_portion(shared, &mut tx, &run).await?;
         tx.commit().await?;
         Ok((true, enqueued, resolved))
@@ -346,7 +423,10 @@ async fn enqueue_portion(
             Ok(row) => {
                 done.jobs.push(Some(row.id.0));
                 done.skipped.push(None);
-                rows.push(JobRow { unique: None, ..row });
+                rows.push(JobRow {
+                    unique: None,
+                    ..row
+                });
             }
             Err(reason) => {
                 done.jobs.push(None);
@@ -355,7 +435,10 @@ async fn enqueue_portion(
         }
         done.dead_letters.push(id);
     }
-    let enqueued = rows.iter().map(|row| (row.queue.clone(), row.kind.clone())).collect();
+    let enqueued = rows
+        .iter()
+        .map(|row| (row.queue.clone(), row.kind.clone()))
+        .collect();
     insert::insert(&mut *conn, &Columns::of(rows)).await?;
     let resolved = replays::record(conn, run, &done).await?;
     Ok((enqueued, resolved))
@@ -363,7 +446,9 @@ async fn enqueue_portion(
 
 /// The job that replays a letter, or why there is none.
 fn prepare(shared: &Shared, letter: Pending, patch: Option<&Value>) -> Result<JobRow, String> {
-    let (Some(kind), Some(payload)) = (letter.kind, letter.payload) else { return Err("not_found".to_owned()) };
+    let (Some(kind), Some(payload)) = (letter.kind, letter.payload) else {
+        return Err("not_found".to_owned());
+    };
     if let Some(resolution) = letter.resolution {
         return Err(format!("already_{resolution}"));
     }
@@ -371,10 +456,15 @@ fn prepare(shared: &Shared, letter: Pending, patch: Option<&Value>) -> Result<Jo
     let mut job = NewJob::new(kind, payload, Source::Replay);
     job.queue = letter.queue;
     job.priority = letter.priority;
-    job.max_attempts = letter.max_attempts.and_then(|most| u32::try_from(most).ok());
+    job.max_attempts = letter
+        .max_attempts
+        .and_then(|most| u32::try_from(most).ok());
     job.tenant = letter.tenant;
     job.key = letter.key;
-    job.tags = letter.tags.and_then(|tags| serde_json::from_value(tags).ok()).unwrap_or_default();
+    job.tags = letter
+        .tags
+        .and_then(|tags| serde_json::from_value(tags).ok())
+        .unwrap_or_default();
     // The first of a chain of replays: whoever receives an effect knows it by that id.
     job.replay_of = Some(JobId(letter.replay_of.unwrap_or(letter.id)));
     shared.prepare(job).map_err(|error| {
@@ -389,7 +479,9 @@ fn prepare(shared: &Shared, letter: Pending, patch: Option<&Value>) -> Result<Jo
 
 /// The payload with a JSON merge patch (RFC 7396) applied; untouched to the letter where there is no patch.
 fn patched(payload: &str, patch: Option<&Value>) -> Option<Box<RawValue>> {
-    let Some(patch) = patch else { return RawValue::from_string(payload.to_owned()).ok() };
+    let Some(patch) = patch else {
+        return RawValue::from_string(payload.to_owned()).ok();
+    };
     let mut value: Value = serde_json::from_str(payload).ok()?;
     merge(&mut value, patch);
     serde_json::value::to_raw_value(&value).ok()
@@ -424,7 +516,10 @@ mod tests {
 
         let value = patched(r#"{"a":{"b":1,"c":3},"e":4}"#, Some(&patch)).expect("sound");
 
-        assert_eq!(serde_json::from_str::<Value>(value.get()).ok(), Some(json!({"a": {"b": 2}, "d": [1], "e": 4})));
+        assert_eq!(
+            serde_json::from_str::<Value>(value.get()).ok(),
+            Some(json!({"a": {"b": 2}, "d": [1], "e": 4}))
+        );
     }
 
     #[test]

@@ -70,7 +70,10 @@ impl JobSummary {
             priority: row.priority,
             tenant: row.tenant,
             key: row.key,
-            tags: row.tags.and_then(|tags| serde_json::from_value(tags).ok()).unwrap_or_default(),
+            tags: row
+                .tags
+                .and_then(|tags| serde_json::from_value(tags).ok())
+                .unwrap_or_default(),
             created_at: row.created_at,
             run_at: row.run_at,
             started_at: row.started_at,
@@ -124,7 +127,12 @@ pub struct JobDetail {
 }
 
 impl JobDetail {
-    pub(super) fn from_rows(summary: SummaryRow, detail: DetailRow, log: Vec<LogEntry>, config: &Config) -> Self {
+    pub(super) fn from_rows(
+        summary: SummaryRow,
+        detail: DetailRow,
+        log: Vec<LogEntry>,
+        config: &Config,
+    ) -> Self {
         let policy = config.policy(&summary.kind);
         Self {
             payload: redacted(&detail.payload, &policy.redact),
@@ -140,8 +148,13 @@ impl JobDetail {
 
 /// Attempts as they were stored; one that cannot be read, because somebody wrote into the table, is left out.
 fn attempts(stored: Option<Value>) -> Vec<Attempt> {
-    let Some(Value::Array(stored)) = stored else { return Vec::new() };
-    stored.into_iter().filter_map(|attempt| serde_json::from_value(attempt).ok()).collect()
+    let Some(Value::Array(stored)) = stored else {
+        return Vec::new();
+    };
+    stored
+        .into_iter()
+        .filter_map(|attempt| serde_json::from_value(attempt).ok())
+        .collect()
 }
 
 /// A dead letter in a list.

@@ -29,7 +29,11 @@ pub(super) struct Drained {
 }
 
 /// P6 or P7, and P11: enqueues in bulk, then drains with one worker process.
-pub(super) async fn drain(db: &Database, settings: &BenchSettings, keep: bool) -> Result<Drained, BenchError> {
+pub(super) async fn drain(
+    db: &Database,
+    settings: &BenchSettings,
+    keep: bool,
+) -> Result<Drained, BenchError> {
     let (mut ours, mut limit, mut wal) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..settings.rounds {
         empty(db).await?;
@@ -48,9 +52,17 @@ pub(super) async fn drain(db: &Database, settings: &BenchSettings, keep: bool) -
         ("P6", "drain, nothing kept", 0.95, 1_100.0)
     };
     let limit_is = "lease-and-delete cycle of 500, 1 connection";
-    let speed = Figure::ratio((id, format!("{what}, {} jobs", settings.jobs), limit_is), ours, limit, goal);
+    let speed = Figure::ratio(
+        (id, format!("{what}, {} jobs", settings.jobs), limit_is),
+        ours,
+        limit,
+        goal,
+    );
     let what = format!("WAL a job, bulk enqueue and {what}");
-    Ok(Drained { speed, wal: Figure::alone("P11", what, wal, "B", Goal::AtMost(most_wal)) })
+    Ok(Drained {
+        speed,
+        wal: Figure::alone("P11", what, wal, "B", Goal::AtMost(most_wal)),
+    })
 }
 
 /// P12: the size of the hot table after many fills and drains, by that after the first.
@@ -69,8 +81,17 @@ pub(super) async fn growth(db: &Database, settings: &BenchSettings) -> Result<Fi
         }
     }
     queue.close().await;
-    let what = format!("size of the hot table after {} fills and drains, by that after the first", settings.fills);
-    Ok(Figure::alone("P12", what, vec![last / first], "×", Goal::AtMost(1.1)))
+    let what = format!(
+        "size of the hot table after {} fills and drains, by that after the first",
+        settings.fills
+    );
+    Ok(Figure::alone(
+        "P12",
+        what,
+        vec![last / first],
+        "×",
+        Goal::AtMost(1.1),
+    ))
 }
 
 async fn fill(queue: &Queue, jobs: usize) -> Result<(), BenchError> {
@@ -84,9 +105,14 @@ async fn fill(queue: &Queue, jobs: usize) -> Result<(), BenchError> {
 /// Starts workers, waits until every job has left the hot table, and gives jobs a second.
 async fn drain_once(queue: &Queue, jobs: usize) -> Result<f64, BenchError> {
     let ran = Arc::new(Ran::default());
-    let settings = WorkerSettings { queues: Some(vec!["default".to_owned()]), roles: Vec::new(), version: "bench".to_owned() };
+    let settings = WorkerSettings {
+        queues: Some(vec!["default".to_owned()]),
+        roles: Vec::new(),
+        version: "bench".to_owned(),
+    };
     let started = Instant::now();
-    let workers = Workers::start(queue.clone(), noop::registry(), Arc::clone(&ran), settings).await?;
+    let workers =
+        Workers::start(queue.clone(), noop::registry(), Arc::clone(&ran), settings).await?;
     let mut look = tokio::time::interval(LOOK);
     loop {
         look.tick().await;
@@ -138,7 +164,10 @@ pub(super) enum Asked {
     Vacuum,
 }
 
-#[expect(clippy::cast_precision_loss, reason = "sizes and counts stay far below 2^53")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "sizes and counts stay far below 2^53"
+)]
 pub(super) async fn ask(db: &Database, asked: Asked) -> Result<f64, DatabaseError> {
     let mut session = db.engine().await?;
     let answer = within(async {

@@ -33,12 +33,20 @@ pub(super) async fn alone(db: &Database, settings: &BenchSettings) -> Result<Fig
         empty(db).await?;
     }
     queue.close().await;
-    let name = ("P1", "enqueue, 1 caller".to_owned(), "one prepared INSERT and commit");
+    let name = (
+        "P1",
+        "enqueue, 1 caller".to_owned(),
+        "one prepared INSERT and commit",
+    );
     Ok(Figure::ratio(name, ours, limit, 0.9))
 }
 
 /// P2: several callers at once, one job a call.
-pub(super) async fn together(db: &Database, settings: &BenchSettings, callers: usize) -> Result<Figure, BenchError> {
+pub(super) async fn together(
+    db: &Database,
+    settings: &BenchSettings,
+    callers: usize,
+) -> Result<Figure, BenchError> {
     let queue = engine(db, false)?;
     let bare = BareGroupCommit::start(db.separate_pool(1));
     let (mut ours, mut limit) = (Vec::new(), Vec::new());
@@ -48,7 +56,11 @@ pub(super) async fn together(db: &Database, settings: &BenchSettings, callers: u
         empty(db).await?;
     }
     queue.close().await;
-    let name = ("P2", format!("enqueue, {callers} callers"), "bare in-process group commit");
+    let name = (
+        "P2",
+        format!("enqueue, {callers} callers"),
+        "bare in-process group commit",
+    );
     Ok(Figure::ratio(name, ours, limit, 0.8))
 }
 
@@ -63,7 +75,11 @@ pub(super) async fn bulk(db: &Database, settings: &BenchSettings) -> Result<Figu
         empty(db).await?;
     }
     queue.close().await;
-    let name = ("P3", "bulk enqueue, 1,000 a call".to_owned(), "INSERT … SELECT FROM unnest of 1,000 narrow rows");
+    let name = (
+        "P3",
+        "bulk enqueue, 1,000 a call".to_owned(),
+        "INSERT … SELECT FROM unnest of 1,000 narrow rows",
+    );
     Ok(Figure::ratio(name, ours, limit, 0.8))
 }
 
@@ -134,7 +150,12 @@ pub(super) async fn enqueue_bulk(queue: &Queue) -> Result<usize, BenchError> {
 
 async fn insert_one(pool: &PgPool) -> Result<usize, BenchError> {
     let mut session = Session::open(pool).await?;
-    let stored = within(store::insert_one(session.conn(), Uuid::now_v7(), noop::PAYLOAD)).await;
+    let stored = within(store::insert_one(
+        session.conn(),
+        Uuid::now_v7(),
+        noop::PAYLOAD,
+    ))
+    .await;
     session.end(stored)?;
     Ok(1)
 }
@@ -158,7 +179,9 @@ impl BareGroupCommit {
             let mut batch = Vec::new();
             while waiting.recv_many(&mut batch, BULK).await > 0 {
                 let (ids, answers): (Vec<Uuid>, Vec<oneshot::Sender<()>>) = batch.drain(..).unzip();
-                let Ok(mut session) = Session::open(&pool).await else { continue };
+                let Ok(mut session) = Session::open(&pool).await else {
+                    continue;
+                };
                 let stored = within(store::insert_many(session.conn(), &ids, noop::PAYLOAD)).await;
                 if session.end(stored).is_ok() {
                     for answer in answers {
@@ -175,6 +198,9 @@ impl BareGroupCommit {
 async fn bare_one(bare: Arc<BareGroupCommit>) -> Result<(), BenchError> {
     let (answer, answered) = oneshot::channel();
     let failed = |_| BenchError::Database(crate::DatabaseError::TimedOut);
-    bare.0.send((Uuid::now_v7(), answer)).await.map_err(|_| failed(()))?;
+    bare.0
+        .send((Uuid::now_v7(), answer))
+        .await
+        .map_err(|_| failed(()))?;
     answered.await.map_err(|_| failed(()))
 }

@@ -21,21 +21,32 @@ const EVERY: Duration = Duration::from_millis(20);
 const IDLE: Duration = Duration::from_secs(15);
 
 fn settings() -> WorkerSettings {
-    WorkerSettings { queues: None, roles: vec!["worker".to_owned()], version: "bench".to_owned() }
+    WorkerSettings {
+        queues: None,
+        roles: vec!["worker".to_owned()],
+        version: "bench".to_owned(),
+    }
 }
 
 /// P8: the median time from the call of enqueue to the handler's start, in one process, at 50 jobs a second.
 pub(super) async fn start(db: &Database) -> Result<Figure, BenchError> {
     let queue = engine(db, false)?;
     let ran = Arc::new(Ran::default());
-    let workers = Workers::start(queue.clone(), noop::registry(), Arc::clone(&ran), settings()).await?;
+    let workers = Workers::start(
+        queue.clone(),
+        noop::registry(),
+        Arc::clone(&ran),
+        settings(),
+    )
+    .await?;
     let mut waits = Vec::new();
     let mut pace = tokio::time::interval(EVERY);
     for done in 0..JOBS {
         pace.tick().await;
         let asked = Instant::now();
         queue.enqueue(noop::job(), None).await?;
-        while ran.count.load(Ordering::Relaxed) <= done && asked.elapsed() < Duration::from_secs(5) {
+        while ran.count.load(Ordering::Relaxed) <= done && asked.elapsed() < Duration::from_secs(5)
+        {
             tokio::task::yield_now().await;
         }
         waits.push(asked.elapsed().as_secs_f64() * 1_000.0);
@@ -50,7 +61,13 @@ pub(super) async fn start(db: &Database) -> Result<Figure, BenchError> {
 pub(super) async fn idle(db: &Database) -> Result<Figure, BenchError> {
     let queue = engine(db, false)?;
     queue.announce().await?;
-    let workers = Workers::start(queue.clone(), noop::registry(), Arc::new(Ran::default()), settings()).await?;
+    let workers = Workers::start(
+        queue.clone(),
+        noop::registry(),
+        Arc::new(Ran::default()),
+        settings(),
+    )
+    .await?;
     let leader = Leader::start(queue.clone());
     let before = ask(db, Asked::Transactions).await?;
     let started = Instant::now();
@@ -61,5 +78,11 @@ pub(super) async fn idle(db: &Database) -> Result<Figure, BenchError> {
     workers.drain().await;
     queue.close().await;
     let what = "idle, worker and leader, built-in queues: transactions".to_owned();
-    Ok(Figure::alone("P9", what, vec![rate], "/s", Goal::AtMost(1.0)))
+    Ok(Figure::alone(
+        "P9",
+        what,
+        vec![rate],
+        "/s",
+        Goal::AtMost(1.0),
+    ))
 }

@@ -53,7 +53,11 @@ pub enum BenchError {
 ///
 /// # Errors
 /// [`BenchError::NotEmpty`] where the database holds jobs; else when the database fails meanwhile.
-pub async fn bench(db: &Database, settings: &BenchSettings, say: &dyn Fn(&str)) -> Result<Report, BenchError> {
+pub async fn bench(
+    db: &Database,
+    settings: &BenchSettings,
+    say: &dyn Fn(&str),
+) -> Result<Report, BenchError> {
     let mut session = db.request().await?;
     let state = within(async {
         let has_jobs = store::has_jobs(session.conn()).await?;
@@ -74,7 +78,11 @@ pub async fn bench(db: &Database, settings: &BenchSettings, say: &dyn Fn(&str)) 
     say("P3: bulk enqueue");
     report.add(enqueue::bulk(db, settings).await?);
     for keep in [false, true] {
-        say(if keep { "P7: drain, history kept" } else { "P6: drain, nothing kept" });
+        say(if keep {
+            "P7: drain, history kept"
+        } else {
+            "P6: drain, nothing kept"
+        });
         let drained = drain::drain(db, settings, keep).await?;
         report.add(drained.speed);
         report.add(drained.wal);
@@ -83,7 +91,10 @@ pub async fn bench(db: &Database, settings: &BenchSettings, say: &dyn Fn(&str)) 
     report.add(latency::start(db).await?);
     say("P9: idle");
     report.add(latency::idle(db).await?);
-    say(&format!("P12: {} fills and drains of {}", settings.fills, settings.jobs));
+    say(&format!(
+        "P12: {} fills and drains of {}",
+        settings.fills, settings.jobs
+    ));
     report.add(drain::growth(db, settings).await?);
     Ok(report)
 }
@@ -91,7 +102,9 @@ pub async fn bench(db: &Database, settings: &BenchSettings, say: &dyn Fn(&str)) 
 /// An engine for the benchmark.
 fn engine(db: &Database, keep_history: bool) -> Result<Queue, SchemaError> {
     let retain = if keep_history { "1h" } else { "0s" };
-    let text = format!("[defaults]\nretain_succeeded = \"{retain}\"\n[queues.default]\nconcurrency = 2000");
+    let text = format!(
+        "[defaults]\nretain_succeeded = \"{retain}\"\n[queues.default]\nconcurrency = 2000"
+    );
     let config = Config::parse(&text).map_or_else(|_| Config::builtin(), |parsed| parsed.config);
     let registry = noop::registry();
     let kinds: Vec<_> = registry.kinds().cloned().collect();

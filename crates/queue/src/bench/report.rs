@@ -19,7 +19,11 @@ impl Rounds {
     pub(super) fn of(mut values: Vec<f64>) -> Self {
         values.sort_by(f64::total_cmp);
         let median = values.get(values.len() / 2).copied().unwrap_or(f64::NAN);
-        Self { median, min: values.first().copied().unwrap_or(f64::NAN), max: values.last().copied().unwrap_or(f64::NAN) }
+        Self {
+            median,
+            min: values.first().copied().unwrap_or(f64::NAN),
+            max: values.last().copied().unwrap_or(f64::NAN),
+        }
     }
 }
 
@@ -73,18 +77,49 @@ impl Figure {
         limit: Vec<f64>,
         goal: f64,
     ) -> Self {
-        let ratio = Rounds::of(ours.iter().zip(&limit).map(|(ours, limit)| ours / limit).collect());
+        let ratio = Rounds::of(
+            ours.iter()
+                .zip(&limit)
+                .map(|(ours, limit)| ours / limit)
+                .collect(),
+        );
         let goal = Goal::AtLeast(goal);
         let reached = goal.is_reached_by(ratio.median);
         let (ours, limit) = (Rounds::of(ours), Some(Rounds::of(limit)));
-        Self { id, what, limit_is, ours, limit, unit: "/s", ratio: Some(ratio), goal, reached }
+        Self {
+            id,
+            what,
+            limit_is,
+            ours,
+            limit,
+            unit: "/s",
+            ratio: Some(ratio),
+            goal,
+            reached,
+        }
     }
 
     /// A figure that stands for itself.
-    pub(super) fn alone(id: &'static str, what: String, ours: Vec<f64>, unit: &'static str, goal: Goal) -> Self {
+    pub(super) fn alone(
+        id: &'static str,
+        what: String,
+        ours: Vec<f64>,
+        unit: &'static str,
+        goal: Goal,
+    ) -> Self {
         let ours = Rounds::of(ours);
         let reached = goal.is_reached_by(ours.median);
-        Self { id, what, limit_is: "", ours, limit: None, unit, ratio: None, goal, reached }
+        Self {
+            id,
+            what,
+            limit_is: "",
+            ours,
+            limit: None,
+            unit,
+            ratio: None,
+            goal,
+            reached,
+        }
     }
 }
 
@@ -103,7 +138,12 @@ pub struct Report {
 
 impl Report {
     pub(super) fn new(server: String, settings: &BenchSettings) -> Self {
-        Self { server, rounds: settings.rounds, jobs: settings.jobs, figures: Vec::new() }
+        Self {
+            server,
+            rounds: settings.rounds,
+            jobs: settings.jobs,
+            figures: Vec::new(),
+        }
     }
 
     /// Adds a line.

@@ -22,8 +22,18 @@ pub(super) struct Backlog {
 
 impl Backlog {
     /// Lets `more` jobs into a queue, or says that it is full.
-    pub(super) async fn admit(&self, shared: &Shared, queue: &str, more: u64) -> Result<(), EnqueueError> {
-        let Some(most) = shared.config.queues.get(queue).and_then(|queue| queue.max_ready) else {
+    pub(super) async fn admit(
+        &self,
+        shared: &Shared,
+        queue: &str,
+        more: u64,
+    ) -> Result<(), EnqueueError> {
+        let Some(most) = shared
+            .config
+            .queues
+            .get(queue)
+            .and_then(|queue| queue.max_ready)
+        else {
             return Ok(());
         };
         let known = self.known(queue);
@@ -38,12 +48,17 @@ impl Backlog {
         };
         let is_full = ready.saturating_add(more) > most;
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = counts.entry(queue.to_owned()).or_insert((Instant::now(), ready));
+        let entry = counts
+            .entry(queue.to_owned())
+            .or_insert((Instant::now(), ready));
         if known.is_none() {
             *entry = (Instant::now(), ready);
         }
         if is_full {
-            return Err(EnqueueError::QueueFull { queue: queue.to_owned(), retry_after: RETRY_AFTER });
+            return Err(EnqueueError::QueueFull {
+                queue: queue.to_owned(),
+                retry_after: RETRY_AFTER,
+            });
         }
         entry.1 += more;
         Ok(())
@@ -51,6 +66,9 @@ impl Backlog {
 
     fn known(&self, queue: &str) -> Option<u64> {
         let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        counts.get(queue).filter(|(at, _)| at.elapsed() < FRESH).map(|(_, ready)| *ready)
+        counts
+            .get(queue)
+            .filter(|(at, _)| at.elapsed() < FRESH)
+            .map(|(_, ready)| *ready)
     }
 }

@@ -55,7 +55,9 @@ pub(crate) async fn store(
             }
             Ok(results)
         }
-        Err(DatabaseError::Busy(_)) if items.len() == 1 => Ok(items.into_iter().map(|item| Err(waited(&item))).collect()),
+        Err(DatabaseError::Busy(_)) if items.len() == 1 => {
+            Ok(items.into_iter().map(|item| Err(waited(&item))).collect())
+        }
         result => result,
     }
 }
@@ -76,7 +78,12 @@ fn waited(item: &Item) -> EnqueueError {
     }
 }
 
-async fn attempt(db: &Database, items: &[Item], ttl: Duration, atomic: bool) -> Result<Results, DatabaseError> {
+async fn attempt(
+    db: &Database,
+    items: &[Item],
+    ttl: Duration,
+    atomic: bool,
+) -> Result<Results, DatabaseError> {
     let mut tries = 0;
     loop {
         tries += 1;
@@ -90,47 +97,92 @@ async fn attempt(db: &Database, items: &[Item], ttl: Duration, atomic: bool) -> 
     }
 }
 
-async fn write(conn: &mut PgConnection, items: &[Item], ttl: Duration, atomic: bool) -> Result<Results, sqlx::Error> {
-    if items.iter().all(|item| item.idempotency.is_none() && item.row.unique.is_none()) {
-        let stored = insert::insert(conn, &Columns::of(items.iter().map(|item| item.row.clone()))).await?;
+async fn write(
+    conn: &mut PgConnection,
+    items: &[Item],
+    ttl: Duration,
+    atomic: bool,
+) -> Result<Results, sqlx::Error> {
+    if items
+        .iter()
+        .all(|item| item.idempotency.is_none() && item.row.unique.is_none())
+    {
+        let stored = insert::insert(
+            conn,
+            &Columns::of(items.iter().map(|item| item.row.clone())),
+        )
+        .await?;
         return Ok(in_order(items, stored));
     }
     let mut tx = conn.begin().await?;
     let results = write_with_keys(&mut tx, items, ttl).await?;
     if atomic && results.iter().any(Result::is_err) {
         tx.rollback().await?;
-        return Ok(results.into_iter().map(|result| result.and(Err(EnqueueError::NotKept))).collect());
+        return Ok(results
+            .into_iter()
+            .map(|result| result.and(Err(EnqueueError::NotKept)))
+            .collect());
     }
     tx.commit().await?;
     Ok(results)
 }
 
 fn in_order(items: &[Item], stored: Vec<Stored>) -> Results {
-    let mut by_id: HashMap<_, _> = stored.into_iter().map(|stored| (stored.id, stored)).collect();
+    let mut by_id: HashMap<_, _> = stored
+        .into_iter()
+        .map(|stored| (stored.id, stored))
+        .collect();
     items
         .iter()
         .map(|item| {
-            by_id.remove(&item.row.id.0).map(|stored| created(&item.row, stored)).ok_or(EnqueueError::NotKept)
+            by_id
+                .remove(&item.row.id.0)
+                .map(|stored| created(&item.row, stored))
+                .ok_or(EnqueueError::NotKept)
         })
         .collect()
 }
 
 fn created(row: &JobRow, stored: Stored) -> Answered {
-    let answer = Answer { stored, queue: row.queue.clone(), outcome: EnqueueOutcome::Created };
-    Answered { answer, repeated: false }
+    let answer = Answer {
+        stored,
+        queue: row.queue.clone(),
+        outcome: EnqueueOutcome::Created,
+    };
+    Answered {
+        answer,
+        repeated: false,
+    }
 }
 
-async fn write_with_keys(conn: &mut PgConnection, items: &[Item], ttl: Duration) -> Result<Results, sqlx::Error> {
+async fn write_with_keys(
+    conn: &mut PgConnection,
+    items: &[Item],
+    ttl: Duration,
+) -> Result<Results, sqlx::Error> {
     let winners = take_keys(conn, items, ttl).await?;
     let is_new = |item: &&Item| item.idempotency.is_none() || winners.contains(&item.row.id);
-    let plain: Vec<&Item> = items.iter().filter(is_new).filter(|item| item.row.unique.is_none()).collect();
-    let stored = insert::insert(&mut *conn, &Columns::of(plain.iter().map(|item| item.row.clone()))).await?;
-    let mut stored: HashMap<_, _> = stored.into_iter().map(|stored| (stored.id, stored)).collect();
+    let plain: Vec<&Item> = items
+        .iter()
+        .filter(is_new)
+        .filter(|item| item.row.unique.is_none())
+        .collect();
+    let stored = insert::insert(
+        &mut *conn,
+        &Columns::of(plain.iter().map(|item| item.row.clone())),
+    )
+    .await?;
+    let mut stored: HashMap<_, _> = stored
+        .into_iter()
+        .map(|stored| (stored.id, stored))
+        .collect();
 
     let mut results: Vec<Option<Result<Answered, EnqueueError>>> = Vec::with_capacity(items.len());
     for item in items {
         results.push(match (&item.row.unique, is_new(&item)) {
-            (None, true) => stored.remove(&item.row.id.0).map(|stored| Ok(created(&item.row, stored))),
+            (None, true) => stored
+                .remove(&item.row.id.0)
+                .map(|stored| Ok(created(&item.row, stored))),
             (Some(unique), true) => Some(write_unique(conn, item, unique).await?),
             (_, false) => None,
         });
@@ -148,11 +200,17 @@ async fn write_with_keys(conn: &mut PgConnection, items: &[Item], ttl: Duration)
 }
 
 /// Takes the idempotency keys of a batch, each once; gives the jobs whose key is theirs.
-async fn take_keys(conn: &mut PgConnection, items: &[Item], ttl: Duration) -> Result<HashSet<JobId>, sqlx::Error> {
+async fn take_keys(
+    conn: &mut PgConnection,
+    items: &[Item],
+    ttl: Duration,
+) -> Result<HashSet<JobId>, sqlx::Error> {
     let mut seen = HashSet::new();
     let mut columns = KeyColumns::default();
     for Item { row, idempotency } in items {
-        let Some(idempotency) = idempotency else { continue };
+        let Some(idempotency) = idempotency else {
+            continue;
+        };
         if !seen.insert((&idempotency.client, &idempotency.key)) {
             continue;
         }
@@ -171,7 +229,10 @@ async fn take_keys(conn: &mut PgConnection, items: &[Item], ttl: Duration) -> Re
     Ok(taken.into_iter().map(JobId).collect())
 }
 
-async fn first_answer(conn: &mut PgConnection, asked: &Idempotency) -> Result<Result<Answered, EnqueueError>, sqlx::Error> {
+async fn first_answer(
+    conn: &mut PgConnection,
+    asked: &Idempotency,
+) -> Result<Result<Answered, EnqueueError>, sqlx::Error> {
     let Some(first) = idempotency::find(conn, &asked.client, &asked.key).await? else {
         // The first one was refused meanwhile and gave the key back.
         return Ok(Err(EnqueueError::IdempotencyPending { retry_after: SOON }));
@@ -179,10 +240,21 @@ async fn first_answer(conn: &mut PgConnection, asked: &Idempotency) -> Result<Re
     if first.fingerprint != asked.fingerprint {
         return Ok(Err(EnqueueError::IdempotencyMismatch));
     }
-    let stored = Stored { id: first.job_id, state: first.state, run_at: first.run_at };
+    let stored = Stored {
+        id: first.job_id,
+        state: first.state,
+        run_at: first.run_at,
+    };
     let outcome = first.outcome.parse().unwrap_or(EnqueueOutcome::Created);
-    let answer = Answer { stored, queue: first.queue, outcome };
-    Ok(Ok(Answered { answer, repeated: true }))
+    let answer = Answer {
+        stored,
+        queue: first.queue,
+        outcome,
+    };
+    Ok(Ok(Answered {
+        answer,
+        repeated: true,
+    }))
 }
 
 async fn write_unique(
@@ -194,11 +266,16 @@ async fn write_unique(
     if let Some(idempotency) = &item.idempotency {
         match &result {
             Ok(answer) if answer.outcome == EnqueueOutcome::Created => {}
-            Ok(answer) => idempotency::amend(conn, &idempotency.client, &idempotency.key, answer).await?,
+            Ok(answer) => {
+                idempotency::amend(conn, &idempotency.client, &idempotency.key, answer).await?
+            }
             Err(_) => idempotency::free(conn, &idempotency.client, &idempotency.key).await?,
         }
     }
-    Ok(result.map(|answer| Answered { answer, repeated: false }))
+    Ok(result.map(|answer| Answered {
+        answer,
+        repeated: false,
+    }))
 }
 
 /// Stores the job, or does what it says about the one that holds its key.
@@ -216,19 +293,29 @@ async fn settle_conflict(
         let Some(holder) = holder else { continue };
         let is_running = holder.state == "running";
         let kept = Answer {
-            stored: Stored { id: holder.id, state: holder.state, run_at: holder.run_at },
+            stored: Stored {
+                id: holder.id,
+                state: holder.state,
+                run_at: holder.run_at,
+            },
             queue: holder.queue,
             outcome: EnqueueOutcome::Deduplicated,
         };
         return Ok(match key.on_conflict {
-            OnConflict::Reject => Err(EnqueueError::Conflict { existing: JobId(holder.id) }),
+            OnConflict::Reject => Err(EnqueueError::Conflict {
+                existing: JobId(holder.id),
+            }),
             OnConflict::OneBehind if is_running => {
                 unique::release(&mut *conn, holder.id).await?;
                 continue;
             }
             OnConflict::Replace if !is_running => {
                 let stored = unique::replace(&mut *conn, holder.id, row).await?;
-                Ok(Answer { stored, queue: row.queue.clone(), outcome: EnqueueOutcome::Replaced })
+                Ok(Answer {
+                    stored,
+                    queue: row.queue.clone(),
+                    outcome: EnqueueOutcome::Replaced,
+                })
             }
             OnConflict::Keep | OnConflict::OneBehind | OnConflict::Replace => Ok(kept),
         });

@@ -32,7 +32,12 @@ pub(super) struct Enqueuer {
 }
 
 impl Enqueuer {
-    pub(super) fn start(db: Database, ttl: Duration, tasks: &TaskTracker, stop: &CancellationToken) -> Self {
+    pub(super) fn start(
+        db: Database,
+        ttl: Duration,
+        tasks: &TaskTracker,
+        stop: &CancellationToken,
+    ) -> Self {
         let (asked, waiting) = mpsc::channel(MOST_WAITING);
         let waiting = Arc::new(Mutex::new(waiting));
         for _ in 0..FLUSHERS {
@@ -43,12 +48,18 @@ impl Enqueuer {
 
     pub(super) async fn store(&self, item: Item) -> Result<Answered, EnqueueError> {
         let (answer, answered) = oneshot::channel();
-        let overloaded = || EnqueueError::Overloaded { retry_after: Duration::from_secs(1) };
-        self.asked.try_send(Asked { item, answer }).map_err(|_| overloaded())?;
+        let overloaded = || EnqueueError::Overloaded {
+            retry_after: Duration::from_secs(1),
+        };
+        self.asked
+            .try_send(Asked { item, answer })
+            .map_err(|_| overloaded())?;
         match tokio::time::timeout(LONGEST_WAIT, answered).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => Err(overloaded()),
-            Err(_) => Err(EnqueueError::Unavailable(crate::db::DatabaseError::TimedOut)),
+            Err(_) => Err(EnqueueError::Unavailable(
+                crate::db::DatabaseError::TimedOut,
+            )),
         }
     }
 }
@@ -72,7 +83,10 @@ async fn flush(
                 return;
             }
         }
-        let (items, answers): (Vec<_>, Vec<_>) = batch.into_iter().map(|asked| (asked.item, asked.answer)).unzip();
+        let (items, answers): (Vec<_>, Vec<_>) = batch
+            .into_iter()
+            .map(|asked| (asked.item, asked.answer))
+            .unzip();
         match batch::store(&db, items, ttl, false).await {
             Ok(results) => {
                 for (answer, result) in answers.into_iter().zip(results) {
@@ -99,6 +113,8 @@ fn again(error: &crate::db::DatabaseError) -> crate::db::DatabaseError {
         E::Busy(_) => E::Busy(sqlx::Error::WorkerCrashed),
         E::Refused(_) => E::Refused(sqlx::Error::WorkerCrashed),
         E::Statement(_) => E::Statement(sqlx::Error::WorkerCrashed),
-        E::InvalidUrl(_) | E::Unavailable(_) | E::Migration(_) => E::Unavailable(sqlx::Error::WorkerCrashed),
+        E::InvalidUrl(_) | E::Unavailable(_) | E::Migration(_) => {
+            E::Unavailable(sqlx::Error::WorkerCrashed)
+        }
     }
 }

@@ -50,18 +50,38 @@ impl Queue {
 
     async fn look(&self) -> Health {
         if let Err(error) = self.shared.db.ping().await {
-            return Health { database: false, schema: false, detail: error_chain(&error) };
+            return Health {
+                database: false,
+                schema: false,
+                detail: error_chain(&error),
+            };
         }
-        let pending = tokio::time::timeout(Duration::from_secs(2), self.shared.db.pending_migrations()).await;
+        let pending =
+            tokio::time::timeout(Duration::from_secs(2), self.shared.db.pending_migrations()).await;
         match pending {
-            Ok(Ok(pending)) if pending.is_empty() => Health { database: true, schema: true, detail: "ok".to_owned() },
+            Ok(Ok(pending)) if pending.is_empty() => Health {
+                database: true,
+                schema: true,
+                detail: "ok".to_owned(),
+            },
             Ok(Ok(pending)) => Health {
                 database: true,
                 schema: false,
-                detail: format!("the schema lacks {} migrations: run `millpond migrate`", pending.len()),
+                detail: format!(
+                    "the schema lacks {} migrations: run `millpond migrate`",
+                    pending.len()
+                ),
             },
-            Ok(Err(error)) => Health { database: false, schema: false, detail: error_chain(&error) },
-            Err(_) => Health { database: false, schema: false, detail: "the database did not answer in time".to_owned() },
+            Ok(Err(error)) => Health {
+                database: false,
+                schema: false,
+                detail: error_chain(&error),
+            },
+            Err(_) => Health {
+                database: false,
+                schema: false,
+                detail: "the database did not answer in time".to_owned(),
+            },
         }
     }
 }

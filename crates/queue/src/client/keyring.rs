@@ -11,11 +11,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::Queue;
-use crate::{
-    admin::AdminError,
-    db::within,
-    store::keys,
-};
+use crate::{admin::AdminError, db::within, store::keys};
 
 /// How long a key is remembered.
 const FRESH: Duration = Duration::from_millis(800);
@@ -46,12 +42,21 @@ pub(super) struct Keyring {
 
 impl Keyring {
     fn find(&self, hash: &Hash) -> Option<AuthenticatedKey> {
-        let remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
-        remembered.get(hash).filter(|(at, _)| at.elapsed() < FRESH).map(|(_, key)| key.clone())
+        let remembered = self
+            .remembered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        remembered
+            .get(hash)
+            .filter(|(at, _)| at.elapsed() < FRESH)
+            .map(|(_, key)| key.clone())
     }
 
     fn remember(&self, hash: Hash, key: AuthenticatedKey) {
-        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut remembered = self
+            .remembered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if remembered.len() >= MOST {
             remembered.retain(|_, (at, _)| at.elapsed() < FRESH);
         }
@@ -61,7 +66,10 @@ impl Keyring {
     }
 
     pub(super) fn forget_all(&self) {
-        self.remembered.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.remembered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
     }
 }
 
@@ -90,7 +98,9 @@ impl Queue {
             Ok(found)
         })
         .await;
-        let Some(found) = session.end(found)? else { return Ok(None) };
+        let Some(found) = session.end(found)? else {
+            return Ok(None);
+        };
         let key = AuthenticatedKey {
             id: found.id,
             name: found.name,

@@ -131,7 +131,9 @@ impl Queue {
             tasks,
             stop,
         };
-        Ok(Self { shared: Arc::new(shared) })
+        Ok(Self {
+            shared: Arc::new(shared),
+        })
     }
 
     /// What `jobs.toml` says.
@@ -149,7 +151,11 @@ impl Queue {
     /// Every kind that this process has registered, by name.
     #[must_use]
     pub fn kinds(&self) -> Vec<Kind> {
-        self.shared.kinds.keys().filter_map(|name| self.kind(name)).collect()
+        self.shared
+            .kinds
+            .keys()
+            .filter_map(|name| self.kind(name))
+            .collect()
     }
 
     /// One kind; `None` where this process has not registered it.
@@ -217,9 +223,16 @@ impl Queue {
     ) -> Result<Enqueued, EnqueueError> {
         let source = job.source;
         let row = self.shared.prepare(job)?;
-        self.shared.backlog.admit(&self.shared, &row.queue, 1).await?;
+        self.shared
+            .backlog
+            .admit(&self.shared, &row.queue, 1)
+            .await?;
         let kind: Arc<str> = row.kind.as_str().into();
-        let answered = self.shared.enqueuer.store(Item { row, idempotency }).await?;
+        let answered = self
+            .shared
+            .enqueuer
+            .store(Item { row, idempotency })
+            .await?;
         let enqueued = enqueued(kind, answered);
         self.accepted(&enqueued, source);
         Ok(enqueued)
@@ -236,7 +249,8 @@ impl Queue {
         atomic: bool,
     ) -> Result<Vec<Result<Enqueued, EnqueueError>>, EnqueueError> {
         let sources: Vec<Source> = jobs.iter().map(|(job, _)| job.source).collect();
-        let mut answers: Vec<Option<Result<Enqueued, EnqueueError>>> = Vec::with_capacity(jobs.len());
+        let mut answers: Vec<Option<Result<Enqueued, EnqueueError>>> =
+            Vec::with_capacity(jobs.len());
         let mut items = Vec::with_capacity(jobs.len());
         for (job, idempotency) in jobs {
             match self.shared.prepare(job) {
@@ -248,12 +262,21 @@ impl Queue {
             }
         }
         if atomic && answers.iter().any(Option::is_some) {
-            return Ok(answers.into_iter().map(|known| known.unwrap_or(Err(EnqueueError::NotKept))).collect());
+            return Ok(answers
+                .into_iter()
+                .map(|known| known.unwrap_or(Err(EnqueueError::NotKept)))
+                .collect());
         }
         for (queue, count) in by_queue(&items) {
-            self.shared.backlog.admit(&self.shared, &queue, count).await?;
+            self.shared
+                .backlog
+                .admit(&self.shared, &queue, count)
+                .await?;
         }
-        let kinds: Vec<Arc<str>> = items.iter().map(|item| item.row.kind.as_str().into()).collect();
+        let kinds: Vec<Arc<str>> = items
+            .iter()
+            .map(|item| item.row.kind.as_str().into())
+            .collect();
         let ttl = self.shared.config.http.idempotency_ttl;
         let stored = batch::store(&self.shared.db, items, ttl, atomic).await?;
         let mut stored = kinds.into_iter().zip(stored);
@@ -261,7 +284,9 @@ impl Queue {
             .into_iter()
             .map(|known| {
                 known.unwrap_or_else(|| {
-                    let (kind, result) = stored.next().unwrap_or(("".into(), Err(EnqueueError::NotKept)));
+                    let (kind, result) = stored
+                        .next()
+                        .unwrap_or(("".into(), Err(EnqueueError::NotKept)));
                     result.map(|answered| enqueued(kind, answered))
                 })
             })
@@ -292,7 +317,10 @@ impl Queue {
     pub async fn close(&self) {
         self.shared.stop.cancel();
         self.shared.tasks.close();
-        if tokio::time::timeout(CLOSE, self.shared.tasks.wait()).await.is_err() {
+        if tokio::time::timeout(CLOSE, self.shared.tasks.wait())
+            .await
+            .is_err()
+        {
             tracing::warn!("jobs were still being stored when the process ended");
         }
     }
@@ -315,7 +343,11 @@ fn by_queue(items: &[Item]) -> BTreeMap<String, u64> {
 }
 
 fn enqueued(kind: Arc<str>, answered: Answered) -> Enqueued {
-    let Answer { stored, queue, outcome } = answered.answer;
+    let Answer {
+        stored,
+        queue,
+        outcome,
+    } = answered.answer;
     Enqueued {
         id: JobId(stored.id),
         kind,

@@ -29,34 +29,53 @@ impl Shared {
         let known = self.known_kind(&job.kind)?;
         let policy = self.config.policy(&job.kind);
         if job.payload.get().len() > self.config.http.max_body_bytes {
-            return Err(EnqueueError::TooLarge { limit_bytes: self.config.http.max_body_bytes });
+            return Err(EnqueueError::TooLarge {
+                limit_bytes: self.config.http.max_body_bytes,
+            });
         }
         payload::check(job.payload.get()).map_err(EnqueueError::PayloadSyntax)?;
         let value: Value = serde_json::from_str(job.payload.get()).map_err(|error| {
-            EnqueueError::PayloadSyntax(PayloadProblem { pointer: String::new(), message: error.to_string() })
+            EnqueueError::PayloadSyntax(PayloadProblem {
+                pointer: String::new(),
+                message: error.to_string(),
+            })
         })?;
         fits_schema(known, &value)?;
         self.fields(job, &policy, &value)
     }
 
     fn known_kind(&self, kind: &Arc<str>) -> Result<&KnownKind, EnqueueError> {
-        self.kinds.get(kind).ok_or_else(|| EnqueueError::UnknownKind {
-            kind: kind.chars().take(LONGEST_NAME).collect(),
-            suggestion: self
-                .kinds
-                .keys()
-                .map(|known| (strsim::damerau_levenshtein(known, kind), known))
-                .filter(|(distance, _)| *distance <= 3)
-                .min()
-                .map(|(_, known)| known.to_string()),
-        })
+        self.kinds
+            .get(kind)
+            .ok_or_else(|| EnqueueError::UnknownKind {
+                kind: kind.chars().take(LONGEST_NAME).collect(),
+                suggestion: self
+                    .kinds
+                    .keys()
+                    .map(|known| (strsim::damerau_levenshtein(known, kind), known))
+                    .filter(|(distance, _)| *distance <= 3)
+                    .min()
+                    .map(|(_, known)| known.to_string()),
+            })
     }
 
     fn fields(&self, job: NewJob, policy: &Policy, value: &Value) -> Result<JobRow, EnqueueError> {
         let queue = job.queue.unwrap_or_else(|| policy.queue.clone());
         if !self.config.queues.contains_key(&queue) {
-            let known = self.config.queues.keys().cloned().collect::<Vec<_>>().join(", ");
-            return Err(field("/queue", &format!("there is no queue \"{}\"; there are {known}", shortened(&queue))));
+            let known = self
+                .config
+                .queues
+                .keys()
+                .cloned()
+                .collect::<Vec<_>>()
+                .join(", ");
+            return Err(field(
+                "/queue",
+                &format!(
+                    "there is no queue \"{}\"; there are {known}",
+                    shortened(&queue)
+                ),
+            ));
         }
         let priority = job.priority.unwrap_or(policy.priority);
         if !(0..=9).contains(&priority) {
@@ -65,11 +84,17 @@ impl Shared {
         let (run_at, delay_seconds) = start(job.start)?;
         let key = match job.key {
             Some(key) => Some(key),
-            None => policy.key.as_deref().and_then(|name| payload::field_text(value, name)),
+            None => policy
+                .key
+                .as_deref()
+                .and_then(|name| payload::field_text(value, name)),
         };
         let unique = match job.unique {
             Some(unique) => Some(stated_unique(unique)?),
-            None => policy.unique.as_ref().map(|rule| unique_by_rule(rule, value)),
+            None => policy
+                .unique
+                .as_ref()
+                .map(|rule| unique_by_rule(rule, value)),
         };
         Ok(JobRow {
             id: JobId::new(),
@@ -101,7 +126,11 @@ fn fits_schema(known: &KnownKind, value: &Value) -> Result<(), EnqueueError> {
             message: violation.masked_with("the value").to_string(),
         })
         .collect();
-    if problems.is_empty() { Ok(()) } else { Err(EnqueueError::Payload(problems)) }
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(EnqueueError::Payload(problems))
+    }
 }
 
 fn start(start: Start) -> Result<(Option<DateTime<Utc>>, Option<f64>), EnqueueError> {
@@ -115,7 +144,10 @@ fn start(start: Start) -> Result<(Option<DateTime<Utc>>, Option<f64>), EnqueueEr
             let latest = Utc::now() + chrono::Duration::days(3_650);
             let earliest = DateTime::UNIX_EPOCH;
             if time > latest || time < earliest {
-                return Err(field("/run_at", "must lie between 1970 and ten years from now"));
+                return Err(field(
+                    "/run_at",
+                    "must lie between 1970 and ten years from now",
+                ));
             }
             Ok((Some(time), None))
         }
@@ -133,9 +165,10 @@ fn max_attempts(asked: Option<u32>) -> Result<Option<i32>, EnqueueError> {
 /// A name that is stored and shown: 1 to 255 characters without controls.
 fn name(pointer: &'static str, name: Option<String>) -> Result<Option<String>, EnqueueError> {
     match name {
-        Some(text) if !is_name(&text, LONGEST_NAME) => {
-            Err(field(pointer, "must have 1 to 255 characters, none of them a control character"))
-        }
+        Some(text) if !is_name(&text, LONGEST_NAME) => Err(field(
+            pointer,
+            "must have 1 to 255 characters, none of them a control character",
+        )),
         name => Ok(name),
     }
 }
@@ -152,19 +185,34 @@ fn tags(tags: BTreeMap<String, String>) -> Result<Option<Value>, EnqueueError> {
         return Err(field("/tags", "there may be at most 20 tags"));
     }
     let fits = |(name, value): (&String, &String)| {
-        is_name(name, LONGEST_TAG_NAME) && value.chars().count() <= LONGEST_NAME && !value.chars().any(char::is_control)
+        is_name(name, LONGEST_TAG_NAME)
+            && value.chars().count() <= LONGEST_NAME
+            && !value.chars().any(char::is_control)
     };
     if !tags.iter().all(fits) {
-        return Err(field("/tags", "names have 1 to 60 characters, values at most 255, none of them a control character"));
+        return Err(field(
+            "/tags",
+            "names have 1 to 60 characters, values at most 255, none of them a control character",
+        ));
     }
-    Ok(Some(Value::Object(tags.into_iter().map(|(name, value)| (name, Value::String(value))).collect())))
+    Ok(Some(Value::Object(
+        tags.into_iter()
+            .map(|(name, value)| (name, Value::String(value)))
+            .collect(),
+    )))
 }
 
 fn stated_unique(unique: Unique) -> Result<UniqueRow, EnqueueError> {
     if !is_name(&unique.key, LONGEST_NAME) {
-        return Err(field("/unique/key", "must have 1 to 255 characters, none of them a control character"));
+        return Err(field(
+            "/unique/key",
+            "must have 1 to 255 characters, none of them a control character",
+        ));
     }
-    let states = unique.states.iter().fold(0, |bits, state| bits | state.bit());
+    let states = unique
+        .states
+        .iter()
+        .fold(0, |bits, state| bits | state.bit());
     // Without these a job could never take its key, or would lose it while it still waits.
     if states & 0b1011 != 0b1011 || unique.states.iter().any(|state| state.is_final()) {
         return Err(field(
@@ -172,13 +220,20 @@ fn stated_unique(unique: Unique) -> Result<UniqueRow, EnqueueError> {
             "must hold scheduled, ready and retrying, may hold running, and nothing else",
         ));
     }
-    Ok(UniqueRow { key: unique.key, states, on_conflict: unique.on_conflict })
+    Ok(UniqueRow {
+        key: unique.key,
+        states,
+        on_conflict: unique.on_conflict,
+    })
 }
 
 /// The key that a kind's rule makes of a payload; `millpond.unique_key_of` makes the same text.
 fn unique_by_rule(rule: &UniqueRule, value: &Value) -> UniqueRow {
-    let fields: Vec<String> =
-        rule.fields.iter().map(|name| payload::field_text(value, name).unwrap_or_default()).collect();
+    let fields: Vec<String> = rule
+        .fields
+        .iter()
+        .map(|name| payload::field_text(value, name).unwrap_or_default())
+        .collect();
     let digest = Sha256::digest(fields.join("\u{1f}").as_bytes());
     UniqueRow {
         key: format!("fields:{}", hex::encode(digest)),
@@ -188,9 +243,15 @@ fn unique_by_rule(rule: &UniqueRule, value: &Value) -> UniqueRow {
 }
 
 fn field(pointer: &'static str, message: &str) -> EnqueueError {
-    EnqueueError::Field { pointer, message: message.to_owned() }
+    EnqueueError::Field {
+        pointer,
+        message: message.to_owned(),
+    }
 }
 
 fn shortened(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(LONGEST_TAG_NAME).collect()
+    text.chars()
+        .filter(|c| !c.is_control())
+        .take(LONGEST_TAG_NAME)
+        .collect()
 }

@@ -94,7 +94,12 @@ impl<A> JobContext<A> {
         cancelled: CancellationToken,
         recorded: Arc<Mutex<Recorded>>,
     ) -> Self {
-        Self { app, job, cancelled, recorded }
+        Self {
+            app,
+            job,
+            cancelled,
+            recorded,
+        }
     }
 
     /// Is cancelled when the job is, when its lease is lost, and when its time is over: stop soon, or be aborted.
@@ -118,7 +123,11 @@ impl<A> JobContext<A> {
             return;
         }
         let message = one_line(message);
-        recorded.log.push(LogLine { at: Utc::now(), level, message });
+        recorded.log.push(LogLine {
+            at: Utc::now(),
+            level,
+            message,
+        });
     }
 
     /// Enqueues a job in the transaction that settles this attempt as succeeded; it vanishes with any other outcome.

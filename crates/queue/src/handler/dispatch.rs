@@ -50,7 +50,9 @@ pub(super) fn batch<J: BatchJob>() -> Handler<J::App> {
                 .into_iter()
                 .map(|known| {
                     known.unwrap_or_else(|| {
-                        answers.next().map_or_else(|| Err(no_answer()), |a| a.map_err(Into::into))
+                        answers
+                            .next()
+                            .map_or_else(|| Err(no_answer()), |a| a.map_err(Into::into))
                     })
                 })
                 .collect()
@@ -87,5 +89,8 @@ fn decode<T: DeserializeOwned>(payload: &RawValue) -> Result<T, JobError> {
 }
 
 fn no_answer() -> JobError {
-    JobError::from_text(ErrorClass::Internal, "the batch handler gave no outcome for this job")
+    JobError::from_text(
+        ErrorClass::Internal,
+        "the batch handler gave no outcome for this job",
+    )
 }

@@ -33,7 +33,12 @@ impl JobError {
     /// A failure of this class with a text of its own.
     #[must_use]
     pub fn from_text(class: ErrorClass, text: &str) -> Self {
-        Self { class, text: one_line(text), retry_after: None, code: None }
+        Self {
+            class,
+            text: one_line(text),
+            retry_after: None,
+            code: None,
+        }
     }
 
     /// The other side said how long to wait.
@@ -72,7 +77,13 @@ impl JobError {
 /// One line of printable text without NUL, which PostgreSQL refuses, or direction marks, which mislead a reader.
 pub(crate) fn one_line(text: &str) -> String {
     text.chars()
-        .map(|c| if c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') { ' ' } else { c })
+        .map(|c| {
+            if c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') {
+                ' '
+            } else {
+                c
+            }
+        })
         .take(LONGEST_TEXT)
         .collect()
 }

@@ -12,11 +12,11 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-pub use context::{JobContext, JobInfo, LogLevel, TooManyFollowUps};
 pub(crate) use context::Recorded;
+pub use context::{JobContext, JobInfo, LogLevel, TooManyFollowUps};
 pub use error::JobError;
-pub use registry::{KindInfo, Registry};
 pub(crate) use registry::{Handler, Invocation};
+pub use registry::{KindInfo, Registry};
 
 /// How an attempt that did not fail ended.
 #[derive(Debug)]

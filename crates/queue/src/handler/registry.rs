@@ -49,7 +49,9 @@ impl<A: Send + Sync + 'static> Registry<A> {
     /// Knows no kind yet.
     #[must_use]
     pub fn new() -> Self {
-        Self { entries: BTreeMap::new() }
+        Self {
+            entries: BTreeMap::new(),
+        }
     }
 
     /// Adds a kind whose jobs run one by one.
@@ -77,13 +79,17 @@ impl<A: Send + Sync + 'static> Registry<A> {
     /// Adds a kind known only at run time; its payload is not checked beyond being sound JSON.
     #[must_use]
     pub fn with_raw(self, kind: &str, job: SharedRawJob<A>) -> Self {
-        let info =
-            KindInfo { name: kind.into(), schema: Arc::new(Value::Bool(true)), batch: None };
+        let info = KindInfo {
+            name: kind.into(),
+            schema: Arc::new(Value::Bool(true)),
+            batch: None,
+        };
         self.add(info, dispatch::raw(job))
     }
 
     fn add(mut self, info: KindInfo, handler: Handler<A>) -> Self {
-        self.entries.insert(Arc::clone(&info.name), Entry { info, handler });
+        self.entries
+            .insert(Arc::clone(&info.name), Entry { info, handler });
         self
     }
 

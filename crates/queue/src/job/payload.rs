@@ -25,7 +25,9 @@ pub struct PayloadProblem {
 pub(crate) fn check(text: &str) -> Result<(), PayloadProblem> {
     let mut walk = Walk::default();
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let checked = Step { walk: &mut walk }.deserialize(&mut deserializer).and_then(|()| deserializer.end());
+    let checked = Step { walk: &mut walk }
+        .deserialize(&mut deserializer)
+        .and_then(|()| deserializer.end());
     checked.map_err(|error| PayloadProblem {
         pointer: walk.pointer(),
         message: walk.finding.unwrap_or_else(|| error.to_string()),
@@ -43,7 +45,10 @@ struct Walk {
 
 impl Walk {
     fn pointer(&self) -> String {
-        self.path.iter().map(|step| format!("/{}", step.replace('~', "~0").replace('/', "~1"))).collect()
+        self.path
+            .iter()
+            .map(|step| format!("/{}", step.replace('~', "~0").replace('/', "~1")))
+            .collect()
     }
 
     fn refuse<E: serde::de::Error>(&mut self, message: &str) -> E {
@@ -122,7 +127,10 @@ impl<'de> Visitor<'de> for Step<'_> {
         let mut index = 0_usize;
         loop {
             self.walk.path.push(index.to_string());
-            if elements.next_element_seed(Step { walk: self.walk })?.is_none() {
+            if elements
+                .next_element_seed(Step { walk: self.walk })?
+                .is_none()
+            {
                 break;
             }
             self.walk.path.pop();
@@ -153,7 +161,10 @@ impl<'de> Visitor<'de> for Step<'_> {
 /// Where a field named in the configuration stands in a payload: a plain name at the top level, or a JSON Pointer.
 pub(crate) fn field_path(field: &str) -> Vec<String> {
     match field.strip_prefix('/') {
-        Some(pointer) => pointer.split('/').map(|step| step.replace("~1", "/").replace("~0", "~")).collect(),
+        Some(pointer) => pointer
+            .split('/')
+            .map(|step| step.replace("~1", "/").replace("~0", "~"))
+            .collect(),
         None => vec![field.to_owned()],
     }
 }
@@ -161,11 +172,13 @@ pub(crate) fn field_path(field: &str) -> Vec<String> {
 /// The text of a field, as PostgreSQL's `#>>` gives it: texts bare, numbers and truth values as written; `None` where
 /// it is missing, null, or no single value.
 pub(crate) fn field_text(payload: &serde_json::Value, field: &str) -> Option<String> {
-    let found = field_path(field).iter().try_fold(payload, |value, step| match value {
-        serde_json::Value::Array(elements) => elements.get(step.parse::<usize>().ok()?),
-        serde_json::Value::Object(members) => members.get(step),
-        _ => None,
-    })?;
+    let found = field_path(field)
+        .iter()
+        .try_fold(payload, |value, step| match value {
+            serde_json::Value::Array(elements) => elements.get(step.parse::<usize>().ok()?),
+            serde_json::Value::Object(members) => members.get(step),
+            _ => None,
+        })?;
     match found {
         serde_json::Value::String(text) => Some(text.clone()),
         serde_json::Value::Number(number) => Some(number.to_string()),
@@ -184,7 +197,12 @@ mod tests {
 
     #[test]
     fn sound_payloads_pass_whatever_their_numbers_look_like() {
-        for text in ["{}", "[1, 2.5e3, 123456789012345678901234567890]", "\"caf\u{e9}\"", "{\"a\":{\"b\":[null,true]}}"] {
+        for text in [
+            "{}",
+            "[1, 2.5e3, 123456789012345678901234567890]",
+            "\"caf\u{e9}\"",
+            "{\"a\":{\"b\":[null,true]}}",
+        ] {
             assert_eq!(check(text), Ok(()), "{text}");
         }
     }
@@ -197,14 +215,25 @@ mod tests {
         assert!(problem("1e400").message.contains("out of range"));
         assert!(problem("{} x").message.contains("trailing"));
         assert!(problem("").message.contains("EOF"));
-        assert!(problem(&format!("{}{}", "[".repeat(33), "]".repeat(33))).message.contains("32 deep"));
+        assert!(
+            problem(&format!("{}{}", "[".repeat(33), "]".repeat(33)))
+                .message
+                .contains("32 deep")
+        );
         assert!(problem(&"[".repeat(100_000)).message.contains("32 deep"));
-        assert!(problem(&format!("[{}0]", "0,".repeat(10_000))).message.contains("10,000"));
+        assert!(
+            problem(&format!("[{}0]", "0,".repeat(10_000)))
+                .message
+                .contains("10,000")
+        );
     }
 
     #[test]
     fn the_deepest_allowed_nesting_passes() {
-        assert_eq!(check(&format!("{}{}", "[".repeat(32), "]".repeat(32))), Ok(()));
+        assert_eq!(
+            check(&format!("{}{}", "[".repeat(32), "]".repeat(32))),
+            Ok(())
+        );
     }
 
     #[test]

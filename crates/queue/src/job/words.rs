@@ -192,7 +192,10 @@ mod tests {
             assert_eq!(word.parse::<JobState>().map(JobState::as_str), Ok(*word));
         }
         for word in ErrorClass::WORDS {
-            assert_eq!(word.parse::<ErrorClass>().map(ErrorClass::as_str), Ok(*word));
+            assert_eq!(
+                word.parse::<ErrorClass>().map(ErrorClass::as_str),
+                Ok(*word)
+            );
         }
     }
 
@@ -200,6 +203,10 @@ mod tests {
     fn an_unknown_word_is_refused_with_the_list_of_known_ones() {
         let refused = "runing".parse::<JobState>().expect_err("no such state");
 
-        assert!(refused.to_string().contains("\"runing\" is not one of scheduled, ready"));
+        assert!(
+            refused
+                .to_string()
+                .contains("\"runing\" is not one of scheduled, ready")
+        );
     }
 }

@@ -17,29 +17,49 @@ const PORTIONS: usize = 20;
 const FORGET_WORKERS: Duration = Duration::from_secs(24 * 3_600);
 
 /// Deletes what is too old and makes room for the days ahead, as long as this term holds.
-pub(super) async fn run(shared: &Shared, (name, holder, term): (&str, Uuid, i64)) -> Result<(), DatabaseError> {
+pub(super) async fn run(
+    shared: &Shared,
+    (name, holder, term): (&str, Uuid, i64),
+) -> Result<(), DatabaseError> {
     let mut session = shared.db.engine().await?;
     let leads = within(leader::still_leads(session.conn(), name, holder, term)).await;
     if !session.end(leads)? {
         return Ok(());
     }
     let retentions = retentions(shared);
-    let longest = retentions.iter().map(|(_, retention)| *retention).max().unwrap_or_default();
+    let longest = retentions
+        .iter()
+        .map(|(_, retention)| *retention)
+        .max()
+        .unwrap_or_default();
     let mut session = shared.db.engine().await?;
     let dropped = within(history::maintain(session.conn(), longest.as_secs_f64())).await;
     let dropped = session.end(dropped)?;
     if dropped > 0 {
-        tracing::info!(partitions = dropped, "days of history past their retention were dropped");
+        tracing::info!(
+            partitions = dropped,
+            "days of history past their retention were dropped"
+        );
     }
     for (kind, retention) in &retentions {
-        Old::History(kind, retention.as_secs_f64()).delete(shared).await?;
+        Old::History(kind, retention.as_secs_f64())
+            .delete(shared)
+            .await?;
     }
     let letters = shared.config.dead_letters.retain;
     Old::IdempotencyKeys.delete(shared).await?;
-    Old::DeadLetters(letters.as_secs_f64()).delete(shared).await?;
-    Old::LogLines(longest.max(letters).as_secs_f64()).delete(shared).await?;
+    Old::DeadLetters(letters.as_secs_f64())
+        .delete(shared)
+        .await?;
+    Old::LogLines(longest.max(letters).as_secs_f64())
+        .delete(shared)
+        .await?;
     let mut session = shared.db.engine().await?;
-    let forgotten = within(workers::forget(session.conn(), FORGET_WORKERS.as_secs_f64())).await;
+    let forgotten = within(workers::forget(
+        session.conn(),
+        FORGET_WORKERS.as_secs_f64(),
+    ))
+    .await;
     session.end(forgotten)?;
     Ok(())
 }
@@ -49,7 +69,10 @@ fn retentions(shared: &Shared) -> Vec<(String, Duration)> {
     let configured = shared.config.kinds.keys().map(String::as_str);
     let registered = shared.kind_names();
     let kinds: BTreeSet<&str> = configured.chain(registered).collect();
-    kinds.into_iter().map(|kind| (kind.to_owned(), shared.config.policy(kind).retain_succeeded)).collect()
+    kinds
+        .into_iter()
+        .map(|kind| (kind.to_owned(), shared.config.policy(kind).retain_succeeded))
+        .collect()
 }
 
 /// What there can be too much of; ages in seconds.

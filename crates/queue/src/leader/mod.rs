@@ -53,7 +53,10 @@ impl Leader {
             gauges: stats::Gauges::default(),
             maintained_at: None,
         };
-        Self { stop, task: tokio::spawn(candidate.run()) }
+        Self {
+            stop,
+            task: tokio::spawn(candidate.run()),
+        }
     }
 
     /// Gives the lead up and ends.
@@ -115,7 +118,13 @@ impl Candidate {
 
     async fn ask(&self) -> Result<Option<i64>, DatabaseError> {
         let mut session = self.shared.db.engine().await?;
-        let led = within(leader::lead(session.conn(), NAME, self.holder, TERM.as_secs_f64())).await;
+        let led = within(leader::lead(
+            session.conn(),
+            NAME,
+            self.holder,
+            TERM.as_secs_f64(),
+        ))
+        .await;
         session.end(led)
     }
 
@@ -138,7 +147,11 @@ impl Candidate {
                 break;
             }
         }
-        if self.has_time(asked_at) && self.maintained_at.is_none_or(|at| at.elapsed() >= MAINTENANCE) {
+        if self.has_time(asked_at)
+            && self
+                .maintained_at
+                .is_none_or(|at| at.elapsed() >= MAINTENANCE)
+        {
             maintenance::run(&self.shared, (NAME, self.holder, term)).await?;
             self.maintained_at = Some(Instant::now());
         }

@@ -1,6 +1,9 @@
 //! The fleet's gauges: read from the database by the leader, absent everywhere else.
 
-use std::{collections::HashSet, time::{Duration, Instant}};
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
 
 use chrono::Utc;
 use sqlx::PgConnection;
@@ -32,7 +35,11 @@ pub(super) struct Gauges {
 
 impl Gauges {
     /// Reads and shows all of them.
-    pub(super) async fn collect(&mut self, shared: &Shared, term: i64) -> Result<(), DatabaseError> {
+    pub(super) async fn collect(
+        &mut self,
+        shared: &Shared,
+        term: i64,
+    ) -> Result<(), DatabaseError> {
         if self.not_before.is_some_and(|time| Instant::now() < time) {
             return Ok(());
         }
@@ -45,7 +52,8 @@ impl Gauges {
         fleet::collected(Utc::now());
         metrics::show_fleet(true);
         self.shown = true;
-        self.not_before = Some(Instant::now() + (started.elapsed() * SHARE_OF_TIME).min(LONGEST_PAUSE));
+        self.not_before =
+            Some(Instant::now() + (started.elapsed() * SHARE_OF_TIME).min(LONGEST_PAUSE));
         Ok(())
     }
 
@@ -64,11 +72,20 @@ impl Gauges {
         for queue in queues::list(&mut *conn).await? {
             fleet::paused(&queue.name, queue.paused_at.is_some());
         }
-        let ready = queues::oldest_ready(&mut *conn).await?.into_iter().map(|age| (age.queue, age.seconds.max(0.0)));
+        let ready = queues::oldest_ready(&mut *conn)
+            .await?
+            .into_iter()
+            .map(|age| (age.queue, age.seconds.max(0.0)));
         show_ages(ready, &mut self.ready, fleet::oldest_ready);
-        let running = stats::oldest_running(&mut *conn).await?.into_iter().map(|age| (age.queue, age.seconds));
+        let running = stats::oldest_running(&mut *conn)
+            .await?
+            .into_iter()
+            .map(|age| (age.queue, age.seconds));
         show_ages(running, &mut self.running, fleet::oldest_running);
-        let dead = stats::oldest_dead(&mut *conn).await?.into_iter().map(|age| (age.queue, age.seconds));
+        let dead = stats::oldest_dead(&mut *conn)
+            .await?
+            .into_iter()
+            .map(|age| (age.queue, age.seconds));
         show_ages(dead, &mut self.oldest_dead, fleet::oldest_dead);
         self.show_dead_letters(&mut *conn).await?;
         let unclaimable = stats::unclaimable(&mut *conn, silent.as_secs_f64()).await?;
@@ -100,7 +117,11 @@ impl Gauges {
     }
 }
 
-fn show_ages(ages: impl Iterator<Item = (String, f64)>, known: &mut HashSet<String>, show: fn(&str, f64)) {
+fn show_ages(
+    ages: impl Iterator<Item = (String, f64)>,
+    known: &mut HashSet<String>,
+    show: fn(&str, f64),
+) {
     let mut gone = known.clone();
     for (queue, seconds) in ages {
         show(&queue, seconds);

@@ -119,18 +119,35 @@ pub(crate) async fn list(
     limit: i64,
 ) -> Result<Vec<(SummaryRow, DeathRow)>, sqlx::Error> {
     let rows = match query {
-        DeadQuery { resolution: Some(_), .. } => list!(db, query, before, limit, "resolution IS NOT NULL"),
-        DeadQuery { fingerprint: Some(_), .. } => {
-            list!(db, query, before, limit, "resolution IS NULL AND fingerprint = $4")
+        DeadQuery {
+            resolution: Some(_),
+            ..
+        } => list!(db, query, before, limit, "resolution IS NOT NULL"),
+        DeadQuery {
+            fingerprint: Some(_),
+            ..
+        } => {
+            list!(
+                db,
+                query,
+                before,
+                limit,
+                "resolution IS NULL AND fingerprint = $4"
+            )
         }
-        DeadQuery { kind: Some(_), .. } => list!(db, query, before, limit, "resolution IS NULL AND kind = $1"),
+        DeadQuery { kind: Some(_), .. } => {
+            list!(db, query, before, limit, "resolution IS NULL AND kind = $1")
+        }
         _ => list!(db, query, before, limit, "resolution IS NULL"),
     }?;
     Ok(rows.into_iter().map(split).collect())
 }
 
 /// What a dead letter has beside its job.
-pub(crate) async fn death(db: impl PgExecutor<'_>, id: Uuid) -> Result<Option<DeathRow>, sqlx::Error> {
+pub(crate) async fn death(
+    db: impl PgExecutor<'_>,
+    id: Uuid,
+) -> Result<Option<DeathRow>, sqlx::Error> {
     sqlx::query_as!(
         DeathRow,
         "SELECT died_at, fingerprint, resolution, resolved_at, resolved_by, resolve_reason
@@ -248,7 +265,10 @@ pub(crate) async fn restore(
 }
 
 /// Deletes up to 1,000 dead letters older than so many seconds and takes open ones out of their groups' counts.
-pub(crate) async fn prune(db: impl PgExecutor<'_>, older_than_seconds: f64) -> Result<i64, sqlx::Error> {
+pub(crate) async fn prune(
+    db: impl PgExecutor<'_>,
+    older_than_seconds: f64,
+) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar!(
         r#"WITH gone AS (
                DELETE FROM millpond.dead_letters

@@ -32,7 +32,10 @@ pub(crate) async fn server(db: impl PgExecutor<'_>) -> Result<Server, sqlx::Erro
 }
 
 /// Jobs under leases that ran out more than so many seconds ago and were not rescued.
-pub(crate) async fn stuck_leases(db: impl PgExecutor<'_>, overdue_seconds: f64) -> Result<i64, sqlx::Error> {
+pub(crate) async fn stuck_leases(
+    db: impl PgExecutor<'_>,
+    overdue_seconds: f64,
+) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar!(
         r#"SELECT count(*) AS "count!" FROM millpond.jobs
             WHERE state = 'running' AND lease_until < now() - make_interval(secs => $1)"#,

@@ -3,7 +3,10 @@
 use sqlx::PgExecutor;
 
 /// Makes the partitions of the days ahead and drops those whose every row is older than the longest retention.
-pub(crate) async fn maintain(db: impl PgExecutor<'_>, longest_retention_seconds: f64) -> Result<i32, sqlx::Error> {
+pub(crate) async fn maintain(
+    db: impl PgExecutor<'_>,
+    longest_retention_seconds: f64,
+) -> Result<i32, sqlx::Error> {
     sqlx::query_scalar!(
         r#"SELECT millpond.maintain_history(7, now() - make_interval(secs => $1)) AS "dropped!""#,
         longest_retention_seconds,
@@ -14,7 +17,11 @@ pub(crate) async fn maintain(db: impl PgExecutor<'_>, longest_retention_seconds:
 
 /// Deletes up to 5,000 rows of a kind that are older than its retention; tells how many. Succeeded and cancelled jobs
 /// are kept equally long.
-pub(crate) async fn prune(db: impl PgExecutor<'_>, kind: &str, retention_seconds: f64) -> Result<u64, sqlx::Error> {
+pub(crate) async fn prune(
+    db: impl PgExecutor<'_>,
+    kind: &str,
+    retention_seconds: f64,
+) -> Result<u64, sqlx::Error> {
     let deleted = sqlx::query!(
         "DELETE FROM millpond.job_history h
           USING (SELECT id, finished_at FROM millpond.job_history

@@ -104,10 +104,18 @@ pub(crate) async fn amend(
 }
 
 /// Frees a key whose job was refused after all.
-pub(crate) async fn free(db: impl PgExecutor<'_>, client: &str, key: &str) -> Result<(), sqlx::Error> {
-    sqlx::query!("DELETE FROM millpond.idempotency_keys WHERE client = $1 AND key = $2", client, key)
-        .execute(db)
-        .await?;
+pub(crate) async fn free(
+    db: impl PgExecutor<'_>,
+    client: &str,
+    key: &str,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "DELETE FROM millpond.idempotency_keys WHERE client = $1 AND key = $2",
+        client,
+        key
+    )
+    .execute(db)
+    .await?;
     Ok(())
 }
 

@@ -92,7 +92,10 @@ impl Columns {
 }
 
 /// Stores jobs that have no unique key. The database's clock decides what is due.
-pub(crate) async fn insert(db: impl PgExecutor<'_>, c: &Columns) -> Result<Vec<Stored>, sqlx::Error> {
+pub(crate) async fn insert(
+    db: impl PgExecutor<'_>,
+    c: &Columns,
+) -> Result<Vec<Stored>, sqlx::Error> {
     sqlx::query_as!(
         Stored,
         r#"INSERT INTO millpond.jobs

@@ -34,7 +34,10 @@ macro_rules! list {
 }
 
 /// Jobs that are still to be done.
-pub(crate) async fn live(db: impl PgExecutor<'_>, query: &ListQuery) -> Result<Vec<SummaryRow>, sqlx::Error> {
+pub(crate) async fn live(
+    db: impl PgExecutor<'_>,
+    query: &ListQuery,
+) -> Result<Vec<SummaryRow>, sqlx::Error> {
     list!(
         db,
         query,
@@ -47,7 +50,10 @@ pub(crate) async fn live(db: impl PgExecutor<'_>, query: &ListQuery) -> Result<V
 }
 
 /// Jobs that succeeded or were cancelled.
-pub(crate) async fn finished(db: impl PgExecutor<'_>, query: &ListQuery) -> Result<Vec<SummaryRow>, sqlx::Error> {
+pub(crate) async fn finished(
+    db: impl PgExecutor<'_>,
+    query: &ListQuery,
+) -> Result<Vec<SummaryRow>, sqlx::Error> {
     list!(
         db,
         query,
@@ -76,7 +82,10 @@ pub(crate) async fn finished_of_kind(
 }
 
 /// Dead letters, as jobs in state `dead`.
-pub(crate) async fn dead(db: impl PgExecutor<'_>, query: &ListQuery) -> Result<Vec<SummaryRow>, sqlx::Error> {
+pub(crate) async fn dead(
+    db: impl PgExecutor<'_>,
+    query: &ListQuery,
+) -> Result<Vec<SummaryRow>, sqlx::Error> {
     list!(
         db,
         query,
@@ -189,7 +198,11 @@ pub(crate) async fn get(
 }
 
 /// Ends a waiting job as cancelled; `false` when it does not wait (any more).
-pub(crate) async fn cancel_waiting(db: impl PgExecutor<'_>, id: Uuid, tenant: Option<&str>) -> Result<bool, sqlx::Error> {
+pub(crate) async fn cancel_waiting(
+    db: impl PgExecutor<'_>,
+    id: Uuid,
+    tenant: Option<&str>,
+) -> Result<bool, sqlx::Error> {
     let cancelled = sqlx::query!(
         "WITH gone AS (
              DELETE FROM millpond.jobs
@@ -210,7 +223,11 @@ pub(crate) async fn cancel_waiting(db: impl PgExecutor<'_>, id: Uuid, tenant: Op
 }
 
 /// Asks a running job to stop; `false` when it does not run (any more).
-pub(crate) async fn cancel_running(db: impl PgExecutor<'_>, id: Uuid, tenant: Option<&str>) -> Result<bool, sqlx::Error> {
+pub(crate) async fn cancel_running(
+    db: impl PgExecutor<'_>,
+    id: Uuid,
+    tenant: Option<&str>,
+) -> Result<bool, sqlx::Error> {
     let asked = sqlx::query!(
         "UPDATE millpond.jobs SET cancel_requested_at = COALESCE(cancel_requested_at, now())
           WHERE id = $1 AND state = 'running' AND ($2::text IS NULL OR tenant = $2)",
@@ -223,7 +240,11 @@ pub(crate) async fn cancel_running(db: impl PgExecutor<'_>, id: Uuid, tenant: Op
 }
 
 /// Makes a scheduled or retrying job ready; `false` when it is neither.
-pub(crate) async fn run_now(db: impl PgExecutor<'_>, id: Uuid, tenant: Option<&str>) -> Result<bool, sqlx::Error> {
+pub(crate) async fn run_now(
+    db: impl PgExecutor<'_>,
+    id: Uuid,
+    tenant: Option<&str>,
+) -> Result<bool, sqlx::Error> {
     let ready = sqlx::query!(
         "UPDATE millpond.jobs
             SET state = 'ready', run_at = now(), unique_key = CASE WHEN unique_states & 2 <> 0 THEN unique_key END

@@ -42,7 +42,10 @@ pub(crate) struct KeyRow<'a> {
 }
 
 /// Stores a key.
-pub(crate) async fn create(db: impl PgExecutor<'_>, key: &KeyRow<'_>) -> Result<ApiKey, sqlx::Error> {
+pub(crate) async fn create(
+    db: impl PgExecutor<'_>,
+    key: &KeyRow<'_>,
+) -> Result<ApiKey, sqlx::Error> {
     sqlx::query_as!(
         ApiKey,
         "INSERT INTO millpond.api_keys (id, name, prefix, secret_hash, scopes, tenant, expires_at, created_by)
@@ -110,7 +113,10 @@ pub(crate) struct LiveKey {
 }
 
 /// The key with this hash, unless it is revoked or expired: one look-up in a unique index.
-pub(crate) async fn find(db: impl PgExecutor<'_>, secret_hash: &[u8]) -> Result<Option<LiveKey>, sqlx::Error> {
+pub(crate) async fn find(
+    db: impl PgExecutor<'_>,
+    secret_hash: &[u8],
+) -> Result<Option<LiveKey>, sqlx::Error> {
     sqlx::query_as!(
         LiveKey,
         "SELECT id, name, prefix, scopes, tenant FROM millpond.api_keys

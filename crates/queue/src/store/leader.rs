@@ -45,9 +45,17 @@ pub(crate) async fn still_leads(
 }
 
 /// Gives the lead up at an orderly end.
-pub(crate) async fn resign(db: impl PgExecutor<'_>, name: &str, holder: Uuid) -> Result<(), sqlx::Error> {
-    sqlx::query!("UPDATE millpond.leaders SET expires_at = now() WHERE name = $1 AND holder = $2", name, holder)
-        .execute(db)
-        .await?;
+pub(crate) async fn resign(
+    db: impl PgExecutor<'_>,
+    name: &str,
+    holder: Uuid,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "UPDATE millpond.leaders SET expires_at = now() WHERE name = $1 AND holder = $2",
+        name,
+        holder
+    )
+    .execute(db)
+    .await?;
     Ok(())
 }

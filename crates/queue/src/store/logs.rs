@@ -47,7 +47,10 @@ pub struct LogEntry {
 }
 
 /// The newest 1,000 lines of a job's log, oldest first.
-pub(crate) async fn of_job(db: impl PgExecutor<'_>, id: Uuid) -> Result<Vec<LogEntry>, sqlx::Error> {
+pub(crate) async fn of_job(
+    db: impl PgExecutor<'_>,
+    id: Uuid,
+) -> Result<Vec<LogEntry>, sqlx::Error> {
     sqlx::query_as!(
         LogEntry,
         r#"SELECT at, level, message, attempt
@@ -61,7 +64,10 @@ pub(crate) async fn of_job(db: impl PgExecutor<'_>, id: Uuid) -> Result<Vec<LogE
 }
 
 /// Deletes up to 5,000 lines older than so many seconds; tells how many.
-pub(crate) async fn prune(db: impl PgExecutor<'_>, older_than_seconds: f64) -> Result<u64, sqlx::Error> {
+pub(crate) async fn prune(
+    db: impl PgExecutor<'_>,
+    older_than_seconds: f64,
+) -> Result<u64, sqlx::Error> {
     let deleted = sqlx::query!(
         "DELETE FROM millpond.job_logs
           WHERE ctid = ANY (ARRAY(SELECT ctid FROM millpond.job_logs

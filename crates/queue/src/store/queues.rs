@@ -125,7 +125,11 @@ pub(crate) async fn oldest_ready(db: impl PgExecutor<'_>) -> Result<Vec<OldestRe
 }
 
 /// How many jobs of a queue are ready, counted up to `most`.
-pub(crate) async fn ready_up_to(db: impl PgExecutor<'_>, queue: &str, most: i64) -> Result<i64, sqlx::Error> {
+pub(crate) async fn ready_up_to(
+    db: impl PgExecutor<'_>,
+    queue: &str,
+    most: i64,
+) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar!(
         r#"SELECT count(*) AS "count!"
              FROM (SELECT FROM millpond.jobs WHERE queue = $1 AND state = 'ready' LIMIT $2) AS bounded"#,

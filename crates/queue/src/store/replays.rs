@@ -18,7 +18,10 @@ pub(crate) struct NewReplay<'a> {
 }
 
 /// Stores a run; its items follow in the same transaction.
-pub(crate) async fn create(db: impl PgExecutor<'_>, replay: &NewReplay<'_>) -> Result<(), sqlx::Error> {
+pub(crate) async fn create(
+    db: impl PgExecutor<'_>,
+    replay: &NewReplay<'_>,
+) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "INSERT INTO millpond.replays (id, created_by, tenant, reason, patch, total) VALUES ($1, $2, $3, $4, $5, $6)",
         replay.id,
@@ -34,7 +37,11 @@ pub(crate) async fn create(db: impl PgExecutor<'_>, replay: &NewReplay<'_>) -> R
 }
 
 /// Adds the chosen dead letters.
-pub(crate) async fn add_items(db: impl PgExecutor<'_>, replay: Uuid, ids: &[Uuid]) -> Result<(), sqlx::Error> {
+pub(crate) async fn add_items(
+    db: impl PgExecutor<'_>,
+    replay: Uuid,
+    ids: &[Uuid],
+) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "INSERT INTO millpond.replay_items (replay_id, dead_letter) SELECT $1, unnest($2::uuid[]) ON CONFLICT DO NOTHING",
         replay,
@@ -46,7 +53,9 @@ pub(crate) async fn add_items(db: impl PgExecutor<'_>, replay: Uuid, ids: &[Uuid
 }
 
 /// The oldest run that has work left, locked; one that another process advances is skipped.
-pub(crate) async fn next_running(db: impl PgExecutor<'_>) -> Result<Option<RunningReplay>, sqlx::Error> {
+pub(crate) async fn next_running(
+    db: impl PgExecutor<'_>,
+) -> Result<Option<RunningReplay>, sqlx::Error> {
     sqlx::query_as!(
         RunningReplay,
         "SELECT id, created_by, reason, patch FROM millpond.replays
@@ -66,7 +75,10 @@ pub(crate) struct RunningReplay {
 }
 
 /// A run under way, locked; `None` when it does not run or another process advances it.
-pub(crate) async fn lock_running(db: impl PgExecutor<'_>, id: Uuid) -> Result<Option<RunningReplay>, sqlx::Error> {
+pub(crate) async fn lock_running(
+    db: impl PgExecutor<'_>,
+    id: Uuid,
+) -> Result<Option<RunningReplay>, sqlx::Error> {
     sqlx::query_as!(
         RunningReplay,
         "SELECT id, created_by, reason, patch FROM millpond.replays
@@ -94,7 +106,11 @@ pub(crate) struct Pending {
 }
 
 /// The next items of a run, with their dead letters locked.
-pub(crate) async fn pending(db: impl PgExecutor<'_>, replay: Uuid, limit: i64) -> Result<Vec<Pending>, sqlx::Error> {
+pub(crate) async fn pending(
+    db: impl PgExecutor<'_>,
+    replay: Uuid,
+    limit: i64,
+) -> Result<Vec<Pending>, sqlx::Error> {
     sqlx::query_as!(
         Pending,
         r#"SELECT i.dead_letter AS "id!", d.kind AS "kind?", d.queue AS "queue?", d.priority AS "priority?", d.max_attempts,
@@ -219,7 +235,11 @@ pub(crate) async fn list(
 }
 
 /// One run.
-pub(crate) async fn get(db: impl PgExecutor<'_>, id: Uuid, tenant: Option<&str>) -> Result<Option<Replay>, sqlx::Error> {
+pub(crate) async fn get(
+    db: impl PgExecutor<'_>,
+    id: Uuid,
+    tenant: Option<&str>,
+) -> Result<Option<Replay>, sqlx::Error> {
     sqlx::query_as!(
         Replay,
         r#"SELECT r.id, r.status, r.created_at, r.created_by, r.reason, r.finished_at, r.total, r.enqueued, r.skipped,
@@ -248,7 +268,10 @@ pub struct ReplayItem {
 }
 
 /// The first 500 items of a run.
-pub(crate) async fn items(db: impl PgExecutor<'_>, id: Uuid) -> Result<Vec<ReplayItem>, sqlx::Error> {
+pub(crate) async fn items(
+    db: impl PgExecutor<'_>,
+    id: Uuid,
+) -> Result<Vec<ReplayItem>, sqlx::Error> {
     sqlx::query_as!(
         ReplayItem,
         r#"SELECT i.dead_letter, i.job_id AS job,

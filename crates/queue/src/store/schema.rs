@@ -5,9 +5,10 @@ use sqlx::{PgConnection, PgExecutor};
 
 /// Numbers of the migrations that were applied; none when the schema was never made.
 pub(crate) async fn applied_migrations(conn: &mut PgConnection) -> Result<Vec<i64>, sqlx::Error> {
-    let exists = sqlx::query_scalar!(r#"SELECT to_regclass('_sqlx_migrations') IS NOT NULL AS "exists!""#)
-        .fetch_one(&mut *conn)
-        .await?;
+    let exists =
+        sqlx::query_scalar!(r#"SELECT to_regclass('_sqlx_migrations') IS NOT NULL AS "exists!""#)
+            .fetch_one(&mut *conn)
+            .await?;
     if !exists {
         return Ok(Vec::new());
     }
@@ -18,7 +19,10 @@ pub(crate) async fn applied_migrations(conn: &mut PgConnection) -> Result<Vec<i6
 }
 
 /// Makes queues known; those that are known keep their pause.
-pub(crate) async fn remember_queues(db: impl PgExecutor<'_>, names: &[String]) -> Result<(), sqlx::Error> {
+pub(crate) async fn remember_queues(
+    db: impl PgExecutor<'_>,
+    names: &[String],
+) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "INSERT INTO millpond.queues (name) SELECT unnest($1::text[]) ORDER BY 1 ON CONFLICT DO NOTHING",
         names,
@@ -40,7 +44,10 @@ pub(crate) struct KindSeen {
 }
 
 /// Makes a kind known, or brings what is known of it up to date.
-pub(crate) async fn remember_kind(db: impl PgExecutor<'_>, kind: &KindSeen) -> Result<(), sqlx::Error> {
+pub(crate) async fn remember_kind(
+    db: impl PgExecutor<'_>,
+    kind: &KindSeen,
+) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "INSERT INTO millpond.kinds_seen AS k (kind, queue, priority, max_attempts, key_path, unique_rule)
          VALUES ($1, $2, $3, $4, $5, $6)

@@ -87,7 +87,10 @@ pub(crate) struct Counted {
 }
 
 /// Ready jobs of kinds that no live worker has registered.
-pub(crate) async fn unclaimable(db: impl PgExecutor<'_>, silent_seconds: f64) -> Result<Vec<Counted>, sqlx::Error> {
+pub(crate) async fn unclaimable(
+    db: impl PgExecutor<'_>,
+    silent_seconds: f64,
+) -> Result<Vec<Counted>, sqlx::Error> {
     sqlx::query_as!(
         Counted,
         r#"SELECT kind AS "word!", count(*) AS "count!" FROM millpond.jobs
@@ -102,7 +105,10 @@ pub(crate) async fn unclaimable(db: impl PgExecutor<'_>, silent_seconds: f64) ->
 }
 
 /// Live workers by version.
-pub(crate) async fn workers(db: impl PgExecutor<'_>, silent_seconds: f64) -> Result<Vec<Counted>, sqlx::Error> {
+pub(crate) async fn workers(
+    db: impl PgExecutor<'_>,
+    silent_seconds: f64,
+) -> Result<Vec<Counted>, sqlx::Error> {
     sqlx::query_as!(
         Counted,
         r#"SELECT version AS "word!", count(*) AS "count!" FROM millpond.workers

@@ -73,9 +73,12 @@ pub(crate) async fn holder(
 
 /// Takes the key from a running job, so that one may wait behind it.
 pub(crate) async fn release(db: impl PgExecutor<'_>, id: Uuid) -> Result<(), sqlx::Error> {
-    sqlx::query!("UPDATE millpond.jobs SET unique_key = NULL, unique_states = NULL WHERE id = $1", id)
-        .execute(db)
-        .await?;
+    sqlx::query!(
+        "UPDATE millpond.jobs SET unique_key = NULL, unique_states = NULL WHERE id = $1",
+        id
+    )
+    .execute(db)
+    .await?;
     Ok(())
 }
 

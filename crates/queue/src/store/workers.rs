@@ -38,16 +38,23 @@ pub(crate) async fn seen(db: impl PgExecutor<'_>, w: &WorkerRow) -> Result<(), s
 
 /// Takes a worker out of the list at its orderly end.
 pub(crate) async fn gone(db: impl PgExecutor<'_>, id: Uuid) -> Result<(), sqlx::Error> {
-    sqlx::query!("DELETE FROM millpond.workers WHERE id = $1", id).execute(db).await?;
+    sqlx::query!("DELETE FROM millpond.workers WHERE id = $1", id)
+        .execute(db)
+        .await?;
     Ok(())
 }
 
 /// Forgets workers that were silent for so many seconds.
-pub(crate) async fn forget(db: impl PgExecutor<'_>, silent_seconds: f64) -> Result<u64, sqlx::Error> {
-    let gone =
-        sqlx::query!("DELETE FROM millpond.workers WHERE seen_at < now() - make_interval(secs => $1)", silent_seconds)
-            .execute(db)
-            .await?;
+pub(crate) async fn forget(
+    db: impl PgExecutor<'_>,
+    silent_seconds: f64,
+) -> Result<u64, sqlx::Error> {
+    let gone = sqlx::query!(
+        "DELETE FROM millpond.workers WHERE seen_at < now() - make_interval(secs => $1)",
+        silent_seconds
+    )
+    .execute(db)
+    .await?;
     Ok(gone.rows_affected())
 }
 
@@ -77,7 +84,10 @@ pub struct WorkerStatus {
 }
 
 /// Up to 1,000 workers seen within so many seconds, the longest-lived first.
-pub(crate) async fn list(db: impl PgExecutor<'_>, within_seconds: f64) -> Result<Vec<WorkerStatus>, sqlx::Error> {
+pub(crate) async fn list(
+    db: impl PgExecutor<'_>,
+    within_seconds: f64,
+) -> Result<Vec<WorkerStatus>, sqlx::Error> {
     sqlx::query_as!(
         WorkerStatus,
         r#"SELECT w.id, w.host, w.pid, w.version, w.roles, w.slots, w.kinds, w.started_at, w.seen_at,

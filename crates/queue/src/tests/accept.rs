@@ -5,20 +5,39 @@ use sqlx::PgPool;
 
 use super::fixture::{FAST, engine, job, succeed};
 use crate::{
-    EnqueueError, EnqueueOutcome, Enqueued, Idempotency, JobState, NewJob, OnConflict, Queue, Source, Start, Unique,
+    EnqueueError, EnqueueOutcome, Enqueued, Idempotency, JobState, NewJob, OnConflict, Queue,
+    Source, Start, Unique,
 };
 
 fn idempotency(fingerprint: u8) -> Option<Idempotency> {
-    Some(Idempotency { client: "a".to_owned(), key: "k".to_owned(), fingerprint: [fingerprint; 32] })
+    Some(Idempotency {
+        client: "a".to_owned(),
+        key: "k".to_owned(),
+        fingerprint: [fingerprint; 32],
+    })
 }
 
 fn unique(name: &str, on_conflict: OnConflict) -> NewJob {
-    let states = vec![JobState::Scheduled, JobState::Ready, JobState::Running, JobState::Retrying];
-    NewJob { unique: Some(Unique { key: "u".to_owned(), states, on_conflict }), ..succeed(name) }
+    let states = vec![
+        JobState::Scheduled,
+        JobState::Ready,
+        JobState::Running,
+        JobState::Retrying,
+    ];
+    NewJob {
+        unique: Some(Unique {
+            key: "u".to_owned(),
+            states,
+            on_conflict,
+        }),
+        ..succeed(name)
+    }
 }
 
 async fn count(db: &PgPool) -> anyhow::Result<i64> {
-    Ok(sqlx::query_scalar("SELECT count(*) FROM millpond.jobs").fetch_one(db).await?)
+    Ok(sqlx::query_scalar("SELECT count(*) FROM millpond.jobs")
+        .fetch_one(db)
+        .await?)
 }
 
 async fn start_running(db: &PgPool, queue: &Queue) -> anyhow::Result<()> {
@@ -28,18 +47,29 @@ async fn start_running(db: &PgPool, queue: &Queue) -> anyhow::Result<()> {
         ttl_seconds: 60.0,
         kinds: &["test.work".to_owned()],
     };
-    assert_eq!(crate::store::claim::next(db, &claim, 1).await?.len(), 1, "{} jobs", queue.kinds().len());
+    assert_eq!(
+        crate::store::claim::next(db, &claim, 1).await?.len(),
+        1,
+        "{} jobs",
+        queue.kinds().len()
+    );
     Ok(())
 }
 
 #[sqlx::test(migrations = "../../migrations")]
-async fn fifty_equal_requests_at_once_make_one_job_and_get_one_answer(db: PgPool) -> anyhow::Result<()> {
+async fn fifty_equal_requests_at_once_make_one_job_and_get_one_answer(
+    db: PgPool,
+) -> anyhow::Result<()> {
     let queue = engine(&db, FAST);
 
     let asked = (0..50).map(|_| queue.enqueue(succeed("once"), idempotency(1)));
     let answers: Vec<Enqueued> = futures::future::try_join_all(asked).await?;
 
-    assert!(answers.iter().all(|answer| answer.id == answers[0].id && answer.outcome == EnqueueOutcome::Created));
+    assert!(
+        answers
+            .iter()
+            .all(|answer| answer.id == answers[0].id && answer.outcome == EnqueueOutcome::Created)
+    );
     assert_eq!(answers.iter().filter(|answer| !answer.repeated).count(), 1);
     assert_eq!(count(&db).await?, 1);
     Ok(())
@@ -64,30 +94,47 @@ async fn a_unique_key_keeps_the_job_that_is_there(db: PgPool) -> anyhow::Result<
 
     let second = queue.enqueue(unique("two", OnConflict::Keep), None).await?;
 
-    assert_eq!((second.id, second.outcome), (first.id, EnqueueOutcome::Deduplicated));
+    assert_eq!(
+        (second.id, second.outcome),
+        (first.id, EnqueueOutcome::Deduplicated)
+    );
     Ok(())
 }
 
 #[sqlx::test(migrations = "../../migrations")]
 async fn a_unique_key_replaces_what_waits_and_keeps_what_runs(db: PgPool) -> anyhow::Result<()> {
     let queue = engine(&db, FAST);
-    let first = queue.enqueue(unique("one", OnConflict::Replace), None).await?;
+    let first = queue
+        .enqueue(unique("one", OnConflict::Replace), None)
+        .await?;
 
-    let second = queue.enqueue(unique("two", OnConflict::Replace), None).await?;
+    let second = queue
+        .enqueue(unique("two", OnConflict::Replace), None)
+        .await?;
     let replaced = queue.job(first.id, None).await?;
     start_running(&db, &queue).await?;
-    let third = queue.enqueue(unique("three", OnConflict::Replace), None).await?;
+    let third = queue
+        .enqueue(unique("three", OnConflict::Replace), None)
+        .await?;
 
-    assert_eq!((second.id, second.outcome), (first.id, EnqueueOutcome::Replaced));
+    assert_eq!(
+        (second.id, second.outcome),
+        (first.id, EnqueueOutcome::Replaced)
+    );
     assert_eq!(replaced.payload["name"], "two");
-    assert_eq!((third.id, third.outcome), (first.id, EnqueueOutcome::Deduplicated));
+    assert_eq!(
+        (third.id, third.outcome),
+        (first.id, EnqueueOutcome::Deduplicated)
+    );
     Ok(())
 }
 
 #[sqlx::test(migrations = "../../migrations")]
 async fn a_unique_key_can_refuse(db: PgPool) -> anyhow::Result<()> {
     let queue = engine(&db, FAST);
-    let first = queue.enqueue(unique("one", OnConflict::Reject), None).await?;
+    let first = queue
+        .enqueue(unique("one", OnConflict::Reject), None)
+        .await?;
 
     let second = queue.enqueue(unique("two", OnConflict::Reject), None).await;
 
@@ -98,22 +145,34 @@ async fn a_unique_key_can_refuse(db: PgPool) -> anyhow::Result<()> {
 #[sqlx::test(migrations = "../../migrations")]
 async fn at_most_one_job_waits_behind_a_running_one(db: PgPool) -> anyhow::Result<()> {
     let queue = engine(&db, FAST);
-    let running = queue.enqueue(unique("one", OnConflict::OneBehind), None).await?;
+    let running = queue
+        .enqueue(unique("one", OnConflict::OneBehind), None)
+        .await?;
     start_running(&db, &queue).await?;
 
-    let behind = queue.enqueue(unique("two", OnConflict::OneBehind), None).await?;
-    let third = queue.enqueue(unique("three", OnConflict::OneBehind), None).await?;
+    let behind = queue
+        .enqueue(unique("two", OnConflict::OneBehind), None)
+        .await?;
+    let third = queue
+        .enqueue(unique("three", OnConflict::OneBehind), None)
+        .await?;
 
     assert_ne!(behind.id, running.id);
     assert_eq!(behind.outcome, EnqueueOutcome::Created);
-    assert_eq!((third.id, third.outcome), (behind.id, EnqueueOutcome::Deduplicated));
+    assert_eq!(
+        (third.id, third.outcome),
+        (behind.id, EnqueueOutcome::Deduplicated)
+    );
     Ok(())
 }
 
 #[sqlx::test(migrations = "../../migrations")]
 async fn tenants_do_not_meet_in_unique_keys(db: PgPool) -> anyhow::Result<()> {
     let queue = engine(&db, FAST);
-    let of = |tenant: &str| NewJob { tenant: Some(tenant.to_owned()), ..unique("x", OnConflict::Reject) };
+    let of = |tenant: &str| NewJob {
+        tenant: Some(tenant.to_owned()),
+        ..unique("x", OnConflict::Reject)
+    };
 
     queue.enqueue(of("a"), None).await?;
     queue.enqueue(of("b"), None).await?;
@@ -125,7 +184,8 @@ async fn tenants_do_not_meet_in_unique_keys(db: PgPool) -> anyhow::Result<()> {
 #[sqlx::test(migrations = "../../migrations")]
 async fn an_enqueue_in_the_callers_transaction_vanishes_with_it(db: PgPool) -> anyhow::Result<()> {
     engine(&db, FAST).announce().await?;
-    let enqueue = r#"SELECT millpond.enqueue('test.work', '{"do":"panic"}', idempotency_key => 'x')"#;
+    let enqueue =
+        r#"SELECT millpond.enqueue('test.work', '{"do":"panic"}', idempotency_key => 'x')"#;
 
     let mut tx = db.begin().await?;
     sqlx::query(enqueue).execute(&mut *tx).await?;
@@ -149,7 +209,10 @@ async fn sql_and_client_make_the_same_unique_key_of_a_payload(db: PgPool) -> any
     let payload = json!({"do": "succeed", "name": "caf\u{e9} \"x\""});
     let first = queue.enqueue(job(&payload), None).await?;
 
-    let by_sql: uuid::Uuid = sqlx::query_scalar("SELECT millpond.enqueue('test.work', $1)").bind(&payload).fetch_one(&db).await?;
+    let by_sql: uuid::Uuid = sqlx::query_scalar("SELECT millpond.enqueue('test.work', $1)")
+        .bind(&payload)
+        .fetch_one(&db)
+        .await?;
 
     assert_eq!(by_sql, first.id.0);
     Ok(())
@@ -161,15 +224,47 @@ async fn what_is_wrong_with_a_job_is_told_with_its_place(db: PgPool) -> anyhow::
     let refused = async |job: NewJob| queue.enqueue(job, None).await.expect_err("it is wrong");
 
     let unknown = NewJob::new("test.wrok", to_raw_value(&json!({}))?, Source::Http);
-    assert!(matches!(refused(unknown).await, EnqueueError::UnknownKind { suggestion: Some(name), .. } if name == "test.work"));
+    assert!(
+        matches!(refused(unknown).await, EnqueueError::UnknownKind { suggestion: Some(name), .. } if name == "test.work")
+    );
     let misfit = refused(job(&json!({"do": "succeed", "name": 7}))).await;
     assert!(matches!(misfit, EnqueueError::Payload(problems) if !problems.is_empty()));
-    let priority = refused(NewJob { priority: Some(10), ..succeed("x") }).await;
-    assert!(matches!(priority, EnqueueError::Field { pointer: "/priority", .. }));
-    let queue_name = refused(NewJob { queue: Some("nope".to_owned()), ..succeed("x") }).await;
-    assert!(matches!(queue_name, EnqueueError::Field { pointer: "/queue", .. }));
-    let far = refused(NewJob { start: Start::At(chrono::DateTime::from_timestamp(1 << 40, 0).expect("it is a time")), ..succeed("x") }).await;
-    assert!(matches!(far, EnqueueError::Field { pointer: "/run_at", .. }));
+    let priority = refused(NewJob {
+        priority: Some(10),
+        ..succeed("x")
+    })
+    .await;
+    assert!(matches!(
+        priority,
+        EnqueueError::Field {
+            pointer: "/priority",
+            ..
+        }
+    ));
+    let queue_name = refused(NewJob {
+        queue: Some("nope".to_owned()),
+        ..succeed("x")
+    })
+    .await;
+    assert!(matches!(
+        queue_name,
+        EnqueueError::Field {
+            pointer: "/queue",
+            ..
+        }
+    ));
+    let far = refused(NewJob {
+        start: Start::At(chrono::DateTime::from_timestamp(1 << 40, 0).expect("it is a time")),
+        ..succeed("x")
+    })
+    .await;
+    assert!(matches!(
+        far,
+        EnqueueError::Field {
+            pointer: "/run_at",
+            ..
+        }
+    ));
     assert_eq!(count(&db).await?, 0);
     Ok(())
 }
@@ -177,8 +272,15 @@ async fn what_is_wrong_with_a_job_is_told_with_its_place(db: PgPool) -> anyhow::
 #[sqlx::test(migrations = "../../migrations")]
 async fn an_atomic_batch_keeps_nothing_when_one_is_wrong(db: PgPool) -> anyhow::Result<()> {
     let queue = engine(&db, FAST);
-    queue.enqueue(unique("there", OnConflict::Keep), None).await?;
-    let batch = || vec![(succeed("a"), None), (unique("b", OnConflict::Reject), None)];
+    queue
+        .enqueue(unique("there", OnConflict::Keep), None)
+        .await?;
+    let batch = || {
+        vec![
+            (succeed("a"), None),
+            (unique("b", OnConflict::Reject), None),
+        ]
+    };
 
     let atomic = queue.enqueue_batch(batch(), true).await?;
     let after_atomic = count(&db).await?;

@@ -4,13 +4,19 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 
 use super::fixture::{FAST, actor, engine, in_state, job, until, work};
-use crate::{
-    AdminError, DeadFilter, JobId, PageRequest, Queue, ReplayRequest, Selection,
-};
+use crate::{AdminError, DeadFilter, JobId, PageRequest, Queue, ReplayRequest, Selection};
 
 async fn dead_letters(queue: &Queue, count: usize) -> anyhow::Result<Vec<JobId>> {
-    let jobs = (0..count).map(|_| (job(&json!({"do": "fail", "class": "invalid"})), None)).collect();
-    let ids: Vec<JobId> = queue.enqueue_batch(jobs, true).await?.into_iter().flatten().map(|e| e.id).collect();
+    let jobs = (0..count)
+        .map(|_| (job(&json!({"do": "fail", "class": "invalid"})), None))
+        .collect();
+    let ids: Vec<JobId> = queue
+        .enqueue_batch(jobs, true)
+        .await?
+        .into_iter()
+        .flatten()
+        .map(|e| e.id)
+        .collect();
     for id in &ids {
         in_state(queue, *id, "dead").await?;
     }
@@ -22,21 +28,33 @@ fn page() -> PageRequest {
 }
 
 fn request(selection: Selection, patch: Option<Value>) -> ReplayRequest {
-    ReplayRequest { selection, dry_run: false, patch, reason: Some("mended".to_owned()) }
+    ReplayRequest {
+        selection,
+        dry_run: false,
+        patch,
+        reason: Some("mended".to_owned()),
+    }
 }
 
 fn of_kind() -> DeadFilter {
-    DeadFilter { kind: Some("test.work".to_owned()), ..DeadFilter::default() }
+    DeadFilter {
+        kind: Some("test.work".to_owned()),
+        ..DeadFilter::default()
+    }
 }
 
 #[sqlx::test(migrations = "../../migrations")]
-async fn a_patched_replay_runs_as_a_new_job_that_names_its_origin(db: PgPool) -> anyhow::Result<()> {
+async fn a_patched_replay_runs_as_a_new_job_that_names_its_origin(
+    db: PgPool,
+) -> anyhow::Result<()> {
     let queue = engine(&db, FAST);
     let (workers, _) = work(&queue).await?;
     let id = dead_letters(&queue, 1).await?[0];
 
     let patch = json!({"do": "succeed", "class": null, "name": "mended"});
-    let answer = queue.replay(request(Selection::Ids(vec![id]), Some(patch)), &actor()).await?;
+    let answer = queue
+        .replay(request(Selection::Ids(vec![id]), Some(patch)), &actor())
+        .await?;
     let letter = queue.dead_letter(id, None).await?;
     let replayed = letter.summary.job.replayed_as.expect("it was replayed");
     let done = in_state(&queue, replayed, "succeeded").await?;
@@ -44,7 +62,9 @@ async fn a_patched_replay_runs_as_a_new_job_that_names_its_origin(db: PgPool) ->
     assert_eq!((answer.matched, answer.will_enqueue), (1, 1));
     assert_eq!(done.summary.replay_of, Some(id));
     assert_eq!(letter.summary.resolution.as_deref(), Some("replayed"));
-    let run = queue.replay_run(answer.replay_id.expect("it was no dry run"), None).await?;
+    let run = queue
+        .replay_run(answer.replay_id.expect("it was no dry run"), None)
+        .await?;
     assert_eq!((run.replay.total, run.replay.enqueued), (1, 1));
     workers.drain().await;
     Ok(())
@@ -56,14 +76,36 @@ async fn a_dry_run_tells_and_changes_nothing(db: PgPool) -> anyhow::Result<()> {
     let (workers, _) = work(&queue).await?;
     dead_letters(&queue, 3).await?;
 
-    let dry = ReplayRequest { dry_run: true, ..request(Selection::Filter(of_kind()), None) };
+    let dry = ReplayRequest {
+        dry_run: true,
+        ..request(Selection::Filter(of_kind()), None)
+    };
     let answer = queue.replay(dry, &actor()).await?;
-    let bad = ReplayRequest { dry_run: true, ..request(Selection::Filter(of_kind()), Some(json!({"do": "nonsense"}))) };
+    let bad = ReplayRequest {
+        dry_run: true,
+        ..request(
+            Selection::Filter(of_kind()),
+            Some(json!({"do": "nonsense"})),
+        )
+    };
     let bad = queue.replay(bad, &actor()).await?;
 
-    assert_eq!((answer.replay_id, answer.matched, answer.will_enqueue), (None, 3, 3));
-    assert_eq!((bad.will_enqueue, bad.skipped[0].reason.as_str(), bad.skipped[0].count), (0, "invalid_payload", 3));
-    assert_eq!(queue.dead_letters(&of_kind(), &page()).await?.items.len(), 3);
+    assert_eq!(
+        (answer.replay_id, answer.matched, answer.will_enqueue),
+        (None, 3, 3)
+    );
+    assert_eq!(
+        (
+            bad.will_enqueue,
+            bad.skipped[0].reason.as_str(),
+            bad.skipped[0].count
+        ),
+        (0, "invalid_payload", 3)
+    );
+    assert_eq!(
+        queue.dead_letters(&of_kind(), &page()).await?.items.len(),
+        3
+    );
     workers.drain().await;
     Ok(())
 }
@@ -89,9 +131,20 @@ async fn a_letter_is_replayed_once_however_often_it_is_asked_for(db: PgPool) -> 
 async fn an_empty_selection_is_refused(db: PgPool) -> anyhow::Result<()> {
     let queue = engine(&db, FAST);
 
-    for selection in [Selection::Ids(Vec::new()), Selection::Filter(DeadFilter::default())] {
-        assert!(matches!(queue.replay(request(selection.clone(), None), &actor()).await, Err(AdminError::Invalid { .. })));
-        assert!(matches!(queue.discard(selection, "why", &actor()).await, Err(AdminError::Invalid { .. })));
+    for selection in [
+        Selection::Ids(Vec::new()),
+        Selection::Filter(DeadFilter::default()),
+    ] {
+        assert!(matches!(
+            queue
+                .replay(request(selection.clone(), None), &actor())
+                .await,
+            Err(AdminError::Invalid { .. })
+        ));
+        assert!(matches!(
+            queue.discard(selection, "why", &actor()).await,
+            Err(AdminError::Invalid { .. })
+        ));
     }
     Ok(())
 }
@@ -101,15 +154,33 @@ async fn groups_count_what_is_open_through_discard_and_restore(db: PgPool) -> an
     let queue = engine(&db, FAST);
     let (workers, _) = work(&queue).await?;
     let ids = dead_letters(&queue, 3).await?;
-    let open = async || anyhow::Ok(queue.dead_groups(&of_kind(), &page()).await?.items.first().map(|group| group.count));
+    let open = async || {
+        anyhow::Ok(
+            queue
+                .dead_groups(&of_kind(), &page())
+                .await?
+                .items
+                .first()
+                .map(|group| group.count),
+        )
+    };
 
     let before = open().await?;
-    let discarded = queue.discard(Selection::Ids(ids.clone()), "not wanted", &actor()).await?;
+    let discarded = queue
+        .discard(Selection::Ids(ids.clone()), "not wanted", &actor())
+        .await?;
     let after_discard = open().await?;
-    let again = queue.discard(Selection::Ids(ids.clone()), "not wanted", &actor()).await?;
-    let restored = queue.restore(Selection::Filter(of_kind()), "wanted after all", &actor()).await?;
+    let again = queue
+        .discard(Selection::Ids(ids.clone()), "not wanted", &actor())
+        .await?;
+    let restored = queue
+        .restore(Selection::Filter(of_kind()), "wanted after all", &actor())
+        .await?;
 
-    assert_eq!((before, discarded, after_discard, again, restored), (Some(3), 3, None, 0, 3));
+    assert_eq!(
+        (before, discarded, after_discard, again, restored),
+        (Some(3), 3, None, 0, 3)
+    );
     assert_eq!(open().await?, Some(3));
     workers.drain().await;
     Ok(())

@@ -14,8 +14,8 @@ use sqlx::PgPool;
 use tokio::sync::Notify;
 
 use crate::{
-    Actor, BatchJob, Database, ErrorClass, Job, JobContext, JobDetail, JobError, JobId, NewJob, Outcome, Queue,
-    Registry, Source, WorkerSettings, Workers, config::Config,
+    Actor, BatchJob, Database, ErrorClass, Job, JobContext, JobDetail, JobError, JobId, NewJob,
+    Outcome, Queue, Registry, Source, WorkerSettings, Workers, config::Config,
 };
 
 /// Longest that a test waits for a condition.
@@ -43,7 +43,10 @@ pub(crate) struct App {
 
 impl App {
     pub(crate) fn seen(&self) -> Vec<String> {
-        self.seen.lock().expect("no test panics while it holds this").clone()
+        self.seen
+            .lock()
+            .expect("no test panics while it holds this")
+            .clone()
     }
 }
 
@@ -68,16 +71,23 @@ impl Job for Work {
     type Error = JobError;
 
     async fn run(self, ctx: &JobContext<App>) -> Result<Outcome, JobError> {
-        ctx.app.seen.lock().expect("no test panics while it holds this").push(match &self {
-            Self::Succeed { name } => name.clone(),
-            other => format!("{other:?}"),
-        });
+        ctx.app
+            .seen
+            .lock()
+            .expect("no test panics while it holds this")
+            .push(match &self {
+                Self::Succeed { name } => name.clone(),
+                other => format!("{other:?}"),
+            });
         let follow_up = || succeed("follow-up");
         match self {
             Self::Succeed { name } => Ok(Outcome::SucceededWith(json!({"name": name}))),
             Self::Fail { class } => {
-                let class: ErrorClass = class.parse().map_err(|e| JobError::new(ErrorClass::Internal, e))?;
-                Err(JobError::from_text(class, "told to fail").retry_after(Some(Duration::from_secs(1))))
+                let class: ErrorClass = class
+                    .parse()
+                    .map_err(|e| JobError::new(ErrorClass::Internal, e))?;
+                Err(JobError::from_text(class, "told to fail")
+                    .retry_after(Some(Duration::from_secs(1))))
             }
             Self::Panic => panic!("told to panic"),
             Self::Hang => std::future::pending().await,
@@ -120,7 +130,11 @@ impl BatchJob for Together {
 
     async fn run(batch: Vec<(Self, JobContext<App>)>) -> Vec<Result<Outcome, JobError>> {
         if let Some((_, ctx)) = batch.first() {
-            ctx.app.batches.lock().expect("no test panics while it holds this").push(batch.len());
+            ctx.app
+                .batches
+                .lock()
+                .expect("no test panics while it holds this")
+                .push(batch.len());
         }
         batch
             .into_iter()
@@ -137,22 +151,33 @@ pub(crate) fn registry() -> Registry<App> {
 }
 
 pub(crate) fn engine(pool: &PgPool, config: &str) -> Queue {
-    let config = Config::parse(config).expect("the test's configuration is right").config;
+    let config = Config::parse(config)
+        .expect("the test's configuration is right")
+        .config;
     let registry = registry();
     let kinds: Vec<_> = registry.kinds().cloned().collect();
-    Queue::new(Database::from_pool(pool.clone()), Arc::new(config), kinds).expect("schemas of tests compile")
+    Queue::new(Database::from_pool(pool.clone()), Arc::new(config), kinds)
+        .expect("schemas of tests compile")
 }
 
 pub(crate) async fn work(queue: &Queue) -> anyhow::Result<(Workers, Arc<App>)> {
     queue.announce().await?;
     let app = Arc::new(App::default());
-    let settings = WorkerSettings { queues: None, roles: vec!["worker".to_owned()], version: "test".to_owned() };
+    let settings = WorkerSettings {
+        queues: None,
+        roles: vec!["worker".to_owned()],
+        version: "test".to_owned(),
+    };
     let workers = Workers::start(queue.clone(), registry(), Arc::clone(&app), settings).await?;
     Ok((workers, app))
 }
 
 pub(crate) fn job(payload: &Value) -> NewJob {
-    NewJob::new("test.work", to_raw_value(payload).expect("a value is JSON"), Source::Http)
+    NewJob::new(
+        "test.work",
+        to_raw_value(payload).expect("a value is JSON"),
+        Source::Http,
+    )
 }
 
 pub(crate) fn succeed(name: &str) -> NewJob {
@@ -167,7 +192,10 @@ pub(crate) fn together(name: &str, key: &str) -> NewJob {
 }
 
 pub(crate) fn actor() -> Actor {
-    Actor { name: "test".to_owned(), tenant: None }
+    Actor {
+        name: "test".to_owned(),
+        tenant: None,
+    }
 }
 
 /// Waits until the condition holds.
@@ -182,10 +210,15 @@ pub(crate) async fn until<F: Future<Output = anyhow::Result<bool>>>(
         }
         anyhow::Ok(())
     };
-    tokio::time::timeout(DEADLINE, waiting).await.map_err(|_| anyhow::anyhow!("in vain: {what}"))?
+    tokio::time::timeout(DEADLINE, waiting)
+        .await
+        .map_err(|_| anyhow::anyhow!("in vain: {what}"))?
 }
 
 pub(crate) async fn in_state(queue: &Queue, id: JobId, state: &str) -> anyhow::Result<JobDetail> {
-    until(state, || async { Ok(queue.job(id, None).await?.summary.state == state) }).await?;
+    until(state, || async {
+        Ok(queue.job(id, None).await?.summary.state == state)
+    })
+    .await?;
     Ok(queue.job(id, None).await?)
 }

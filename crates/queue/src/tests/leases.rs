@@ -17,7 +17,12 @@ use crate::{
 
 async fn claim(db: &PgPool, most: usize, ttl_seconds: f64) -> anyhow::Result<Vec<ClaimedRow>> {
     let kinds = ["test.work".to_owned()];
-    let claim = Claim { queue: "default", worker: Uuid::new_v4(), ttl_seconds, kinds: &kinds };
+    let claim = Claim {
+        queue: "default",
+        worker: Uuid::new_v4(),
+        ttl_seconds,
+        kinds: &kinds,
+    };
     Ok(claim::next(db, &claim, most).await?)
 }
 
@@ -40,7 +45,9 @@ async fn expire(db: &PgPool) -> anyhow::Result<()> {
 }
 
 async fn some_jobs(queue: &Queue, count: usize) -> anyhow::Result<()> {
-    let jobs = (0..count).map(|n| (succeed(&n.to_string()), None)).collect();
+    let jobs = (0..count)
+        .map(|n| (succeed(&n.to_string()), None))
+        .collect();
     for result in queue.enqueue_batch(jobs, true).await? {
         result?;
     }
@@ -64,7 +71,13 @@ async fn an_attempt_that_lost_its_lease_cannot_finish_the_job(db: PgPool) -> any
     assert_eq!(state_after_late, "running");
     assert_eq!(right, [id.0]);
     let attempts = queue.job(id, None).await?.attempts;
-    assert_eq!(attempts.iter().map(|a| (a.number, a.outcome.as_str())).collect::<Vec<_>>(), [(1, "lost"), (2, "succeeded")]);
+    assert_eq!(
+        attempts
+            .iter()
+            .map(|a| (a.number, a.outcome.as_str()))
+            .collect::<Vec<_>>(),
+        [(1, "lost"), (2, "succeeded")]
+    );
     Ok(())
 }
 
@@ -82,10 +95,15 @@ async fn fifty_claimers_at_once_never_claim_a_job_twice(db: PgPool) -> anyhow::R
 }
 
 #[sqlx::test(migrations = "../../migrations")]
-async fn urgent_jobs_are_claimed_first_and_equals_in_the_order_they_came(db: PgPool) -> anyhow::Result<()> {
+async fn urgent_jobs_are_claimed_first_and_equals_in_the_order_they_came(
+    db: PgPool,
+) -> anyhow::Result<()> {
     let queue = engine(&db, FAST);
     for (name, priority) in [("c", 5), ("d", 9), ("a", 0), ("b", 0)] {
-        let job = crate::NewJob { priority: Some(priority), ..succeed(name) };
+        let job = crate::NewJob {
+            priority: Some(priority),
+            ..succeed(name)
+        };
         queue.enqueue(job, None).await?;
     }
 
@@ -94,21 +112,33 @@ async fn urgent_jobs_are_claimed_first_and_equals_in_the_order_they_came(db: PgP
         order.push(claim(&db, 1, 60.0).await?.remove(0).payload);
     }
 
-    let names: Vec<char> = order.iter().map(|payload| payload.chars().rev().nth(2).expect("a name")).collect();
+    let names: Vec<char> = order
+        .iter()
+        .map(|payload| payload.chars().rev().nth(2).expect("a name"))
+        .collect();
     assert_eq!(names, ['a', 'b', 'c', 'd']);
     Ok(())
 }
 
 #[sqlx::test(migrations = "../../migrations")]
-async fn only_registered_kinds_are_claimed_and_paused_queues_not_at_all(db: PgPool) -> anyhow::Result<()> {
+async fn only_registered_kinds_are_claimed_and_paused_queues_not_at_all(
+    db: PgPool,
+) -> anyhow::Result<()> {
     let queue = engine(&db, FAST);
     queue.announce().await?;
     some_jobs(&queue, 1).await?;
     let kinds = ["other.kind".to_owned()];
-    let stranger = Claim { queue: "default", worker: Uuid::new_v4(), ttl_seconds: 60.0, kinds: &kinds };
+    let stranger = Claim {
+        queue: "default",
+        worker: Uuid::new_v4(),
+        ttl_seconds: 60.0,
+        kinds: &kinds,
+    };
 
     let by_stranger = claim::next(&db, &stranger, 10).await?.len();
-    queue.pause_queue("default", Some("maintenance"), None, &actor()).await?;
+    queue
+        .pause_queue("default", Some("maintenance"), None, &actor())
+        .await?;
     let while_paused = claim(&db, 10, 60.0).await?.len();
     queue.resume_queue("default", &actor()).await?;
     let after = claim(&db, 10, 60.0).await?.len();
@@ -130,7 +160,11 @@ async fn a_job_that_loses_its_worker_too_often_is_dead(db: PgPool) -> anyhow::Re
 
     let dead = queue.dead_letter(id, None).await?;
     assert_eq!(dead.summary.job.error_class.as_deref(), Some("lost"));
-    assert!(dead.attempts.iter().all(|attempt| attempt.outcome == "lost"));
+    assert!(
+        dead.attempts
+            .iter()
+            .all(|attempt| attempt.outcome == "lost")
+    );
     assert_eq!(dead.attempts.len(), 3);
     Ok(())
 }
@@ -139,7 +173,10 @@ async fn a_job_that_loses_its_worker_too_often_is_dead(db: PgPool) -> anyhow::Re
 async fn a_running_worker_keeps_its_leases_beyond_their_time(db: PgPool) -> anyhow::Result<()> {
     let queue = engine(&db, FAST);
     let (workers, app) = work(&queue).await?;
-    let id = queue.enqueue(job(&serde_json::json!({"do": "wait_for_release"})), None).await?.id;
+    let id = queue
+        .enqueue(job(&serde_json::json!({"do": "wait_for_release"})), None)
+        .await?
+        .id;
     in_state(&queue, id, "running").await?;
 
     let renewed: (bool,) = loop {
@@ -165,10 +202,15 @@ async fn a_running_worker_keeps_its_leases_beyond_their_time(db: PgPool) -> anyh
 }
 
 #[sqlx::test(migrations = "../../migrations")]
-async fn an_attempt_whose_job_was_taken_away_is_stopped_and_changes_nothing(db: PgPool) -> anyhow::Result<()> {
+async fn an_attempt_whose_job_was_taken_away_is_stopped_and_changes_nothing(
+    db: PgPool,
+) -> anyhow::Result<()> {
     let queue = engine(&db, FAST);
     let (workers, app) = work(&queue).await?;
-    let id = queue.enqueue(job(&serde_json::json!({"do": "hang"})), None).await?.id;
+    let id = queue
+        .enqueue(job(&serde_json::json!({"do": "hang"})), None)
+        .await?
+        .id;
     in_state(&queue, id, "running").await?;
 
     // Another worker has it now, under a token of its own, for a long time.
@@ -176,7 +218,10 @@ async fn an_attempt_whose_job_was_taken_away_is_stopped_and_changes_nothing(db: 
         .bind(id.0)
         .execute(&db)
         .await?;
-    until("the slot is free again", || async { Ok(app.seen().len() == 1) }).await?;
+    until("the slot is free again", || async {
+        Ok(app.seen().len() == 1)
+    })
+    .await?;
     workers.drain().await;
 
     assert_eq!(queue.job(id, None).await?.summary.state, "running");

@@ -4,5 +4,5 @@ mod accept;
 mod dead;
 pub(crate) mod fixture;
 mod leases;
-mod run;
 mod people;
+mod run;

@@ -26,7 +26,10 @@ async fn a_kind_that_keeps_nothing_leaves_nothing(db: PgPool) -> anyhow::Result<
     let (workers, app) = work(&queue).await?;
 
     let id = queue.enqueue(succeed("x"), None).await?.id;
-    until("it is gone", || async { Ok(queue.job(id, None).await.is_err()) }).await?;
+    until("it is gone", || async {
+        Ok(queue.job(id, None).await.is_err())
+    })
+    .await?;
 
     assert_eq!(app.seen(), ["x"]);
     workers.drain().await;
@@ -38,7 +41,10 @@ async fn a_delayed_job_runs_when_its_time_has_come(db: PgPool) -> anyhow::Result
     let queue = engine(&db, FAST);
     let (workers, _) = work(&queue).await?;
 
-    let later = NewJob { start: Start::After(std::time::Duration::from_millis(600)), ..succeed("x") };
+    let later = NewJob {
+        start: Start::After(std::time::Duration::from_millis(600)),
+        ..succeed("x")
+    };
     let enqueued = queue.enqueue(later, None).await?;
     let done = in_state(&queue, enqueued.id, "succeeded").await?;
 
@@ -49,18 +55,39 @@ async fn a_delayed_job_runs_when_its_time_has_come(db: PgPool) -> anyhow::Result
 }
 
 #[sqlx::test(migrations = "../../migrations")]
-async fn a_failing_job_is_tried_again_and_then_dead_with_every_attempt(db: PgPool) -> anyhow::Result<()> {
+async fn a_failing_job_is_tried_again_and_then_dead_with_every_attempt(
+    db: PgPool,
+) -> anyhow::Result<()> {
     let queue = engine(&db, FAST);
     let (workers, _) = work(&queue).await?;
 
-    let id = queue.enqueue(job(&json!({"do": "fail", "class": "transient"})), None).await?.id;
+    let id = queue
+        .enqueue(job(&json!({"do": "fail", "class": "transient"})), None)
+        .await?
+        .id;
     let dead = in_state(&queue, id, "dead").await?;
 
-    let outcomes: Vec<_> = dead.attempts.iter().map(|a| (a.number, a.outcome.as_str(), a.error_class.as_deref())).collect();
+    let outcomes: Vec<_> = dead
+        .attempts
+        .iter()
+        .map(|a| (a.number, a.outcome.as_str(), a.error_class.as_deref()))
+        .collect();
     let transient = Some("transient");
-    assert_eq!(outcomes, [(1, "failed", transient), (2, "failed", transient), (3, "dead", transient)]);
+    assert_eq!(
+        outcomes,
+        [
+            (1, "failed", transient),
+            (2, "failed", transient),
+            (3, "dead", transient)
+        ]
+    );
     for pair in dead.attempts.windows(2) {
-        assert!(pair[1].started_at >= pair[0].finished_at.map(|t| t + chrono::Duration::seconds(1)));
+        assert!(
+            pair[1].started_at
+                >= pair[0]
+                    .finished_at
+                    .map(|t| t + chrono::Duration::seconds(1))
+        );
     }
     workers.drain().await;
     Ok(())
@@ -71,14 +98,37 @@ async fn a_limit_and_a_snooze_use_no_attempt(db: PgPool) -> anyhow::Result<()> {
     let queue = engine(&db, FAST);
     let (workers, _) = work(&queue).await?;
 
-    let limited = queue.enqueue(job(&json!({"do": "fail", "class": "rate_limited"})), None).await?.id;
+    let limited = queue
+        .enqueue(job(&json!({"do": "fail", "class": "rate_limited"})), None)
+        .await?
+        .id;
     let snoozed = queue.enqueue(job(&json!({"do": "snooze"})), None).await?.id;
-    until("the limit was met three times", || async { Ok(queue.job(limited, None).await?.attempts.len() >= 3) }).await?;
-    let (limited, snoozed) = (queue.job(limited, None).await?, in_state(&queue, snoozed, "scheduled").await?);
+    until("the limit was met three times", || async {
+        Ok(queue.job(limited, None).await?.attempts.len() >= 3)
+    })
+    .await?;
+    let (limited, snoozed) = (
+        queue.job(limited, None).await?,
+        in_state(&queue, snoozed, "scheduled").await?,
+    );
 
-    assert!(limited.attempts.iter().all(|attempt| attempt.outcome == "rate_limited"));
-    assert!(limited.summary.attempts_used <= 1, "only one under way counts");
-    assert_eq!((snoozed.summary.attempts_used, snoozed.attempts[0].outcome.as_str()), (0, "snoozed"));
+    assert!(
+        limited
+            .attempts
+            .iter()
+            .all(|attempt| attempt.outcome == "rate_limited")
+    );
+    assert!(
+        limited.summary.attempts_used <= 1,
+        "only one under way counts"
+    );
+    assert_eq!(
+        (
+            snoozed.summary.attempts_used,
+            snoozed.attempts[0].outcome.as_str()
+        ),
+        (0, "snoozed")
+    );
     workers.drain().await;
     Ok(())
 }
@@ -101,8 +151,22 @@ async fn panics_hangs_and_poison_are_their_own_jobs_failure(db: PgPool) -> anyho
     let (workers, _) = work(&queue).await?;
 
     in_state(&queue, fine, "succeeded").await?;
-    assert_eq!(in_state(&queue, panics, "dead").await?.summary.error_class.as_deref(), Some("panic"));
-    assert_eq!(in_state(&queue, hangs, "dead").await?.summary.error_class.as_deref(), Some("timeout"));
+    assert_eq!(
+        in_state(&queue, panics, "dead")
+            .await?
+            .summary
+            .error_class
+            .as_deref(),
+        Some("panic")
+    );
+    assert_eq!(
+        in_state(&queue, hangs, "dead")
+            .await?
+            .summary
+            .error_class
+            .as_deref(),
+        Some("timeout")
+    );
     for n in 1..=3 {
         let id = format!("00000000-0000-7000-8000-00000000000{n}").parse()?;
         let poison = in_state(&queue, id, "dead").await?;
@@ -117,11 +181,25 @@ async fn jobs_enqueued_by_an_attempt_come_with_its_success_alone(db: PgPool) -> 
     let queue = engine(&db, FAST);
     let (workers, app) = work(&queue).await?;
 
-    let failing = queue.enqueue(job(&json!({"do": "enqueue_and_fail"})), None).await?.id;
+    let failing = queue
+        .enqueue(job(&json!({"do": "enqueue_and_fail"})), None)
+        .await?
+        .id;
     in_state(&queue, failing, "dead").await?;
-    let succeeding = queue.enqueue(job(&json!({"do": "enqueue_two"})), None).await?.id;
+    let succeeding = queue
+        .enqueue(job(&json!({"do": "enqueue_two"})), None)
+        .await?
+        .id;
     in_state(&queue, succeeding, "succeeded").await?;
-    until("both follow", || async { Ok(app.seen().iter().filter(|name| *name == "follow-up").count() == 2) }).await?;
+    until("both follow", || async {
+        Ok(app
+            .seen()
+            .iter()
+            .filter(|name| *name == "follow-up")
+            .count()
+            == 2)
+    })
+    .await?;
 
     workers.drain().await;
     assert_eq!(app.seen().len(), 4);
@@ -132,9 +210,15 @@ async fn jobs_enqueued_by_an_attempt_come_with_its_success_alone(db: PgPool) -> 
 async fn waiting_and_running_jobs_can_be_cancelled(db: PgPool) -> anyhow::Result<()> {
     let queue = engine(&db, FAST);
     let (workers, _) = work(&queue).await?;
-    let later = NewJob { start: Start::After(std::time::Duration::from_secs(3_600)), ..succeed("x") };
+    let later = NewJob {
+        start: Start::After(std::time::Duration::from_secs(3_600)),
+        ..succeed("x")
+    };
     let waits = queue.enqueue(later, None).await?.id;
-    let listens = queue.enqueue(job(&json!({"do": "honour_cancellation"})), None).await?.id;
+    let listens = queue
+        .enqueue(job(&json!({"do": "honour_cancellation"})), None)
+        .await?
+        .id;
     let hangs = queue.enqueue(job(&json!({"do": "hang"})), None).await?.id;
     in_state(&queue, listens, "running").await?;
     in_state(&queue, hangs, "running").await?;
@@ -157,7 +241,13 @@ async fn jobs_of_one_key_run_together_and_end_each_for_itself(db: PgPool) -> any
     let mut batch: Vec<_> = (0..59).map(|_| (together("good", "a"), None)).collect();
     batch.push((together("bad", "a"), None));
     batch.extend((0..5).map(|_| (together("good", "b"), None)));
-    let ids: Vec<_> = queue.enqueue_batch(batch, true).await?.into_iter().flatten().map(|e| e.id).collect();
+    let ids: Vec<_> = queue
+        .enqueue_batch(batch, true)
+        .await?
+        .into_iter()
+        .flatten()
+        .map(|e| e.id)
+        .collect();
     let (workers, app) = work(&queue).await?;
 
     in_state(&queue, ids[59], "dead").await?;
@@ -173,7 +263,9 @@ async fn jobs_of_one_key_run_together_and_end_each_for_itself(db: PgPool) -> any
 }
 
 #[sqlx::test(migrations = "../../migrations")]
-async fn a_drain_hands_back_what_does_not_end_in_time_and_uses_no_attempt(db: PgPool) -> anyhow::Result<()> {
+async fn a_drain_hands_back_what_does_not_end_in_time_and_uses_no_attempt(
+    db: PgPool,
+) -> anyhow::Result<()> {
     let queue = engine(&db, FAST);
     let (workers, _) = work(&queue).await?;
     let hangs = queue.enqueue(job(&json!({"do": "hang"})), None).await?.id;
@@ -182,7 +274,10 @@ async fn a_drain_hands_back_what_does_not_end_in_time_and_uses_no_attempt(db: Pg
     workers.drain().await;
 
     let back = queue.job(hangs, None).await?;
-    assert_eq!((back.summary.state.as_str(), back.summary.attempts_used), ("ready", 0));
+    assert_eq!(
+        (back.summary.state.as_str(), back.summary.attempts_used),
+        ("ready", 0)
+    );
     assert_eq!(back.attempts[0].outcome, "interrupted");
     assert!(queue.workers().await?.is_empty());
     Ok(())

@@ -45,9 +45,15 @@ type Call = JoinHandle<Result<Answers, Box<dyn std::any::Any + Send>>>;
 impl<A: Send + Sync + 'static> Runner<A> {
     /// Runs a unit and gives a settlement for each of its jobs.
     pub(crate) async fn run(&self, unit: Unit) -> Vec<Settlement> {
-        let Unit { mut jobs, slot, claimed_at } = unit;
+        let Unit {
+            mut jobs,
+            slot,
+            claimed_at,
+        } = unit;
         self.complete_batch(&mut jobs).await;
-        let Some(first) = jobs.first() else { return Vec::new() };
+        let Some(first) = jobs.first() else {
+            return Vec::new();
+        };
         let kind: Arc<str> = first.row.kind.as_str().into();
         let policy = self.shared.config.policy(&kind);
         let started = Instant::now();
@@ -64,7 +70,12 @@ impl<A: Send + Sync + 'static> Runner<A> {
 
     /// Claims more jobs of the same kind and key where the kind takes them together.
     async fn complete_batch(&self, jobs: &mut Vec<ClaimedJob>) {
-        let Some((most, wait)) = jobs.first().and_then(|job| self.registry.batch(&job.row.kind)) else { return };
+        let Some((most, wait)) = jobs
+            .first()
+            .and_then(|job| self.registry.batch(&job.row.kind))
+        else {
+            return;
+        };
         for waits in [false, true] {
             let room = most.saturating_sub(jobs.len());
             if room == 0 || self.interrupt.is_cancelled() {
@@ -91,7 +102,10 @@ impl<A: Send + Sync + 'static> Runner<A> {
         for job in jobs {
             match RawValue::from_string(job.row.payload.clone()) {
                 Ok(payload) => {
-                    invocations.push(Invocation { payload, ctx: self.context(job) });
+                    invocations.push(Invocation {
+                        payload,
+                        ctx: self.context(job),
+                    });
                     unreadable.push(None);
                 }
                 Err(_) => unreadable.push(Some(CallEnd::Answered(Err(undecodable())))),
@@ -102,7 +116,9 @@ impl<A: Send + Sync + 'static> Runner<A> {
             Some(handler) if !invocations.is_empty() => {
                 let count = invocations.len();
                 let span = span(kind, jobs);
-                let call = AssertUnwindSafe(handler(invocations)).catch_unwind().instrument(span);
+                let call = AssertUnwindSafe(handler(invocations))
+                    .catch_unwind()
+                    .instrument(span);
                 self.wait(tokio::spawn(call), &stops, limit, count).await
             }
             _ => Vec::new(),
@@ -110,7 +126,11 @@ impl<A: Send + Sync + 'static> Runner<A> {
         .into_iter();
         unreadable
             .into_iter()
-            .map(|known| known.or_else(|| ends.next()).unwrap_or_else(|| CallEnd::Answered(Err(unanswered()))))
+            .map(|known| {
+                known
+                    .or_else(|| ends.next())
+                    .unwrap_or_else(|| CallEnd::Answered(Err(unanswered())))
+            })
             .collect()
     }
 
@@ -126,11 +146,22 @@ impl<A: Send + Sync + 'static> Runner<A> {
             created_at: row.created_at,
             run_at: row.run_at,
         };
-        JobContext::new(Arc::clone(&self.app), info, job.stop.token().clone(), Arc::clone(&job.recorded))
+        JobContext::new(
+            Arc::clone(&self.app),
+            info,
+            job.stop.token().clone(),
+            Arc::clone(&job.recorded),
+        )
     }
 
     /// Waits for the call's end, or for a reason to end it: then it has a moment to stop by itself before it is aborted.
-    async fn wait(&self, mut call: Call, stops: &[Arc<Stop>], limit: Duration, count: usize) -> Vec<CallEnd> {
+    async fn wait(
+        &self,
+        mut call: Call,
+        stops: &[Arc<Stop>],
+        limit: Duration,
+        count: usize,
+    ) -> Vec<CallEnd> {
         // One job's cancellation ends its own call; in a batch its mates go on and the handler sees the token.
         let alone = match stops {
             [stop] => Some(stop),
@@ -154,7 +185,11 @@ impl<A: Send + Sync + 'static> Runner<A> {
         for stop in stops {
             stop.token().cancel();
         }
-        let grace = if matches!(why, Why::Interrupted) { GRACE / 5 } else { GRACE };
+        let grace = if matches!(why, Why::Interrupted) {
+            GRACE / 5
+        } else {
+            GRACE
+        };
         match tokio::time::timeout(grace, &mut call).await {
             Ok(ended) => ends(ended, Some(why), count),
             Err(_) => {
@@ -164,7 +199,13 @@ impl<A: Send + Sync + 'static> Runner<A> {
         }
     }
 
-    fn settlement(&self, job: ClaimedJob, end: CallEnd, policy: &Policy, (kind, took): (Arc<str>, Duration)) -> Settlement {
+    fn settlement(
+        &self,
+        job: ClaimedJob,
+        end: CallEnd,
+        policy: &Policy,
+        (kind, took): (Arc<str>, Duration),
+    ) -> Settlement {
         let row = &job.row;
         let mut recorded: Recorded =
             std::mem::take(&mut *job.recorded.lock().unwrap_or_else(PoisonError::into_inner));
@@ -176,7 +217,9 @@ impl<A: Send + Sync + 'static> Runner<A> {
             kind: &kind,
             policy,
             attempts_used: row.attempts_used.unsigned_abs(),
-            max_attempts: row.max_attempts.map_or(policy.max_attempts, i32::unsigned_abs),
+            max_attempts: row
+                .max_attempts
+                .map_or(policy.max_attempts, i32::unsigned_abs),
             has_account: has_account(policy, &row.payload),
             random: rand::random(),
         };
@@ -187,12 +230,28 @@ impl<A: Send + Sync + 'static> Runner<A> {
         };
         let verdict = verdict(end, &facts);
         log_failure(&job, &kind, &verdict);
-        let follow_ups = if matches!(verdict, Verdict::Succeeded { .. }) { follow_ups } else { Vec::new() };
-        Settlement { id: JobId(row.id), token: row.token, attempt: row.attempt, kind, verdict, recorded, follow_ups, took }
+        let follow_ups = if matches!(verdict, Verdict::Succeeded { .. }) {
+            follow_ups
+        } else {
+            Vec::new()
+        };
+        Settlement {
+            id: JobId(row.id),
+            token: row.token,
+            attempt: row.attempt,
+            kind,
+            verdict,
+            recorded,
+            follow_ups,
+            took,
+        }
     }
 
     fn prepare(&self, jobs: Vec<crate::job::NewJob>) -> Result<Vec<JobRow>, JobError> {
-        let prepared: Result<Vec<JobRow>, _> = jobs.into_iter().map(|job| self.shared.prepare(job)).collect();
+        let prepared: Result<Vec<JobRow>, _> = jobs
+            .into_iter()
+            .map(|job| self.shared.prepare(job))
+            .collect();
         let rows = prepared.map_err(|error| JobError::new(ErrorClass::Internal, error))?;
         if rows.iter().any(|row| row.unique.is_some()) {
             let text = "a job that is enqueued with an outcome cannot have a unique key";
@@ -231,7 +290,9 @@ fn ends(ended: Ended, why: Option<Why>, count: usize) -> Vec<CallEnd> {
     let mut answers = answers.into_iter();
     (0..count)
         .map(|_| match (answers.next(), &why) {
-            (Some(Ok(outcome @ (Outcome::Succeeded | Outcome::SucceededWith(_)))), _) => CallEnd::Answered(Ok(outcome)),
+            (Some(Ok(outcome @ (Outcome::Succeeded | Outcome::SucceededWith(_)))), _) => {
+                CallEnd::Answered(Ok(outcome))
+            }
             (_, Some(why)) => why.end(),
             (Some(answer), None) => CallEnd::Answered(answer),
             (None, None) => CallEnd::Answered(Err(unanswered())),
@@ -240,15 +301,24 @@ fn ends(ended: Ended, why: Option<Why>, count: usize) -> Vec<CallEnd> {
 }
 
 fn undecodable() -> JobError {
-    JobError::from_text(ErrorClass::Invalid, "the payload is not JSON that can be decoded").code("payload")
+    JobError::from_text(
+        ErrorClass::Invalid,
+        "the payload is not JSON that can be decoded",
+    )
+    .code("payload")
 }
 
 fn unanswered() -> JobError {
-    JobError::from_text(ErrorClass::Internal, "the handler gave no outcome for this job")
+    JobError::from_text(
+        ErrorClass::Internal,
+        "the handler gave no outcome for this job",
+    )
 }
 
 fn has_account(policy: &Policy, payload: &str) -> bool {
-    let Some(field) = policy.account.as_deref() else { return false };
+    let Some(field) = policy.account.as_deref() else {
+        return false;
+    };
     serde_json::from_str(payload).is_ok_and(|value| field_text(&value, field).is_some())
 }
 
@@ -265,7 +335,9 @@ fn span(kind: &str, jobs: &[ClaimedJob]) -> tracing::Span {
 }
 
 fn log_failure(job: &ClaimedJob, kind: &str, verdict: &Verdict) {
-    let Some(failure) = verdict.failure() else { return };
+    let Some(failure) = verdict.failure() else {
+        return;
+    };
     let (id, attempt, class) = (job.row.id, job.row.attempt, failure.class);
     match verdict {
         Verdict::Dead(_) => {

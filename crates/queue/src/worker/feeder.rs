@@ -60,7 +60,9 @@ impl Feeder {
                     () = self.stop.cancelled() => break,
                 }
             }
-            let Some(slots) = self.free_slots(has_more).await else { break };
+            let Some(slots) = self.free_slots(has_more).await else {
+                break;
+            };
             has_more = match self.claim(slots, &units).await {
                 Ok(has_more) => has_more,
                 Err(error) => {
@@ -103,13 +105,23 @@ impl Feeder {
         let rows = self.claim_rows(slots.len()).await?;
         metrics::claim_took(&self.queue, claimed_at.elapsed());
         let has_more = !rows.is_empty();
-        let jobs: Vec<ClaimedJob> = rows.into_iter().map(|row| self.hold(row, claimed_at)).collect();
+        let jobs: Vec<ClaimedJob> = rows
+            .into_iter()
+            .map(|row| self.hold(row, claimed_at))
+            .collect();
         for jobs in self.together(jobs) {
             let Some(slot) = slots.pop() else {
                 self.hand_back(jobs).await;
                 continue;
             };
-            if let Err(mpsc::error::SendError(unit)) = units.send(Unit { jobs, slot, claimed_at }).await {
+            if let Err(mpsc::error::SendError(unit)) = units
+                .send(Unit {
+                    jobs,
+                    slot,
+                    claimed_at,
+                })
+                .await
+            {
                 self.hand_back(unit.jobs).await;
             }
         }
@@ -125,14 +137,23 @@ impl Feeder {
 
     fn as_claim(&self) -> Claim<'_> {
         let ttl_seconds = self.shared.config.lease.ttl.as_secs_f64();
-        Claim { queue: &self.queue, worker: self.worker, ttl_seconds, kinds: &self.kinds }
+        Claim {
+            queue: &self.queue,
+            worker: self.worker,
+            ttl_seconds,
+            kinds: &self.kinds,
+        }
     }
 
     fn hold(&self, row: ClaimedRow, claimed_at: Instant) -> ClaimedJob {
         let waited = Duration::try_from_secs_f64(row.waited_seconds).unwrap_or_default();
         metrics::claimed(&self.queue, &row.kind, waited);
         let recorded = Arc::new(std::sync::Mutex::new(Recorded::default()));
-        let job = ClaimedJob { row, stop: Arc::new(Stop::default()), recorded };
+        let job = ClaimedJob {
+            row,
+            stop: Arc::new(Stop::default()),
+            recorded,
+        };
         self.leases.hold(&self.queue, &job, claimed_at);
         job
     }
@@ -146,7 +167,9 @@ impl Feeder {
                 units.push(vec![job]);
                 continue;
             }
-            let place = *places.entry((job.row.kind.clone(), job.row.key.clone())).or_insert(units.len());
+            let place = *places
+                .entry((job.row.kind.clone(), job.row.key.clone()))
+                .or_insert(units.len());
             match units.get_mut(place) {
                 Some(unit) => unit.push(job),
                 None => units.push(vec![job]),
@@ -156,13 +179,28 @@ impl Feeder {
     }
 
     /// Claims more jobs of one kind and key for a batch that is being formed.
-    pub(crate) async fn mates(&self, first: &ClaimedRow, most: usize) -> Result<Vec<ClaimedJob>, DatabaseError> {
+    pub(crate) async fn mates(
+        &self,
+        first: &ClaimedRow,
+        most: usize,
+    ) -> Result<Vec<ClaimedJob>, DatabaseError> {
         let claimed_at = Instant::now();
         let claim = self.as_claim();
         let most = i64::try_from(most).unwrap_or(0);
         let mut session = self.shared.db.engine().await?;
-        let rows = within(claim::mates(session.conn(), &claim, &first.kind, first.key.as_deref(), most)).await;
-        Ok(session.end(rows)?.into_iter().map(|row| self.hold(row, claimed_at)).collect())
+        let rows = within(claim::mates(
+            session.conn(),
+            &claim,
+            &first.kind,
+            first.key.as_deref(),
+            most,
+        ))
+        .await;
+        Ok(session
+            .end(rows)?
+            .into_iter()
+            .map(|row| self.hold(row, claimed_at))
+            .collect())
     }
 
     /// Gives back jobs that were claimed but never started. Where that fails their leases run out.

@@ -9,7 +9,12 @@ use crate::job::ErrorClass;
 const DIGITS: usize = 16;
 
 /// The fingerprint of a failure.
-pub(crate) fn fingerprint(kind: &str, class: ErrorClass, code: Option<&str>, error: &str) -> String {
+pub(crate) fn fingerprint(
+    kind: &str,
+    class: ErrorClass,
+    code: Option<&str>,
+    error: &str,
+) -> String {
     let cause = code.map_or_else(|| without_particulars(error), str::to_owned);
     let digest = Sha256::digest(format!("{kind}\u{1f}{class}\u{1f}{cause}").as_bytes());
     let mut text = hex::encode(digest);
@@ -24,7 +29,11 @@ fn without_particulars(error: &str) -> String {
     for word in error.split_whitespace() {
         let opens = word.starts_with(['"', '\'', '`']);
         if !(quoted || opens) {
-            text.push_str(if word.chars().any(|c| c.is_ascii_digit()) { "#" } else { word });
+            text.push_str(if word.chars().any(|c| c.is_ascii_digit()) {
+                "#"
+            } else {
+                word
+            });
             text.push(' ');
         }
         let bare = word.trim_end_matches(['.', ',', ';', ':', ')']);
@@ -43,15 +52,27 @@ mod tests {
 
     #[test]
     fn failures_that_differ_in_particulars_are_the_same() {
-        assert_eq!(of("job 17 timed out after 30s"), of("job 18 timed out after 31s"));
-        assert_eq!(of("no host \"a.example\" found"), of("no host \"b c.example\" found"));
+        assert_eq!(
+            of("job 17 timed out after 30s"),
+            of("job 18 timed out after 31s")
+        );
+        assert_eq!(
+            of("no host \"a.example\" found"),
+            of("no host \"b c.example\" found")
+        );
     }
 
     #[test]
     fn failures_of_other_causes_kinds_and_classes_differ() {
         assert_ne!(of("refused"), of("timed out"));
-        assert_ne!(of("refused"), fingerprint("http.request", ErrorClass::Transient, None, "refused"));
-        assert_ne!(of("refused"), fingerprint("email.send", ErrorClass::Invalid, None, "refused"));
+        assert_ne!(
+            of("refused"),
+            fingerprint("http.request", ErrorClass::Transient, None, "refused")
+        );
+        assert_ne!(
+            of("refused"),
+            fingerprint("email.send", ErrorClass::Invalid, None, "refused")
+        );
         assert_ne!(
             fingerprint("a.b", ErrorClass::Invalid, Some("100/33"), "x"),
             fingerprint("a.b", ErrorClass::Invalid, Some("100/34"), "x")

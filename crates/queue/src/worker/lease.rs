@@ -57,7 +57,10 @@ impl Leases {
             stop: Arc::clone(&job.stop),
             recorded: Arc::clone(&job.recorded),
         };
-        self.held.lock().unwrap_or_else(PoisonError::into_inner).insert(job.row.id, held);
+        self.held
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(job.row.id, held);
     }
 
     /// Lets go of a lease; one that was claimed anew meanwhile stays.
@@ -70,7 +73,12 @@ impl Leases {
 
     /// Tells a running attempt to stop, if it runs here.
     pub(crate) fn stop(&self, id: Uuid, reason: StopReason) {
-        if let Some(lease) = self.held.lock().unwrap_or_else(PoisonError::into_inner).get(&id) {
+        if let Some(lease) = self
+            .held
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&id)
+        {
             lease.stop.stop(reason);
         }
     }
@@ -78,12 +86,19 @@ impl Leases {
     fn due(&self, renew_every: Duration) -> BTreeMap<Arc<str>, Vec<Due>> {
         let mut due: BTreeMap<Arc<str>, Vec<Due>> = BTreeMap::new();
         for (id, lease) in &*self.held.lock().unwrap_or_else(PoisonError::into_inner) {
-            let mut recorded = lease.recorded.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut recorded = lease
+                .recorded
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             if lease.renewed_at.elapsed() < renew_every && !recorded.progress_is_new {
                 continue;
             }
             recorded.progress_is_new = false;
-            due.entry(Arc::clone(&lease.queue)).or_default().push((*id, lease.token, recorded.progress.clone()));
+            due.entry(Arc::clone(&lease.queue)).or_default().push((
+                *id,
+                lease.token,
+                recorded.progress.clone(),
+            ));
         }
         due
     }
@@ -122,7 +137,11 @@ pub(crate) struct LeaseKeeper {
 }
 
 impl LeaseKeeper {
-    pub(crate) fn start(db: Database, leases: Arc<Leases>, config: config::Lease) -> std::io::Result<Self> {
+    pub(crate) fn start(
+        db: Database,
+        leases: Arc<Leases>,
+        config: config::Lease,
+    ) -> std::io::Result<Self> {
         let stop = CancellationToken::new();
         let stopped = stop.clone();
         let thread = std::thread::Builder::new().name("lease-keeper".to_owned()).spawn(move || {
@@ -165,7 +184,11 @@ async fn keep(db: &Database, leases: &Leases, config: &config::Lease, stop: &Can
     pool.close().await;
 }
 
-async fn renew(pool: &PgPool, leases: &Leases, config: &config::Lease) -> Result<(), DatabaseError> {
+async fn renew(
+    pool: &PgPool,
+    leases: &Leases,
+    config: &config::Lease,
+) -> Result<(), DatabaseError> {
     for (queue, mut due) in leases.due(config.renew_every) {
         // Rows are locked in the order of ids everywhere, so that two statements never wait for each other.
         due.sort_unstable_by_key(|(id, ..)| *id);
@@ -178,7 +201,13 @@ async fn renew(pool: &PgPool, leases: &Leases, config: &config::Lease) -> Result
             }
             let asked_at = Instant::now();
             let mut session = Session::open(pool).await?;
-            let renewed = within(lease::renew(session.conn(), &queue, &renewals, config.ttl.as_secs_f64())).await;
+            let renewed = within(lease::renew(
+                session.conn(),
+                &queue,
+                &renewals,
+                config.ttl.as_secs_f64(),
+            ))
+            .await;
             let renewed = session.end(renewed)?;
             for lease in &renewed {
                 leases.renewed(lease.id, lease.token, asked_at);
@@ -186,10 +215,20 @@ async fn renew(pool: &PgPool, leases: &Leases, config: &config::Lease) -> Result
                     leases.stop(lease.id, StopReason::Cancelled);
                 }
             }
-            let kept: std::collections::HashSet<Uuid> = renewed.iter().map(|lease| lease.token).collect();
-            let lost: Vec<_> = portion.iter().filter(|(_, token, _)| !kept.contains(token)).collect();
+            let kept: std::collections::HashSet<Uuid> =
+                renewed.iter().map(|lease| lease.token).collect();
+            let lost: Vec<_> = portion
+                .iter()
+                .filter(|(_, token, _)| !kept.contains(token))
+                .collect();
             if !lost.is_empty() {
-                lose(leases, &lost.iter().map(|(id, token, _)| (*id, *token)).collect::<Vec<_>>());
+                lose(
+                    leases,
+                    &lost
+                        .iter()
+                        .map(|(id, token, _)| (*id, *token))
+                        .collect::<Vec<_>>(),
+                );
             }
         }
     }

@@ -90,8 +90,12 @@ impl Workers {
         let shared = Arc::clone(&queue.shared);
         let names = queue_names(&shared, settings.queues.clone())?;
         let leases = Arc::new(Leases::default());
-        let keeper = LeaseKeeper::start(shared.db.clone(), Arc::clone(&leases), shared.config.lease.clone())
-            .map_err(|error| AdminError::invalid("", format!("no thread to renew leases: {error}")))?;
+        let keeper = LeaseKeeper::start(
+            shared.db.clone(),
+            Arc::clone(&leases),
+            shared.config.lease.clone(),
+        )
+        .map_err(|error| AdminError::invalid("", format!("no thread to renew leases: {error}")))?;
         let mut workers = Self {
             id: Uuid::new_v4(),
             keeper,
@@ -122,7 +126,10 @@ impl Workers {
     ) {
         let name: Arc<str> = name.into();
         let concurrency = concurrency(&self.shared, &name);
-        let batched = registry.kinds().filter(|kind| kind.batch.is_some()).map(|kind| kind.name.to_string());
+        let batched = registry
+            .kinds()
+            .filter(|kind| kind.batch.is_some())
+            .map(|kind| kind.name.to_string());
         let feeder = Arc::new(Feeder {
             queue: Arc::clone(&name),
             worker: self.id,
@@ -149,11 +156,16 @@ impl Workers {
             feeder: Arc::clone(&feeder),
             interrupt: self.interrupt.clone(),
         });
-        self.slots.push(Slots { queue: Arc::clone(&name), all: concurrency, free: Arc::clone(&feeder.slots) });
+        self.slots.push(Slots {
+            queue: Arc::clone(&name),
+            all: concurrency,
+            free: Arc::clone(&feeder.slots),
+        });
         let (units, claimed) = mpsc::channel(1);
         let (outcomes, settled) = mpsc::channel(UNSETTLED);
         self.settlers.spawn(settler.run(settled));
-        self.runtimes.spawn(runtime::run(&name, runner, claimed, outcomes));
+        self.runtimes
+            .spawn(runtime::run(&name, runner, claimed, outcomes));
         self.feeders.spawn(feeder.run(units));
     }
 
@@ -172,7 +184,9 @@ impl Workers {
             stop: self.stop.clone(),
         };
         self.background.spawn(pulse.run());
-        let slots = names.iter().map(|name| (name.clone(), concurrency(&self.shared, name).into()));
+        let slots = names
+            .iter()
+            .map(|name| (name.clone(), concurrency(&self.shared, name).into()));
         let row = WorkerRow {
             id: self.id,
             host: host_name(),
@@ -182,13 +196,21 @@ impl Workers {
             kinds: registry.kinds().map(|kind| kind.name.to_string()).collect(),
             slots: serde_json::Value::Object(slots.collect()),
         };
-        self.background.spawn(show_life(Arc::clone(&self.shared), row, self.give_up.clone()));
+        self.background.spawn(show_life(
+            Arc::clone(&self.shared),
+            row,
+            self.give_up.clone(),
+        ));
         let bell = Arc::clone(&self.shared.bell);
         let hear = move |heard| match heard {
             Heard::Work(queue) => bell.wake(&queue),
             Heard::Cancel(id) => leases.stop(id, StopReason::Cancelled),
         };
-        self.background.spawn(doorbell::listen(self.shared.db.clone(), self.give_up.clone(), hear));
+        self.background.spawn(doorbell::listen(
+            self.shared.db.clone(),
+            self.give_up.clone(),
+            hear,
+        ));
     }
 
     /// Stops working: claims nothing more, lets attempts run for as long as `[worker] drain` says, hands back what has
@@ -197,15 +219,24 @@ impl Workers {
         self.stop.cancel();
         join(&mut self.feeders).await;
         let drain = self.shared.config.worker.drain;
-        if tokio::time::timeout(drain, join(&mut self.runtimes)).await.is_err() {
+        if tokio::time::timeout(drain, join(&mut self.runtimes))
+            .await
+            .is_err()
+        {
             tracing::warn!("attempts did not end in time; their jobs are handed back");
             self.interrupt.cancel();
-            if tokio::time::timeout(SETTLE, join(&mut self.runtimes)).await.is_err() {
+            if tokio::time::timeout(SETTLE, join(&mut self.runtimes))
+                .await
+                .is_err()
+            {
                 tracing::error!("the runtime did not stop in time; its jobs will be rescued");
                 self.runtimes.abort_all();
             }
         }
-        if tokio::time::timeout(SETTLE, join(&mut self.settlers)).await.is_err() {
+        if tokio::time::timeout(SETTLE, join(&mut self.settlers))
+            .await
+            .is_err()
+        {
             self.give_up.cancel();
             join(&mut self.settlers).await;
         }
@@ -227,27 +258,47 @@ async fn join(tasks: &mut JoinSet<()>) {
 
 fn queue_names(shared: &Shared, asked: Option<Vec<String>>) -> Result<Vec<String>, AdminError> {
     let known = &shared.config.queues;
-    let Some(asked) = asked else { return Ok(known.keys().cloned().collect()) };
+    let Some(asked) = asked else {
+        return Ok(known.keys().cloned().collect());
+    };
     for name in &asked {
         if !known.contains_key(name) {
             let names = known.keys().cloned().collect::<Vec<_>>().join(", ");
-            return Err(AdminError::invalid("queues", format!("has \"{name}\", but there are only {names}")));
+            return Err(AdminError::invalid(
+                "queues",
+                format!("has \"{name}\", but there are only {names}"),
+            ));
         }
     }
     Ok(asked)
 }
 
 fn concurrency(shared: &Shared, queue: &str) -> usize {
-    let concurrency = shared.config.queues.get(queue).map_or(1, |queue| queue.concurrency);
+    let concurrency = shared
+        .config
+        .queues
+        .get(queue)
+        .map_or(1, |queue| queue.concurrency);
     usize::try_from(concurrency).unwrap_or(1).max(1)
 }
 
 /// The machine's name, for people; the worker's identity is random.
 fn host_name() -> String {
     let from_kernel = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
-    let name = from_kernel.or_else(|| std::env::var("HOSTNAME").ok()).unwrap_or_default();
-    let name: String = name.trim().chars().filter(|c| !c.is_control()).take(100).collect();
-    if name.is_empty() { "unknown".to_owned() } else { name }
+    let name = from_kernel
+        .or_else(|| std::env::var("HOSTNAME").ok())
+        .unwrap_or_default();
+    let name: String = name
+        .trim()
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(100)
+        .collect();
+    if name.is_empty() {
+        "unknown".to_owned()
+    } else {
+        name
+    }
 }
 
 /// Says that this process is there, several times within a lease's time, and takes it out of the list at the end.

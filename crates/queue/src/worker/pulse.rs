@@ -41,11 +41,17 @@ impl Pulse {
         let mut wait = SHORTEST;
         while !self.stop.is_cancelled() {
             let next = match self.beat().await {
-                Ok(Beat { did_something: true, next_due }) => {
+                Ok(Beat {
+                    did_something: true,
+                    next_due,
+                }) => {
                     wait = SHORTEST;
                     next_due
                 }
-                Ok(Beat { did_something: false, next_due }) => {
+                Ok(Beat {
+                    did_something: false,
+                    next_due,
+                }) => {
                     wait = (wait * 2).min(LONGEST);
                     next_due
                 }
@@ -68,11 +74,18 @@ impl Pulse {
 
     async fn beat(&self) -> Result<Beat, DatabaseError> {
         for slots in &self.slots {
-            metrics::slots(&slots.queue, slots.all, slots.all.saturating_sub(slots.free.available_permits()));
+            metrics::slots(
+                &slots.queue,
+                slots.all,
+                slots.all.saturating_sub(slots.free.available_permits()),
+            );
         }
         let mut session = self.shared.db.engine().await?;
         let looked = within(poll::look(session.conn(), &self.queues)).await;
-        let mut beat = Beat { did_something: false, next_due: None };
+        let mut beat = Beat {
+            did_something: false,
+            next_due: None,
+        };
         for waiting in session.end(looked)? {
             beat.did_something |= waiting.has_ready;
             self.attend(&waiting, &mut beat).await?;

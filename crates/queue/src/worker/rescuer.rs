@@ -42,14 +42,29 @@ pub(crate) async fn rescue(shared: &Shared, queue: &str) -> Result<u64, Database
         return Ok(0);
     }
     for (kind, outcome) in &rescued {
-        let labels = AttemptLabels { queue, kind, outcome: *outcome, class: Some(ErrorClass::Lost) };
-        metrics::attempt_settled(AttemptLabels { outcome: AttemptOutcome::Lost, ..labels }, None);
+        let labels = AttemptLabels {
+            queue,
+            kind,
+            outcome: *outcome,
+            class: Some(ErrorClass::Lost),
+        };
+        metrics::attempt_settled(
+            AttemptLabels {
+                outcome: AttemptOutcome::Lost,
+                ..labels
+            },
+            None,
+        );
         if *outcome == AttemptOutcome::Dead {
             metrics::died_of_loss(queue, kind);
         }
     }
     metrics::rescued(queue, rescued.len() as u64);
-    tracing::warn!(queue.name = queue, jobs = rescued.len(), "jobs were rescued from workers that died or lost their leases");
+    tracing::warn!(
+        queue.name = queue,
+        jobs = rescued.len(),
+        "jobs were rescued from workers that died or lost their leases"
+    );
     shared.bell.ring(queue);
     Ok(rescued.len() as u64)
 }
@@ -69,18 +84,26 @@ impl Plan {
         let mut plan = Self::default();
         for job in expired {
             let policy = shared.config.policy(&job.kind);
-            let most = job.max_attempts.unwrap_or_else(|| i32::try_from(policy.max_attempts).unwrap_or(i32::MAX));
+            let most = job
+                .max_attempts
+                .unwrap_or_else(|| i32::try_from(policy.max_attempts).unwrap_or(i32::MAX));
             let lost_too_often = job.lost_before + 1 >= i64::from(shared.config.lease.max_lost);
             let is_dead = lost_too_often
                 || job.attempts_used >= most
                 || matches!(policy.on.action(ErrorClass::Lost), Action::Dead);
             let outcome = if job.cancel_requested {
-                end(&mut plan.cancelled, job.id, job.token, AttemptOutcome::Cancelled);
+                end(
+                    &mut plan.cancelled,
+                    job.id,
+                    job.token,
+                    AttemptOutcome::Cancelled,
+                );
                 AttemptOutcome::Cancelled
             } else if is_dead {
                 // The attempt was lost; that it was the last one makes the job dead.
                 end(&mut plan.dead, job.id, job.token, AttemptOutcome::Lost);
-                plan.fingerprints.push(fingerprint(&job.kind, ErrorClass::Lost, None, LOST));
+                plan.fingerprints
+                    .push(fingerprint(&job.kind, ErrorClass::Lost, None, LOST));
                 AttemptOutcome::Dead
             } else {
                 ready_again(&mut plan.ready, job.id, job.token, LOST);
@@ -96,7 +119,9 @@ fn end(ended: &mut Ended, id: Uuid, token: Uuid, outcome: AttemptOutcome) {
     ended.ids.push(id);
     ended.tokens.push(token);
     ended.outcomes.push(outcome.as_str().to_owned());
-    ended.classes.push(Some(ErrorClass::Lost.as_str().to_owned()));
+    ended
+        .classes
+        .push(Some(ErrorClass::Lost.as_str().to_owned()));
     ended.errors.push(Some(LOST.to_owned()));
     ended.progress.push(None);
 }

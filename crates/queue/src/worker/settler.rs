@@ -1,11 +1,7 @@
 //! The settler: stores how attempts ended. The next batch forms while the last one commits; what cannot be stored is
 //! tried again until it is stored, fenced off, or the process may not wait any longer. Nothing is dropped silently.
 
-use std::{
-    collections::HashSet,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use sqlx::{Connection, PgConnection, types::Json};
 use tokio::sync::mpsc;
@@ -92,8 +88,13 @@ impl Settler {
 
     /// Turns an outcome that the database refuses into a plain failure; `false` when it is one already.
     fn strip(&self, batch: &mut [Settlement], error: &DatabaseError) -> bool {
-        let Some(settlement) = batch.first_mut() else { return false };
-        let was_stripped = settlement.verdict.failure().is_some_and(|failure| failure.fingerprint == "unstorable");
+        let Some(settlement) = batch.first_mut() else {
+            return false;
+        };
+        let was_stripped = settlement
+            .verdict
+            .failure()
+            .is_some_and(|failure| failure.fingerprint == "unstorable");
         tracing::error!(job.id = %settlement.id, error = %error_chain(error), "an outcome cannot be stored as it is");
         if was_stripped {
             self.leases.release(settlement.id.0, settlement.token);
@@ -116,14 +117,30 @@ impl Settler {
         session.end(stored)
     }
 
-    async fn write(&self, conn: &mut PgConnection, batch: &[Settlement]) -> Result<HashSet<Uuid>, sqlx::Error> {
+    async fn write(
+        &self,
+        conn: &mut PgConnection,
+        batch: &[Settlement],
+    ) -> Result<HashSet<Uuid>, sqlx::Error> {
         let sorted = Sorted::of(batch);
         if sorted.is_one_statement(batch) {
-            return Ok(self.write_verdicts(conn, &sorted).await?.into_iter().collect());
+            return Ok(self
+                .write_verdicts(conn, &sorted)
+                .await?
+                .into_iter()
+                .collect());
         }
         let mut tx = conn.begin().await?;
-        let stored: HashSet<Uuid> = self.write_verdicts(&mut tx, &sorted).await?.into_iter().collect();
-        let held = || batch.iter().filter(|settlement| stored.contains(&settlement.id.0));
+        let stored: HashSet<Uuid> = self
+            .write_verdicts(&mut tx, &sorted)
+            .await?
+            .into_iter()
+            .collect();
+        let held = || {
+            batch
+                .iter()
+                .filter(|settlement| stored.contains(&settlement.id.0))
+        };
         let follow_ups = Columns::of(held().flat_map(|settlement| settlement.follow_ups.clone()));
         if !follow_ups.ids.is_empty() {
             insert::insert(&mut *tx, &follow_ups).await?;
@@ -136,20 +153,29 @@ impl Settler {
         Ok(stored)
     }
 
-    async fn write_verdicts(&self, conn: &mut PgConnection, sorted: &Sorted) -> Result<Vec<Uuid>, sqlx::Error> {
+    async fn write_verdicts(
+        &self,
+        conn: &mut PgConnection,
+        sorted: &Sorted,
+    ) -> Result<Vec<Uuid>, sqlx::Error> {
         let queue = &*self.queue;
         let mut stored = Vec::new();
         if !sorted.deleted.ids.is_empty() {
             stored.extend(settle::delete(&mut *conn, queue, &sorted.deleted).await?);
         }
         if !sorted.finished.ids.is_empty() {
-            stored.extend(settle::finish(&mut *conn, queue, &sorted.finished, &sorted.results).await?);
+            stored.extend(
+                settle::finish(&mut *conn, queue, &sorted.finished, &sorted.results).await?,
+            );
         }
         if !sorted.buried.ids.is_empty() {
-            stored.extend(settle::bury(&mut *conn, queue, &sorted.buried, &sorted.fingerprints).await?);
+            stored.extend(
+                settle::bury(&mut *conn, queue, &sorted.buried, &sorted.fingerprints).await?,
+            );
         }
         if !sorted.put_back.ids.is_empty() {
-            let put_back = settle::put_back(&mut *conn, queue, &sorted.put_back, &sorted.again).await?;
+            let put_back =
+                settle::put_back(&mut *conn, queue, &sorted.put_back, &sorted.again).await?;
             if put_back.len() < sorted.put_back.ids.len() {
                 // Somebody asked them to stop while they ran: they do not wait again. Those that are fenced off match
                 // no row here either.
@@ -174,10 +200,20 @@ impl Settler {
             someone_waits |= matches!(settlement.verdict, Verdict::Again { .. });
             let outcome = settlement.verdict.outcome();
             let class = settlement.verdict.failure().map(|failure| failure.class);
-            let labels = AttemptLabels { queue: &self.queue, kind: &settlement.kind, outcome, class };
+            let labels = AttemptLabels {
+                queue: &self.queue,
+                kind: &settlement.kind,
+                outcome,
+                class,
+            };
             metrics::attempt_settled(labels, Some(settlement.took));
             for row in &settlement.follow_ups {
-                metrics::enqueued(&row.queue, &row.kind, Source::Handler, EnqueueOutcome::Created);
+                metrics::enqueued(
+                    &row.queue,
+                    &row.kind,
+                    Source::Handler,
+                    EnqueueOutcome::Created,
+                );
                 self.shared.bell.ring(&row.queue);
             }
         }
@@ -208,10 +244,14 @@ impl Sorted {
         let mut sorted = Self::default();
         for settlement in batch {
             match &settlement.verdict {
-                Verdict::Succeeded { keep: false, .. } => push(&mut sorted.deleted, settlement, None),
+                Verdict::Succeeded { keep: false, .. } => {
+                    push(&mut sorted.deleted, settlement, None)
+                }
                 Verdict::Succeeded { result, keep: true } => {
                     push(&mut sorted.finished, settlement, None);
-                    sorted.results.push(result.clone().map(without_nul).map(Json));
+                    sorted
+                        .results
+                        .push(result.clone().map(without_nul).map(Json));
                 }
                 Verdict::Cancelled { reason } => {
                     push(&mut sorted.finished, settlement, reason.as_deref());
@@ -221,8 +261,18 @@ impl Sorted {
                     push(&mut sorted.buried, settlement, Some(&failure.error));
                     sorted.fingerprints.push(failure.fingerprint.clone());
                 }
-                Verdict::Again { state, delay, used, failure, .. } => {
-                    push(&mut sorted.put_back, settlement, failure.as_ref().map(|failure| failure.error.as_str()));
+                Verdict::Again {
+                    state,
+                    delay,
+                    used,
+                    failure,
+                    ..
+                } => {
+                    push(
+                        &mut sorted.put_back,
+                        settlement,
+                        failure.as_ref().map(|failure| failure.error.as_str()),
+                    );
                     sorted.again.states.push(state.as_str().to_owned());
                     sorted.again.delays.push(delay.as_secs_f64());
                     sorted.again.used.push(*used);
@@ -234,10 +284,15 @@ impl Sorted {
 
     /// Whether one statement stores all, so that it needs no transaction around it.
     fn is_one_statement(&self, batch: &[Settlement]) -> bool {
-        let statements = [&self.deleted, &self.finished, &self.buried].iter().filter(|ended| !ended.ids.is_empty()).count();
+        let statements = [&self.deleted, &self.finished, &self.buried]
+            .iter()
+            .filter(|ended| !ended.ids.is_empty())
+            .count();
         statements == 1
             && self.put_back.ids.is_empty()
-            && batch.iter().all(|settlement| settlement.follow_ups.is_empty() && settlement.recorded.log.is_empty())
+            && batch.iter().all(|settlement| {
+                settlement.follow_ups.is_empty() && settlement.recorded.log.is_empty()
+            })
     }
 }
 
@@ -245,19 +300,36 @@ fn push(ended: &mut Ended, settlement: &Settlement, error: Option<&str>) {
     let failure = settlement.verdict.failure();
     ended.ids.push(settlement.id.0);
     ended.tokens.push(settlement.token);
-    ended.outcomes.push(settlement.verdict.outcome().as_str().to_owned());
-    ended.classes.push(failure.map(|failure| failure.class.as_str().to_owned()));
+    ended
+        .outcomes
+        .push(settlement.verdict.outcome().as_str().to_owned());
+    ended
+        .classes
+        .push(failure.map(|failure| failure.class.as_str().to_owned()));
     ended.errors.push(error.map(|text| text.replace('\0', " ")));
-    ended.progress.push(settlement.recorded.progress.clone().map(without_nul).map(Json));
+    ended.progress.push(
+        settlement
+            .recorded
+            .progress
+            .clone()
+            .map(without_nul)
+            .map(Json),
+    );
 }
 
 /// Those that were not put back, as cancelled.
 fn cancelled_instead(put_back: &Ended, done: &[Uuid]) -> Ended {
     let mut rest = Ended::default();
-    for (place, id) in put_back.ids.iter().enumerate().filter(|(_, id)| !done.contains(id)) {
+    for (place, id) in put_back
+        .ids
+        .iter()
+        .enumerate()
+        .filter(|(_, id)| !done.contains(id))
+    {
         rest.ids.push(*id);
         rest.tokens.push(put_back.tokens[place]);
-        rest.outcomes.push(AttemptOutcome::Cancelled.as_str().to_owned());
+        rest.outcomes
+            .push(AttemptOutcome::Cancelled.as_str().to_owned());
         rest.classes.push(None);
         rest.errors.push(None);
         rest.progress.push(put_back.progress[place].clone());
@@ -287,7 +359,10 @@ fn without_nul(value: serde_json::Value) -> serde_json::Value {
         V::String(text) if text.contains('\0') => V::String(text.replace('\0', "\u{fffd}")),
         V::Array(elements) => V::Array(elements.into_iter().map(without_nul).collect()),
         V::Object(members) => V::Object(
-            members.into_iter().map(|(name, value)| (name.replace('\0', "\u{fffd}"), without_nul(value))).collect(),
+            members
+                .into_iter()
+                .map(|(name, value)| (name.replace('\0', "\u{fffd}"), without_nul(value)))
+                .collect(),
         ),
         other => other,
     }
@@ -298,8 +373,12 @@ pub(super) fn ready_again(ended: &mut (Ended, Again), id: Uuid, token: Uuid, err
     let (ended, again) = ended;
     ended.ids.push(id);
     ended.tokens.push(token);
-    ended.outcomes.push(AttemptOutcome::Lost.as_str().to_owned());
-    ended.classes.push(Some(ErrorClass::Lost.as_str().to_owned()));
+    ended
+        .outcomes
+        .push(AttemptOutcome::Lost.as_str().to_owned());
+    ended
+        .classes
+        .push(Some(ErrorClass::Lost.as_str().to_owned()));
     ended.errors.push(Some(error.to_owned()));
     ended.progress.push(None);
     again.states.push(JobState::Ready.as_str().to_owned());

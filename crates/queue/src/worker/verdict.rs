@@ -69,7 +69,13 @@ pub(crate) enum Verdict {
     /// The job becomes a dead letter.
     Dead(Failure),
     /// The job waits for another attempt.
-    Again { state: JobState, delay: Duration, outcome: AttemptOutcome, used: bool, failure: Option<Failure> },
+    Again {
+        state: JobState,
+        delay: Duration,
+        outcome: AttemptOutcome,
+        used: bool,
+        failure: Option<Failure>,
+    },
 }
 
 impl Verdict {
@@ -96,7 +102,10 @@ pub(crate) fn verdict(end: CallEnd, facts: &Facts<'_>) -> Verdict {
     match end {
         CallEnd::Answered(Ok(outcome)) => answered(outcome, facts),
         CallEnd::Answered(Err(error)) => failed(&error, facts),
-        CallEnd::Panicked => failed(&JobError::from_text(ErrorClass::Panic, "the handler panicked; the log has where"), facts),
+        CallEnd::Panicked => failed(
+            &JobError::from_text(ErrorClass::Panic, "the handler panicked; the log has where"),
+            facts,
+        ),
         CallEnd::TimedOut(limit) => {
             let text = format!("the attempt took longer than {} s", limit.as_secs());
             failed(&JobError::from_text(ErrorClass::Timeout, &text), facts)
@@ -104,11 +113,20 @@ pub(crate) fn verdict(end: CallEnd, facts: &Facts<'_>) -> Verdict {
         CallEnd::Cancelled => Verdict::Cancelled { reason: None },
         CallEnd::Lost => {
             let text = "the lease could not be renewed in time";
-            let failure = Some(failure(&JobError::from_text(ErrorClass::Lost, text), facts.kind));
+            let failure = Some(failure(
+                &JobError::from_text(ErrorClass::Lost, text),
+                facts.kind,
+            ));
             if facts.attempts_used >= facts.max_attempts {
                 return failure.map_or(Verdict::Cancelled { reason: None }, Verdict::Dead);
             }
-            Verdict::Again { state: JobState::Ready, delay: Duration::ZERO, outcome: AttemptOutcome::Lost, used: true, failure }
+            Verdict::Again {
+                state: JobState::Ready,
+                delay: Duration::ZERO,
+                outcome: AttemptOutcome::Lost,
+                used: true,
+                failure,
+            }
         }
         CallEnd::Interrupted => Verdict::Again {
             state: JobState::Ready,
@@ -124,7 +142,10 @@ fn answered(outcome: Outcome, facts: &Facts<'_>) -> Verdict {
     let keep = !facts.policy.retain_succeeded.is_zero();
     match outcome {
         Outcome::Succeeded => Verdict::Succeeded { result: None, keep },
-        Outcome::SucceededWith(result) => Verdict::Succeeded { result: Some(bounded(result)), keep },
+        Outcome::SucceededWith(result) => Verdict::Succeeded {
+            result: Some(bounded(result)),
+            keep,
+        },
         Outcome::Snoozed(delay) => Verdict::Again {
             state: JobState::Scheduled,
             delay: delay.min(LONGEST_SNOOZE),
@@ -132,7 +153,9 @@ fn answered(outcome: Outcome, facts: &Facts<'_>) -> Verdict {
             used: false,
             failure: None,
         },
-        Outcome::Cancelled(reason) => Verdict::Cancelled { reason: Some(reason) },
+        Outcome::Cancelled(reason) => Verdict::Cancelled {
+            reason: Some(reason),
+        },
     }
 }
 
@@ -147,7 +170,10 @@ fn bounded(result: Value) -> Value {
 
 fn failed(error: &JobError, facts: &Facts<'_>) -> Verdict {
     let failure = failure(error, facts.kind);
-    let backoff = facts.policy.backoff.delay(facts.attempts_used.max(1), facts.random);
+    let backoff = facts
+        .policy
+        .backoff
+        .delay(facts.attempts_used.max(1), facts.random);
     match facts.policy.on.action(error.class()) {
         Action::Dead => Verdict::Dead(failure),
         Action::HoldAccount if !facts.has_account => Verdict::Dead(failure),
@@ -161,7 +187,10 @@ fn failed(error: &JobError, facts: &Facts<'_>) -> Verdict {
         Action::Wait { max } => Verdict::Again {
             state: JobState::Scheduled,
             // Never earlier than the other side said; a tenth more at random spreads those who were told the same.
-            delay: error.wait().map_or(backoff, |wait| wait.mul_f64(1.0 + facts.random / 10.0)).min(max),
+            delay: error
+                .wait()
+                .map_or(backoff, |wait| wait.mul_f64(1.0 + facts.random / 10.0))
+                .min(max),
             outcome: AttemptOutcome::RateLimited,
             used: false,
             failure: Some(failure),
@@ -211,55 +240,115 @@ mod tests {
     fn a_transient_failure_waits_longer_each_time_and_the_last_one_is_dead() {
         let delays: Vec<Duration> = (1..4)
             .map(|used| match decide(error(ErrorClass::Transient), used, 4) {
-                Verdict::Again { state: JobState::Retrying, delay, used: true, .. } => delay,
+                Verdict::Again {
+                    state: JobState::Retrying,
+                    delay,
+                    used: true,
+                    ..
+                } => delay,
                 other => panic!("unexpected {other:?}"),
             })
             .collect();
 
         assert!(delays[0] < delays[1] && delays[1] < delays[2], "{delays:?}");
-        assert!(matches!(decide(error(ErrorClass::Transient), 4, 4), Verdict::Dead(_)));
+        assert!(matches!(
+            decide(error(ErrorClass::Transient), 4, 4),
+            Verdict::Dead(_)
+        ));
     }
 
     #[test]
     fn a_rate_limit_waits_at_least_as_long_as_it_was_told_and_uses_no_attempt() {
         let told = Duration::from_secs(90);
-        let end = CallEnd::Answered(Err(JobError::from_text(ErrorClass::RateLimited, "slow").retry_after(Some(told))));
+        let end = CallEnd::Answered(Err(
+            JobError::from_text(ErrorClass::RateLimited, "slow").retry_after(Some(told))
+        ));
 
-        let Verdict::Again { state, delay, used, outcome, .. } = decide(end, 8, 8) else { panic!("it waits") };
+        let Verdict::Again {
+            state,
+            delay,
+            used,
+            outcome,
+            ..
+        } = decide(end, 8, 8)
+        else {
+            panic!("it waits")
+        };
 
-        assert_eq!((state, used, outcome), (JobState::Scheduled, false, AttemptOutcome::RateLimited));
+        assert_eq!(
+            (state, used, outcome),
+            (JobState::Scheduled, false, AttemptOutcome::RateLimited)
+        );
         assert!(delay >= told && delay <= told.mul_f64(1.1));
     }
 
     #[test]
     fn a_rate_limit_that_asks_for_years_is_clamped() {
         let years = Some(Duration::from_secs(400_000_000));
-        let end = CallEnd::Answered(Err(JobError::from_text(ErrorClass::RateLimited, "slow").retry_after(years)));
+        let end = CallEnd::Answered(Err(
+            JobError::from_text(ErrorClass::RateLimited, "slow").retry_after(years)
+        ));
 
-        assert!(matches!(decide(end, 1, 8), Verdict::Again { delay, .. } if delay <= Duration::from_secs(2 * 3_600)));
+        assert!(
+            matches!(decide(end, 1, 8), Verdict::Again { delay, .. } if delay <= Duration::from_secs(2 * 3_600))
+        );
     }
 
     #[test]
     fn what_can_never_work_is_dead_at_once() {
-        for class in [ErrorClass::Invalid, ErrorClass::Permission, ErrorClass::TooLarge, ErrorClass::AuthExpired] {
-            assert!(matches!(decide(error(class), 1, 8), Verdict::Dead(_)), "{class}");
+        for class in [
+            ErrorClass::Invalid,
+            ErrorClass::Permission,
+            ErrorClass::TooLarge,
+            ErrorClass::AuthExpired,
+        ] {
+            assert!(
+                matches!(decide(error(class), 1, 8), Verdict::Dead(_)),
+                "{class}"
+            );
         }
     }
 
     #[test]
     fn shutdown_and_snooze_use_no_attempt() {
         let interrupted = decide(CallEnd::Interrupted, 8, 8);
-        let snoozed = decide(CallEnd::Answered(Ok(Outcome::Snoozed(Duration::from_secs(5)))), 8, 8);
+        let snoozed = decide(
+            CallEnd::Answered(Ok(Outcome::Snoozed(Duration::from_secs(5)))),
+            8,
+            8,
+        );
 
-        assert!(matches!(interrupted, Verdict::Again { state: JobState::Ready, used: false, .. }));
-        assert!(matches!(snoozed, Verdict::Again { state: JobState::Scheduled, used: false, .. }));
+        assert!(matches!(
+            interrupted,
+            Verdict::Again {
+                state: JobState::Ready,
+                used: false,
+                ..
+            }
+        ));
+        assert!(matches!(
+            snoozed,
+            Verdict::Again {
+                state: JobState::Scheduled,
+                used: false,
+                ..
+            }
+        ));
     }
 
     #[test]
     fn a_result_beyond_all_bounds_is_left_out() {
-        let end = CallEnd::Answered(Ok(Outcome::SucceededWith(Value::String("x".repeat(100_000)))));
+        let end = CallEnd::Answered(Ok(Outcome::SucceededWith(Value::String(
+            "x".repeat(100_000),
+        ))));
 
-        let Verdict::Succeeded { result: Some(result), .. } = decide(end, 1, 8) else { panic!("it succeeded") };
+        let Verdict::Succeeded {
+            result: Some(result),
+            ..
+        } = decide(end, 1, 8)
+        else {
+            panic!("it succeeded")
+        };
 
         assert!(result["left_out"].as_str().is_some());
     }

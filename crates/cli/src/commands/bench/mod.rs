@@ -91,7 +91,10 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         if let Err(error) = fs::remove_dir_all(&self.0) {
-            note(format_args!("{} could not be removed: {error}", self.0.display()));
+            note(format_args!(
+                "{} could not be removed: {error}",
+                self.0.display()
+            ));
         }
     }
 }

@@ -9,20 +9,34 @@ const NOT_MEASURED: &str = "not measured: P4, P5 (HTTP), P10 (memory), P13 (clai
 P18, P19 (start, size): part B; P14, P16, P17 need limits, sync and metrics, which come with parts C to E";
 
 pub(super) fn of(report: &Report) -> String {
-    let head = ["id", "what", "ours", "limit", "ratio (least – most)", "goal", "reached"];
+    let head = [
+        "id",
+        "what",
+        "ours",
+        "limit",
+        "ratio (least – most)",
+        "goal",
+        "reached",
+    ];
     let mut table = Table::new(head, "nothing was measured");
     for figure in &report.figures {
         table.row([
             figure.id.to_owned(),
             figure.what.clone(),
             value(&figure.ours, figure.unit),
-            figure.limit.as_ref().map_or_else(|| "–".to_owned(), |limit| value(limit, figure.unit)),
+            figure
+                .limit
+                .as_ref()
+                .map_or_else(|| "–".to_owned(), |limit| value(limit, figure.unit)),
             spread(figure),
             goal(figure.goal),
             if figure.reached { "yes" } else { "no" }.to_owned(),
         ]);
     }
-    let about = format!("{}; {} rounds, {} jobs a drain; medians", report.server, report.rounds, report.jobs);
+    let about = format!(
+        "{}; {} rounds, {} jobs a drain; medians",
+        report.server, report.rounds, report.jobs
+    );
     format!("{table}\n{about}\n{NOT_MEASURED}")
 }
 
@@ -36,7 +50,10 @@ fn value(rounds: &Rounds, unit: &str) -> String {
 
 fn spread(figure: &Figure) -> String {
     let rounds = figure.ratio.as_ref().unwrap_or(&figure.ours);
-    format!("{:.2} ({:.2} – {:.2})", rounds.median, rounds.min, rounds.max)
+    format!(
+        "{:.2} ({:.2} – {:.2})",
+        rounds.median, rounds.min, rounds.max
+    )
 }
 
 fn goal(goal: Goal) -> String {

@@ -36,7 +36,10 @@ impl Backend<UnitRequest> for UnitBackend {
         // The stream never yields an error: apalis would go on without the job.
         let stream = futures::stream::unfold(self.units, |mut units| async move {
             let unit = units.recv().await?;
-            Some((Ok(Some(Request::new_with_ctx(unit, SqlContext::new()))), units))
+            Some((
+                Ok(Some(Request::new_with_ctx(unit, SqlContext::new()))),
+                units,
+            ))
         });
         // No heartbeat, since leases are renewed elsewhere: one that has always ended, so that the runtime ends with the
         // stream. It is polled anew each time, which a future that ends once would not bear.
@@ -53,7 +56,10 @@ impl<S> Layer<S> for Settling {
     type Service = SettlingService<S>;
 
     fn layer(&self, inner: S) -> SettlingService<S> {
-        SettlingService { inner, outcomes: self.0.clone() }
+        SettlingService {
+            inner,
+            outcomes: self.0.clone(),
+        }
     }
 }
 

@@ -27,5 +27,8 @@ pub(super) fn run<A: Send + Sync + 'static>(
     units: mpsc::Receiver<Unit>,
     outcomes: mpsc::Sender<Settlement>,
 ) -> impl Future<Output = ()> + Send + 'static {
-    WorkerBuilder::new(queue).backend(UnitBackend { units, outcomes }).build(Dispatch(runner)).run()
+    WorkerBuilder::new(queue)
+        .backend(UnitBackend { units, outcomes })
+        .build(Dispatch(runner))
+        .run()
 }

@@ -42,7 +42,10 @@ impl<J> JobStorage<J> {
     /// A storage for this kind.
     #[must_use]
     pub fn new(queue: Queue) -> Self {
-        Self { queue, kind: PhantomData }
+        Self {
+            queue,
+            kind: PhantomData,
+        }
     }
 }
 
@@ -78,7 +81,8 @@ impl<J: Job + Serialize> JobStorage<J> {
         let mut job = NewJob::new(J::KIND, payload, Source::Apalis);
         let context = &parts.context;
         if context.max_attempts() != UNTOUCHED_ATTEMPTS {
-            job.max_attempts = Some(u32::try_from(context.max_attempts()).map_err(|_| StorageError::Range)?);
+            job.max_attempts =
+                Some(u32::try_from(context.max_attempts()).map_err(|_| StorageError::Range)?);
         }
         if *context.priority() != 0 {
             // apalis: a higher number first; Millpond: a lower one first, 5 in the middle.
@@ -102,7 +106,10 @@ impl<J: Job + Serialize> Backend<JobRequest<J>> for JobStorage<J> {
 
     /// Yields nothing: [`crate::Workers`] run the jobs, under leases that an apalis worker would not know.
     fn poll(self, _worker: &Worker<Context>) -> Poller<Self::Stream> {
-        Poller::new(futures::stream::pending().boxed(), futures::future::pending::<()>())
+        Poller::new(
+            futures::stream::pending().boxed(),
+            futures::future::pending::<()>(),
+        )
     }
 }
 
@@ -112,7 +119,10 @@ impl<J: Job + Serialize + Sync> Storage for JobStorage<J> {
     type Context = SqlContext;
     type Compact = Vec<u8>;
 
-    async fn push_request(&mut self, request: JobRequest<J>) -> Result<Parts<SqlContext>, StorageError> {
+    async fn push_request(
+        &mut self,
+        request: JobRequest<J>,
+    ) -> Result<Parts<SqlContext>, StorageError> {
         let payload = to_raw_value(&request.args).map_err(StorageError::Payload)?;
         self.enqueue(payload, request.parts, None).await
     }
@@ -137,16 +147,28 @@ impl<J: Job + Serialize + Sync> Storage for JobStorage<J> {
 
     async fn len(&mut self) -> Result<i64, StorageError> {
         let queue = self.queue.config().policy(J::KIND).queue.clone();
-        let mut session = self.queue.database().request().await.map_err(AdminError::from)?;
+        let mut session = self
+            .queue
+            .database()
+            .request()
+            .await
+            .map_err(AdminError::from)?;
         let ready = within(queues::ready_up_to(session.conn(), &queue, i64::MAX)).await;
         Ok(session.end(ready).map_err(AdminError::from)?)
     }
 
     async fn fetch_by_id(&mut self, id: &TaskId) -> Result<Option<JobRequest<J>>, StorageError> {
         let uuid = Uuid::from_u128(id.inner().0);
-        let mut session = self.queue.database().request().await.map_err(AdminError::from)?;
+        let mut session = self
+            .queue
+            .database()
+            .request()
+            .await
+            .map_err(AdminError::from)?;
         let found = within(jobs::get(session.conn(), uuid, None)).await;
-        let Some(found) = session.end(found).map_err(AdminError::from)? else { return Ok(None) };
+        let Some(found) = session.end(found).map_err(AdminError::from)? else {
+            return Ok(None);
+        };
         let job = serde_json::from_str(&found.detail.payload).map_err(StorageError::Payload)?;
         let mut request = Request::new_with_ctx(job, SqlContext::new());
         request.parts.task_id = task_id(JobId(uuid))?;

@@ -40,10 +40,20 @@ async fn code_generic_over_apalis_storage_pushes_jobs(db: PgPool) -> anyhow::Res
     let mut storage = crate::JobStorage::<Pushed>::new(queue.clone());
     let (workers, _) = work(&queue).await?;
 
-    let id = push(&mut storage, Pushed { r#do: "succeed".to_owned(), name: "pushed".to_owned() }).await?;
+    let id = push(
+        &mut storage,
+        Pushed {
+            r#do: "succeed".to_owned(),
+            name: "pushed".to_owned(),
+        },
+    )
+    .await?;
     let done = in_state(&queue, id, "succeeded").await?;
 
-    assert_eq!(done.result.as_ref().and_then(|result| result.get("name")), Some(&Value::from("pushed")));
+    assert_eq!(
+        done.result.as_ref().and_then(|result| result.get("name")),
+        Some(&Value::from("pushed"))
+    );
     assert_eq!(done.summary.priority, 5);
     workers.drain().await;
     Ok(())
