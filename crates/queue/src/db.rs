@@ -144,6 +144,8 @@ impl Database {
                 ("lock_timeout", "2s"),
                 ("idle_in_transaction_session_timeout", "10s"),
                 ("timezone", "UTC"),
+                // A role named like our schema would find the migrator's table there and not where it was made.
+                ("search_path", "public"),
             ])
             .log_statements(tracing::log::LevelFilter::Off)
             .log_slow_statements(tracing::log::LevelFilter::Off, Duration::ZERO);

@@ -99,6 +99,10 @@ pub fn describe() {
         POOL_CONNECTIONS,
         "Connections of this process to the database."
     );
+    describe_fleet();
+}
+
+fn describe_fleet() {
     describe_gauge!(
         QUEUE_JOBS,
         "Jobs that are still to be done, by state. Fleet."

@@ -1,6 +1,9 @@
 //! The members of one JSON object, unread.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    fmt,
+};
 
 use serde::{
     Deserialize, Deserializer,
@@ -65,10 +68,11 @@ impl<'de> Visitor<'de> for MembersVisitor {
             doubled: None,
         };
         while let Some((name, value)) = map.next_entry::<String, &'de RawValue>()? {
-            if members.by_name.contains_key(&name) {
-                members.doubled = Some(name);
-            } else {
-                members.by_name.insert(name, value);
+            match members.by_name.entry(name) {
+                Entry::Occupied(first) => members.doubled = Some(first.key().clone()),
+                Entry::Vacant(free) => {
+                    free.insert(value);
+                }
             }
         }
         Ok(members)

@@ -32,7 +32,7 @@ enum Tls {
     /// From the start.
     Implicit(TlsParameters),
     /// Asked for in the clear, before anything else is said.
-    StartTls(TlsParameters),
+    Upgraded(TlsParameters),
     /// Loopback only.
     None,
 }
@@ -49,7 +49,7 @@ impl Server {
         let tls = match (url.scheme(), tls_parameter(&url)?.as_deref()) {
             ("smtps", None) => Tls::Implicit(tls_parameters(&host, extra_root_pem)?),
             ("smtp", None | Some("required")) => {
-                Tls::StartTls(tls_parameters(&host, extra_root_pem)?)
+                Tls::Upgraded(tls_parameters(&host, extra_root_pem)?)
             }
             ("smtp", Some("none")) if is_loopback(&host) => Tls::None,
             ("smtp", Some("none")) => {
@@ -63,7 +63,7 @@ impl Server {
         };
         let default_port = match tls {
             Tls::Implicit(_) => SUBMISSIONS_PORT,
-            Tls::StartTls(_) | Tls::None => SUBMISSION_PORT,
+            Tls::Upgraded(_) | Tls::None => SUBMISSION_PORT,
         };
         Ok(Self {
             port: url.port().unwrap_or(default_port),
@@ -83,7 +83,7 @@ impl Server {
         let failed = |error| replies::failure(error, false);
         let from_start = match &self.tls {
             Tls::Implicit(parameters) => Some(parameters.clone()),
-            Tls::StartTls(_) | Tls::None => None,
+            Tls::Upgraded(_) | Tls::None => None,
         };
         let server = (self.host.as_str(), self.port);
         let mut smtp =
@@ -91,7 +91,7 @@ impl Server {
                 .await
                 .map_err(failed)?;
 
-        if let Tls::StartTls(parameters) = &self.tls {
+        if let Tls::Upgraded(parameters) = &self.tls {
             if !smtp.can_starttls() {
                 return Err(no_tls());
             }
@@ -220,7 +220,7 @@ mod tests {
 
         assert!(matches!(implicit.tls, Tls::Implicit(_)));
         assert_eq!(implicit.port, 465);
-        assert!(matches!(starttls.tls, Tls::StartTls(_)));
+        assert!(matches!(starttls.tls, Tls::Upgraded(_)));
         assert_eq!(starttls.port, 587);
         assert!(matches!(plain.tls, Tls::None));
         assert_eq!((plain.host.as_str(), plain.port), ("127.0.0.1", 1025));

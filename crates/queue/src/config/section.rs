@@ -210,7 +210,7 @@ impl<'a> Section<'a> {
         };
         for key in table.keys() {
             let name: &str = key.get_ref();
-            if self.known.iter().any(|known| *known == name) {
+            if self.known.contains(&name) {
                 continue;
             }
             let place = match self.header.path.as_str() {

@@ -52,7 +52,7 @@ pub async fn run(args: &Args, ctx: &Context) -> anyhow::Result<ExitCode> {
         Some(url) => measure(SecretString::from(url.as_str()), &settings).await?,
         None => on_private_server(&settings, ctx).await?,
     };
-    ctx.output.answer(&report, |report| table::of(report))?;
+    ctx.output.answer(&report, table::of)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -11,6 +11,9 @@ use super::{
 /// The event that cannot do without a value and a currency.
 const PURCHASE: &str = "Purchase";
 
+/// A member, how its value is read, and what it must be.
+type Check = (&'static str, fn(&Value) -> Option<Value>, &'static str);
+
 /// The members as they are sent. What cannot be used is told in `left_out`, or in `reasons` where the event is nothing
 /// without it.
 pub(super) fn to_send(
@@ -21,7 +24,7 @@ pub(super) fn to_send(
     let mut sent = event.custom_data.clone().unwrap_or_default();
     sent.retain(|_, value| !value.is_null());
 
-    let checks: [(&str, fn(&Value) -> Option<Value>, &str); 2] = [
+    let checks: [Check; 2] = [
         ("value", number, "must be a number"),
         (
             "currency",

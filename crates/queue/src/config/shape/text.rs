@@ -111,7 +111,7 @@ impl Shape for Named<'_> {
             return place.expected(format!("the name of a {}", self.what), found);
         };
         let name: &str = name;
-        if self.known.iter().any(|known| *known == name) {
+        if self.known.contains(&name) {
             return Some(name.to_owned());
         }
         let refusal = Refusal::new(format!("unknown {} {name:?}", self.what))
