@@ -68,7 +68,7 @@ impl<A: Send + Sync + 'static> Runner<A> {
             .collect()
     }
 
-    /// Claims more jobs of the same kind and key where the kind takes them together.
+    /// Waits a moment for more jobs of the same kind and key where the kind takes them together.
     async fn complete_batch(&self, jobs: &mut Vec<ClaimedJob>) {
         let Some((most, wait)) = jobs
             .first()
@@ -76,21 +76,16 @@ impl<A: Send + Sync + 'static> Runner<A> {
         else {
             return;
         };
-        for waits in [false, true] {
-            let room = most.saturating_sub(jobs.len());
-            if room == 0 || self.interrupt.is_cancelled() {
-                return;
-            }
-            if waits {
-                tokio::time::sleep(wait).await;
-            }
-            let Some(first) = jobs.first() else { return };
-            match self.feeder.mates(&first.row, room).await {
-                Ok(mates) => jobs.extend(mates),
-                Err(error) => {
-                    tracing::debug!(error = %crate::error_chain(&error), "a batch goes without more jobs");
-                    return;
-                }
+        let room = most.saturating_sub(jobs.len());
+        if room == 0 || self.interrupt.is_cancelled() {
+            return;
+        }
+        tokio::time::sleep(wait).await;
+        let Some(first) = jobs.first() else { return };
+        match self.feeder.mates(&first.row, room).await {
+            Ok(mates) => jobs.extend(mates),
+            Err(error) => {
+                tracing::debug!(error = %crate::error_chain(&error), "a batch goes without more jobs");
             }
         }
     }

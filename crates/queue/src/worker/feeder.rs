@@ -41,8 +41,8 @@ pub(crate) struct Feeder {
     pub(crate) shared: Arc<Shared>,
     pub(crate) leases: Arc<Leases>,
     pub(crate) kinds: Arc<[String]>,
-    /// Kinds whose jobs of one key run together: they share a slot.
-    pub(crate) batched: Arc<[String]>,
+    /// Kinds whose jobs of one key run together and share a slot, with the most of them.
+    pub(crate) batched: HashMap<String, usize>,
     pub(crate) slots: Arc<Semaphore>,
     pub(crate) concurrency: usize,
     pub(crate) work: Arc<Notify>,
@@ -109,7 +109,8 @@ impl Feeder {
             .into_iter()
             .map(|row| self.hold(row, claimed_at))
             .collect();
-        for jobs in self.together(jobs) {
+        for mut jobs in self.together(jobs) {
+            self.complete(&mut jobs).await;
             let Some(slot) = slots.pop() else {
                 self.hand_back(jobs).await;
                 continue;
@@ -163,7 +164,7 @@ impl Feeder {
         let mut units: Vec<Vec<ClaimedJob>> = Vec::new();
         let mut places: HashMap<(String, Option<String>), usize> = HashMap::new();
         for job in jobs {
-            if !self.batched.contains(&job.row.kind) {
+            if !self.batched.contains_key(&job.row.kind) {
                 units.push(vec![job]);
                 continue;
             }
@@ -176,6 +177,23 @@ impl Feeder {
             }
         }
         units
+    }
+
+    /// Claims the mates of a batched kind's jobs before anything else is claimed, so that they come together.
+    async fn complete(&self, jobs: &mut Vec<ClaimedJob>) {
+        let Some(first) = jobs.first() else { return };
+        let most = self.batched.get(&first.row.kind).copied().unwrap_or(1);
+        let room = most.saturating_sub(jobs.len());
+        if room == 0 {
+            return;
+        }
+        match self.mates(&first.row, room).await {
+            Ok(mates) => jobs.extend(mates),
+            // What is under lease already must run whatever becomes of its mates.
+            Err(error) => {
+                tracing::debug!(error = %error_chain(&error), "a batch goes without more jobs");
+            }
+        }
     }
 
     /// Claims more jobs of one kind and key for a batch that is being formed.

@@ -128,8 +128,7 @@ impl Workers {
         let concurrency = concurrency(&self.shared, &name);
         let batched = registry
             .kinds()
-            .filter(|kind| kind.batch.is_some())
-            .map(|kind| kind.name.to_string());
+            .filter_map(|kind| Some((kind.name.to_string(), kind.batch?.0)));
         let feeder = Arc::new(Feeder {
             queue: Arc::clone(&name),
             worker: self.id,
