@@ -1,4 +1,4 @@
-//! Conversion events: what an upstream app sends ([`Event`]), and what Meta gets of it ([`ServerEvent`]) once [`prepare`]
+//! Conversion events: what an upstream app sends ([`Event`]), and what Meta gets of it ([`ServerEvent`]) once [`prepare()`]
 //! has checked it, normalised it and hashed the personal data in it.
 
 mod custom_data;
