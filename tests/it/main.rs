@@ -5,6 +5,7 @@ mod conversions;
 mod crash;
 mod dev;
 mod enqueue;
+mod fleet;
 mod harness;
 mod hooks;
 mod mail;

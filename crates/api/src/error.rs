@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
-use queue::{AdminError, DatabaseError, EnqueueError, PayloadProblem};
+use queue::{AdminError, DatabaseError, EnqueueError, PayloadProblem, error_chain};
 
 use crate::problem::{FieldProblem, Problem, ProblemKind};
 
@@ -237,7 +237,7 @@ fn of_database(error: &DatabaseError) -> Problem {
                 "the database did not answer; whether the request took effect is unknown",
             )
             .retry_after(DATABASE_RETRY)
-            .cause(chain(error))
+            .cause(error_chain(error))
         }
         DatabaseError::Refused(_) => Problem::new(
             ProblemKind::Invalid,
@@ -245,25 +245,13 @@ fn of_database(error: &DatabaseError) -> Problem {
         ),
         DatabaseError::InvalidUrl(_)
         | DatabaseError::Statement(_)
-        | DatabaseError::Migration(_) => internal(chain(error)),
+        | DatabaseError::Migration(_) => internal(error_chain(error)),
     }
 }
 
 /// Tells the caller nothing of the inside.
 fn internal(cause: String) -> Problem {
     Problem::new(ProblemKind::Internal, "the request failed unexpectedly").cause(cause)
-}
-
-/// An error with its sources, for the log.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        source = inner.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -1,5 +1,4 @@
-//! The metrics of the API: see INTERFACE.md, section 4. Label values are bounded: methods and statuses by HTTP, routes
-//! by the router.
+//! The metrics of the API. Label values are bounded: methods and statuses by HTTP, routes by the router.
 
 use std::time::Duration;
 

@@ -8,6 +8,7 @@ pub mod config;
 mod db;
 mod doctor;
 mod doorbell;
+mod error_chain;
 mod handler;
 mod job;
 mod leader;
@@ -25,6 +26,7 @@ pub use admin::{
 pub use client::{AuthenticatedKey, EnqueueError, Health, Kind, Queue, SchemaError};
 pub use db::{Database, DatabaseError, DatabaseSettings, MigrationInfo};
 pub use doctor::{Finding, Severity, diagnose};
+pub use error_chain::error_chain;
 pub use handler::{
     BatchJob, Job, JobContext, JobError, JobInfo, KindInfo, LogLevel, Outcome, RawJob, Registry,
     SharedRawJob, TooManyFollowUps,
@@ -43,15 +45,3 @@ pub use store::{
     workers::WorkerStatus,
 };
 pub use worker::{JobStorage, StorageError, WorkerSettings, Workers};
-
-/// An error with its chain of sources on one line, for logs and answers to operators.
-pub(crate) fn error_chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        source = inner.source();
-    }
-    text
-}

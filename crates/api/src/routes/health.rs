@@ -85,6 +85,6 @@ async fn readyz(State(state): State<ApiState>) -> Result<Json<Healthy>, ApiError
 async fn metrics(State(state): State<ApiState>) -> ([(HeaderName, &'static str); 1], String) {
     (
         [(header::CONTENT_TYPE, EXPOSITION)],
-        state.prometheus().render(),
+        state.queue().scrape(|| state.prometheus().render()),
     )
 }

@@ -20,14 +20,7 @@ pub struct JobError {
 impl JobError {
     /// A failure of this class; the text is the error with its chain of sources, on one line, cut at 4,096 characters.
     pub fn new(class: ErrorClass, error: impl std::error::Error) -> Self {
-        let mut text = error.to_string();
-        let mut source = error.source();
-        while let Some(inner) = source {
-            text.push_str(": ");
-            text.push_str(&inner.to_string());
-            source = inner.source();
-        }
-        Self::from_text(class, &text)
+        Self::from_text(class, &crate::error_chain(&error))
     }
 
     /// A failure of this class with a text of its own.

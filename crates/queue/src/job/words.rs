@@ -1,4 +1,4 @@
-//! The closed vocabularies of `PRODUCT.md`: states, outcomes, error classes, what to do on conflict.
+//! The closed vocabularies of the product: states, outcomes, error classes, what to do on conflict.
 
 use std::{fmt, str::FromStr};
 
