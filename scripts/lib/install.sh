@@ -58,12 +58,10 @@ install_for_checks() {
   need_to_run
   need prometheus prometheus # with promtool
   need docker-compose docker-compose
+  need chromium chromium
+  need chromedriver chromium-driver
   need python3 python3
   python3 -c 'import ensurepip, venv' 2>/dev/null || missing_packages+=(python3-venv)
-  if [[ -e tests/browser/run ]]; then
-    need chromium chromium
-    need chromedriver chromium-driver
-  fi
   install_packages
   install_rust
 

@@ -1,6 +1,7 @@
 //! The program from outside: real processes, a real PostgreSQL, real HTTP and SMTP against the sandbox. And `tidy`, which
 //! reads the tree and holds the house's walls.
 
+mod chaos;
 mod conversions;
 mod crash;
 mod dev;
@@ -8,6 +9,7 @@ mod enqueue;
 mod fleet;
 mod harness;
 mod hooks;
+mod load;
 mod mail;
 mod refusals;
 mod replay;

@@ -222,9 +222,6 @@ fn of_admin(error: AdminError, sigil: &str) -> Problem {
             )];
             Problem::new(kind, message).errors(errors)
         }
-        AdminError::TenantBound => {
-            Problem::new(ProblemKind::Forbidden, ApiError::BoundKey.to_string())
-        }
         AdminError::Database(error) => of_database(&error),
     }
 }

@@ -14,13 +14,16 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     auth::limits::{KeyRates, WrongKeys},
-    body::Pace,
+    body::{BodyRoom, Pace},
     error::ApiError,
     metrics,
 };
 
 /// Requests at work at once, unless set otherwise.
 const IN_FLIGHT: usize = 1_024;
+/// Room for the bodies of all requests together, or for so many of the largest where that is more.
+const BODY_ROOM_BYTES: usize = 64 << 20;
+const LARGEST_BODIES: usize = 4;
 /// Wrong keys a minute from one address, unless set otherwise.
 const WRONG_KEYS_A_MINUTE: u32 = 100;
 /// When those may return who came while all places were taken.
@@ -69,6 +72,7 @@ struct Inner {
     key_rates: KeyRates,
     wrong_keys: WrongKeys,
     in_flight: Arc<Semaphore>,
+    body_room: BodyRoom,
     outage_log: RateLimiter,
     openapi: OnceLock<Bytes>,
 }
@@ -78,12 +82,14 @@ impl ApiState {
     #[must_use]
     pub fn new(queue: Queue, prometheus: PrometheusHandle, settings: ApiSettings) -> Self {
         metrics::build_info(settings.version, settings.commit);
+        let largest_bodies = LARGEST_BODIES.saturating_mul(queue.config().http.max_body_bytes);
         Self(Arc::new(Inner {
             queue,
             prometheus,
             key_rates: KeyRates::default(),
             wrong_keys: WrongKeys::new(settings.wrong_keys_a_minute),
             in_flight: Arc::new(Semaphore::new(settings.in_flight)),
+            body_room: BodyRoom::new(BODY_ROOM_BYTES.max(largest_bodies)),
             // A database that is away fails every request: one line a second tells as much as thousands.
             outage_log: RateLimiter::builder()
                 .max(1)
@@ -122,6 +128,11 @@ impl ApiState {
             .map_err(|_| ApiError::Overloaded {
                 retry_after: OVERLOADED_RETRY,
             })
+    }
+
+    /// Room for the bodies of requests.
+    pub(crate) fn body_room(&self) -> &BodyRoom {
+        &self.0.body_room
     }
 
     /// Whether an outage may be logged once more.

@@ -35,7 +35,7 @@ pub(crate) struct GlobalArgs {
     /// The configuration [default: jobs.toml, or MILLPOND_CONFIG]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// Answer with one JSON document instead of text
+    /// Answer with one JSON document instead of text; `dead export` and `replays show --watch` write one a line
     #[arg(long, global = true)]
     pub(crate) json: bool,
 }

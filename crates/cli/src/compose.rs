@@ -1,15 +1,20 @@
 //! The one place that names every crate: it makes connections, clients and the engine's front door from settings and
 //! configuration, and puts them together.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::Context as _;
-use jobs::{App, EmailSettings, Secrets};
+use jobs::{App, EmailSettings, Signers};
 use metrics_exporter_prometheus::PrometheusHandle;
 use providers::{
     meta::{Meta, MetaConfig},
     smtp::{Mailer, SmtpConfig},
-    webhook::{Caller, OutboundPolicy},
+    webhook::{Caller, ChosenBy, OutboundPolicy, Signer, is_forbidden},
 };
 use queue::{
     AdminError, Database, DatabaseError, DatabaseSettings, Queue, Registry, SchemaError,
@@ -21,12 +26,15 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     args::{COMMIT, VERSION},
-    environment::Environment,
-    settings::ProviderSettings,
+    environment::{Environment, VariableProblem},
+    failure::{Misuse, RefusedTarget},
+    settings::{Problems, ProviderSettings, SettingsProblems},
 };
 
 /// Longest whole call to another company, and to an endpoint that others chose.
 const CALL_LIMIT: Duration = Duration::from_secs(30);
+/// The kind whose payloads choose where it calls.
+const HTTP_REQUEST: &str = "http.request";
 /// What variables with secrets for `http.request` begin with; the rest, in lower case, is what payloads call them.
 const SECRET_PREFIX: &str = "MILLPOND_SECRET_";
 /// What `_FILE` twins of variables end with.
@@ -104,8 +112,11 @@ pub(crate) fn app(
     let policy = OutboundPolicy {
         allow: settings.outbound_allow.clone(),
         own: own_address(listening_on).into_iter().collect(),
+        listens_everywhere: listening_on.is_unspecified(),
+        per_endpoint: places_of_an_endpoint(config),
         ..OutboundPolicy::default()
     };
+    check_targets(config, &policy)?;
     Ok(App {
         db: database.pool().clone(),
         meta: Meta::new(meta).context("cannot set up the client for Meta")?,
@@ -115,35 +126,107 @@ pub(crate) fn app(
             .context("cannot set up mail: see MILLPOND_SMTP_URL")?,
         email: EmailSettings::new(sender, config.email.reply_to.clone()),
         caller: Caller::new(policy, CALL_LIMIT).context("cannot set up outbound calls")?,
-        secrets,
+        signers: secrets.of_payloads,
+        target_signers: secrets.of_targets,
     })
 }
 
-/// The secrets that jobs.toml and payloads name: the variables of `secret_env`, and `MILLPOND_SECRET_NAME` as `name`.
-/// One that jobs.toml names but that is not set is told: the jobs that need it fail until it is.
-pub(crate) fn secrets(environment: &Environment, config: &Config) -> anyhow::Result<Secrets> {
-    let mut found = Vec::new();
+/// Half of what runs at a time, so that one endpoint that hangs leaves the other half to the rest.
+fn places_of_an_endpoint(config: &Config) -> usize {
+    let queue = config.queues.get(&config.policy(HTTP_REQUEST).queue);
+    queue.map_or(1, |queue| {
+        usize::try_from(queue.concurrency / 2).unwrap_or(usize::MAX)
+    })
+}
+
+/// Refuses targets that every call would be refused to. What a name resolves to is looked at when it is called.
+fn check_targets(config: &Config, policy: &OutboundPolicy) -> Result<(), Misuse> {
+    let refused: Vec<RefusedTarget> = config
+        .target_kinds()
+        .filter_map(|(kind, target)| {
+            let reason = policy.check(&target.url, ChosenBy::Operator).err()?;
+            Some(RefusedTarget {
+                kind: kind.to_owned(),
+                url: without_query(&target.url),
+                reason: reason.to_string(),
+            })
+        })
+        .collect();
+    if refused.is_empty() {
+        Ok(())
+    } else {
+        Err(Misuse::RefusedTargets(refused))
+    }
+}
+
+/// An address as it may be told: a query can hold a token.
+fn without_query(url: &str) -> String {
+    url.split(['?', '#']).next().unwrap_or_default().to_owned()
+}
+
+/// Who signs calls, by who may name their secrets. No `Debug`: it holds the secrets.
+pub(crate) struct Secrets {
+    of_payloads: Signers,
+    of_targets: Signers,
+}
+
+/// The secrets that payloads of `http.request` name (`MILLPOND_SECRET_NAME` as `name`), and those that jobs.toml names
+/// by `secret_env`. One that jobs.toml names but that is not set is told: the jobs that need it fail until it is.
+pub(crate) fn secrets(
+    environment: &Environment,
+    config: &Config,
+) -> Result<Secrets, SettingsProblems> {
+    let mut problems = Problems::default();
+    let mut of_targets = BTreeMap::new();
     for (kind, target) in config.target_kinds() {
-        let Some(name) = &target.secret_env else {
+        let Some(variable) = &target.secret_env else {
             continue;
         };
-        match environment.secret(name)? {
-            Some(secret) => found.push((name.clone(), secret)),
-            None => tracing::warn!(
+        if of_targets.contains_key(variable) {
+            continue;
+        }
+        match problems.keep(signer(environment, variable)) {
+            Some(Some(signer)) => {
+                of_targets.insert(variable.clone(), signer);
+            }
+            Some(None) => tracing::warn!(
                 job.kind = kind,
-                "the variable {name}, which secret_env names in jobs.toml, is not set: these jobs will fail"
+                "the variable {variable}, which secret_env names in jobs.toml, is not set: these jobs will fail"
             ),
+            None => {}
         }
     }
-    for variable in environment.names_with(SECRET_PREFIX) {
-        let variable = variable.strip_suffix(FILE_SUFFIX).unwrap_or(variable);
-        if let Some(name) = variable.strip_prefix(SECRET_PREFIX)
-            && let Some(secret) = environment.secret(variable)?
-        {
-            found.push((name.to_lowercase(), secret));
+
+    let variables: BTreeSet<&str> = environment
+        .names_with(SECRET_PREFIX)
+        .map(|variable| variable.strip_suffix(FILE_SUFFIX).unwrap_or(variable))
+        .collect();
+    let mut of_payloads = BTreeMap::new();
+    for variable in variables {
+        let signer = problems.keep(signer(environment, variable)).flatten();
+        if let (Some(name), Some(signer)) = (variable.strip_prefix(SECRET_PREFIX), signer) {
+            of_payloads.insert(name.to_lowercase(), signer);
         }
     }
-    Ok(found.into_iter().collect())
+    problems.none_or()?;
+    Ok(Secrets {
+        of_payloads: of_payloads.into_iter().collect(),
+        of_targets: of_targets.into_iter().collect(),
+    })
+}
+
+/// Who signs with the secret in a variable; `None` where it is not set.
+fn signer(environment: &Environment, variable: &str) -> Result<Option<Signer>, VariableProblem> {
+    let Some(secret) = environment.secret(variable)? else {
+        return Ok(None);
+    };
+    match Signer::new(&[secret]) {
+        Ok(signer) => Ok(Some(signer)),
+        Err(_unusable) => Err(VariableProblem::Invalid {
+            name: variable.to_owned(),
+            problem: "is not a signing secret: whsec_ and the base64 of 24 to 64 random bytes (openssl rand -base64 32)",
+        }),
+    }
 }
 
 /// What serves HTTP, and until when.
@@ -189,6 +272,16 @@ pub(crate) async fn start_workers(
     Workers::start(queue.clone(), registry, app, settings).await
 }
 
+/// The kinds that this program has handlers for beside those with a `target`: what jobs.toml may have sections for,
+/// whether or not this process runs them.
+pub(crate) fn kind_names() -> Vec<Arc<str>> {
+    let registry = registry(&Config::builtin(), true);
+    registry
+        .kinds()
+        .map(|kind| Arc::clone(&kind.name))
+        .collect()
+}
+
 fn registry(config: &Config, with_demo: bool) -> Registry<App> {
     let targets = config
         .target_kinds()
@@ -201,19 +294,31 @@ fn registry(config: &Config, with_demo: bool) -> Registry<App> {
 }
 
 fn database_settings(url: SecretString, connections: Connections) -> DatabaseSettings {
-    let (requests, engine) = match connections {
-        Connections::Few => (4, 2),
-        Connections::Many => (16, 8),
+    let (requests, enqueues, engine) = match connections {
+        Connections::Few => (2, 2, 2),
+        Connections::Many => (10, 6, 8),
     };
     DatabaseSettings {
         url,
         requests,
+        enqueues,
         engine,
         application_name: format!("millpond {VERSION}"),
     }
 }
 
-/// The address that outbound calls must never reach. Loopback is closed to them anyway, or was opened on purpose.
+/// Tells of networks behind the public internet that calls may reach: whoever may enqueue `http.request` reaches them.
+pub(crate) fn warn_of_openings(settings: &ProviderSettings) {
+    for network in &settings.outbound_allow {
+        if is_forbidden(network.network()) || is_forbidden(network.broadcast()) {
+            tracing::warn!(
+                "MILLPOND_OUTBOUND_ALLOW opens {network}, which is not public, to whoever may enqueue http.request"
+            );
+        }
+    }
+}
+
+/// The one address that outbound calls must never reach. Loopback is closed to them anyway, or was opened on purpose.
 fn own_address(listening_on: IpAddr) -> Option<IpAddr> {
     let is_one = !listening_on.is_unspecified() && !listening_on.is_loopback();
     is_one.then_some(listening_on)
@@ -221,30 +326,97 @@ fn own_address(listening_on: IpAddr) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
-    use secrecy::ExposeSecret;
-
     use super::*;
 
+    const SECRET: &str = "whsec_VB7SLnLnLhm+sJDXWE/zWQtk4Wi+EKAr";
+
+    /// A configuration with a kind that is done at this address and signed with the secret in `BILLING_HOOK_SECRET`.
+    fn with_target(url: &str) -> Config {
+        let toml = format!(
+            "[kinds.\"billing.close\"]\ntarget = \"{url}\"\nsecret_env = \"BILLING_HOOK_SECRET\"\n"
+        );
+        Config::parse(&toml, &[]).expect("valid").config
+    }
+
     #[test]
-    fn secrets_are_named_by_their_variables() {
+    fn payloads_and_targets_have_secrets_of_their_own() {
         let environment = Environment::from([
-            ("MILLPOND_SECRET_BILLING", "whsec_1"),
-            ("BILLING_HOOK_SECRET", "whsec_2"),
+            ("MILLPOND_SECRET_BILLING", SECRET),
+            ("BILLING_HOOK_SECRET", SECRET),
             ("DATABASE_URL", "postgres://x"),
         ]);
-        let toml = "[kinds.\"billing.close\"]\ntarget = \"https://a.example\"\nsecret_env = \"BILLING_HOOK_SECRET\"\n";
-        let config = Config::parse(toml).expect("valid").config;
 
-        let secrets = secrets(&environment, &config).expect("readable");
+        let secrets = secrets(&environment, &with_target("https://a.example"));
 
-        let named = |name: &str| {
-            secrets
-                .named(name)
-                .map(|secret| secret.expose_secret().to_owned())
+        let Secrets {
+            of_payloads,
+            of_targets,
+        } = secrets.expect("usable");
+        assert!(of_payloads.named("billing").is_some());
+        assert!(of_payloads.named("BILLING_HOOK_SECRET").is_none());
+        assert!(of_targets.named("BILLING_HOOK_SECRET").is_some());
+        assert!(of_targets.named("billing").is_none());
+        assert!(of_targets.named("DATABASE_URL").is_none());
+    }
+
+    #[test]
+    fn secrets_that_cannot_sign_are_told_at_once_and_not_shown() {
+        let environment = Environment::from([
+            ("MILLPOND_SECRET_BILLING", "hunter2"),
+            ("MILLPOND_SECRET_SHORT", "whsec_aHVudGVyMg=="),
+            ("BILLING_HOOK_SECRET", "whsec_hunter2"),
+        ]);
+
+        let refused = secrets(&environment, &with_target("https://a.example"))
+            .err()
+            .expect("refused")
+            .to_string();
+
+        for name in [
+            "MILLPOND_SECRET_BILLING",
+            "MILLPOND_SECRET_SHORT",
+            "BILLING_HOOK_SECRET",
+        ] {
+            let told = format!("\n  {name} is not a signing secret");
+            assert!(refused.contains(&told), "{refused}");
+        }
+        assert!(!refused.contains("hunter2"), "{refused}");
+    }
+
+    #[test]
+    fn a_target_that_is_never_called_is_refused_with_its_reason() {
+        let policy = OutboundPolicy::default();
+        let refused = |url: &str| {
+            let checked = check_targets(&with_target(url), &policy);
+            checked.err().map(|misuse| misuse.to_string())
         };
-        assert_eq!(named("billing"), Some("whsec_1".to_owned()));
-        assert_eq!(named("BILLING_HOOK_SECRET"), Some("whsec_2".to_owned()));
-        assert_eq!(named("DATABASE_URL"), None);
+
+        assert_eq!(refused("https://app.example.com:9443/jobs"), None);
+        for url in ["http://localhost:3000/jobs", "https://10.1.2.3/jobs"] {
+            let told = refused(&format!("{url}?token=hunter2")).expect("it is never called");
+            assert!(told.contains(&format!("billing.close: {url}: ")), "{told}");
+            assert!(!told.contains("hunter2"), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_target_on_this_machine_is_called_where_loopback_is_opened() {
+        let policy = OutboundPolicy {
+            allow: vec!["127.0.0.0/8".parse().expect("a network")],
+            ..OutboundPolicy::default()
+        };
+
+        let checked = check_targets(&with_target("http://localhost:3000/jobs"), &policy);
+
+        assert!(checked.is_ok());
+    }
+
+    #[test]
+    fn an_endpoint_gets_half_of_what_requests_may_run() {
+        let toml = "[queues.http]\nconcurrency = 64\n";
+        let config = Config::parse(toml, &[]).expect("valid").config;
+
+        assert_eq!(places_of_an_endpoint(&config), 32);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::{
 
 use queue::config::{Config, Problem};
 
-use crate::environment::Environment;
+use crate::{compose, environment::Environment};
 
 /// The file that is read when none is named.
 const DEFAULT_NAME: &str = "jobs.toml";
@@ -88,18 +88,14 @@ impl ConfigFile {
 
     /// Reads and checks the file. Without one the built-in defaults hold, unless it was named.
     pub(crate) fn load(&self) -> Result<Loaded, ConfigFileError> {
-        let Some(text) = self.text()? else {
-            return Ok(Loaded {
-                config: Arc::new(Config::builtin()),
-                warnings: Vec::new(),
-                path: None,
-            });
-        };
-        match Config::parse(&text) {
+        let text = self.text()?;
+        let kinds = compose::kind_names();
+        let kinds: Vec<&str> = kinds.iter().map(|kind| &**kind).collect();
+        match Config::parse(text.as_deref().unwrap_or_default(), &kinds) {
             Ok(parsed) => Ok(Loaded {
                 config: Arc::new(parsed.config),
                 warnings: parsed.warnings,
-                path: Some(self.path.clone()),
+                path: text.map(|_| self.path.clone()),
             }),
             Err(problems) => Err(ConfigFileError::Invalid {
                 path: self.path.clone(),
@@ -175,6 +171,20 @@ mod tests {
                 .to_string()
                 .starts_with("cannot read /nowhere/jobs.toml")
         );
+    }
+
+    #[test]
+    fn every_kind_of_this_program_may_have_a_section() {
+        let scratch = Scratch::new();
+        let path = scratch.file(
+            "jobs.toml",
+            "[kinds.\"demo.work\"]\nmax_attempts = 3\n[kinds.\"http.request\"]\nmax_attempts = 3\n",
+        );
+
+        let loaded = named(&path).load().expect("valid");
+
+        assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+        assert_eq!(loaded.config.policy("demo.work").max_attempts, 3);
     }
 
     #[test]

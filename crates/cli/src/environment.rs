@@ -55,6 +55,28 @@ pub(crate) enum VariableProblem {
         /// What was expected, with an example.
         problem: &'static str,
     },
+    /// The value means something that cannot be used.
+    #[error("{name} is not usable: {problem}")]
+    Unusable {
+        /// The variable.
+        name: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+impl VariableProblem {
+    /// The variable.
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::NotText { name }
+            | Self::GivenTwice { name }
+            | Self::Unreadable { name, .. }
+            | Self::NotASecret { name, .. }
+            | Self::Invalid { name, .. }
+            | Self::Unusable { name, .. } => name,
+        }
+    }
 }
 
 /// The variables of a process. No `Debug`: it holds secrets. One that is empty counts as unset, since that is what

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use queue::{AdminError, DatabaseError, EnqueueError, PayloadProblem};
 
 use crate::{
+    commands::enqueue::NotAKey,
     config_file::ConfigFileError,
     environment::VariableProblem,
     output::{self, OutputError},
@@ -41,6 +42,9 @@ pub(crate) enum Misuse {
         /// What is wrong with it.
         source: serde_json::Error,
     },
+    /// An idempotency key that is none.
+    #[error("--idempotency-key: {0}")]
+    NotAKey(NotAKey),
     /// An argument names a file that cannot be read.
     #[error("cannot read {path}")]
     Unreadable {
@@ -73,6 +77,27 @@ pub(crate) enum Misuse {
          jobs.toml"
     )]
     NoSender,
+    /// Targets that no call would ever be made to.
+    #[error("jobs.toml has targets that are never called:{}", list(.0))]
+    RefusedTargets(Vec<RefusedTarget>),
+}
+
+/// A kind's target that no call would ever be made to.
+#[derive(Debug)]
+pub(crate) struct RefusedTarget {
+    /// The kind.
+    pub(crate) kind: String,
+    /// The target, without its query.
+    pub(crate) url: String,
+    /// Why it is not called.
+    pub(crate) reason: String,
+}
+
+fn list(targets: &[RefusedTarget]) -> String {
+    let line = |RefusedTarget { kind, url, reason }: &RefusedTarget| {
+        format!("\n  {kind}: {url}: {reason}")
+    };
+    targets.iter().map(line).collect()
 }
 
 /// Reports a failure and tells the exit code. A reader that went away is no failure.
@@ -124,6 +149,12 @@ pub(crate) fn payload_problem(problem: &PayloadProblem) -> String {
 
 /// What to do next where the error itself cannot know.
 fn hint(error: &anyhow::Error) -> Option<String> {
+    if let Some(Misuse::RefusedTargets(_)) = error.downcast_ref() {
+        return Some(
+            "correct the target, or open the network it lies in with MILLPOND_OUTBOUND_ALLOW"
+                .to_owned(),
+        );
+    }
     if let Some(database) = database_error(error) {
         return database_hint(database).map(str::to_owned);
     }

@@ -26,6 +26,9 @@ const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 const LOOK_EVERY_MS: std::ops::Range<u64> = 500..1_000;
 /// Longest that leading may take to end.
 const LEADER_STOP: Duration = Duration::from_secs(10);
+/// How much longer than `[worker] drain` a stop may take: what has ended is stored, requests under way are answered,
+/// connections are closed. docker-compose.yml and docs/operations.md give a process more than both together.
+const AFTER_DRAIN: Duration = Duration::from_secs(15);
 
 /// What a process does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -193,13 +196,26 @@ impl Process {
         HttpEnded(ended.err()).into()
     }
 
-    /// Stops: readiness fails, nothing more is claimed and what runs may finish, requests under way are answered,
-    /// leading ends, connections close.
-    pub(crate) async fn stop(mut self) {
-        self.stopping.cancel();
-        if let Some(workers) = self.workers.take() {
-            workers.drain().await;
+    /// Stops: readiness fails, nothing more is claimed and what runs may finish while leading ends, requests under way
+    /// are answered, connections close. All of it ends [`AFTER_DRAIN`] after `[worker] drain` at the latest.
+    pub(crate) async fn stop(self) {
+        let longest = self.queue.config().worker.drain + AFTER_DRAIN;
+        self.stop_within(longest).await;
+    }
+
+    async fn stop_within(self, longest: Duration) {
+        if timeout(longest, self.stop_in_order()).await.is_err() {
+            tracing::warn!(
+                "stopping took too long: requests under way are cut, jobs that still run will be rescued"
+            );
         }
+        tracing::info!("stopped");
+    }
+
+    async fn stop_in_order(mut self) {
+        self.stopping.cancel();
+        let (workers, leader) = (self.workers.take(), self.leader.take());
+        tokio::join!(end_work(workers), end_leading(leader));
         self.closing.cancel();
         if let Some(http) = self.http.take() {
             match http.await {
@@ -208,16 +224,24 @@ impl Process {
                 Err(error) => tracing::error!(%error, "the HTTP server failed"),
             }
         }
-        if let Some(leader) = self.leader.take()
-            && timeout(LEADER_STOP, leader.stop()).await.is_err()
-        {
-            tracing::warn!(
-                "leading did not end in time; another process takes over when its term is over"
-            );
-        }
         self.queue.close().await;
         self.queue.database().close().await;
-        tracing::info!("stopped");
+    }
+}
+
+async fn end_work(workers: Option<Workers>) {
+    if let Some(workers) = workers {
+        workers.drain().await;
+    }
+}
+
+async fn end_leading(leader: Option<Leader>) {
+    if let Some(leader) = leader
+        && timeout(LEADER_STOP, leader.stop()).await.is_err()
+    {
+        tracing::warn!(
+            "leading did not end in time; another process takes over when its term is over"
+        );
     }
 }
 
@@ -274,7 +298,34 @@ async fn keep_up(prometheus: PrometheusHandle) {
 
 #[cfg(test)]
 mod tests {
+    use queue::config::Config;
+    use secrecy::SecretString;
+
     use super::*;
+    use crate::compose::Connections;
+
+    #[tokio::test]
+    async fn a_stop_ends_in_time_though_a_request_does_not() {
+        let nowhere = SecretString::from("postgres://127.0.0.1:1/none");
+        let database = compose::connect_lazily(nowhere, Connections::Few).expect("an address");
+        let queue = Queue::new(database, Arc::new(Config::builtin()), []).expect("no schema");
+        let process = Process {
+            queue,
+            stopping: CancellationToken::new(),
+            closing: CancellationToken::new(),
+            http: Some(AbortOnDropHandle::new(tokio::spawn(pending()))),
+            workers: None,
+            leader: None,
+            _upkeep: AbortOnDropHandle::new(tokio::spawn(pending())),
+        };
+
+        let stopped = timeout(
+            Duration::from_secs(20),
+            process.stop_within(Duration::from_millis(50)),
+        );
+
+        assert!(stopped.await.is_ok());
+    }
 
     #[tokio::test]
     async fn an_address_in_use_is_told_with_the_variable_that_changes_it() {

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use ipnet::IpNet;
+use providers::smtp;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
@@ -10,11 +11,20 @@ use crate::environment::{Environment, VariableProblem};
 
 /// Where the API listens unless `MILLPOND_HTTP_ADDR` says otherwise.
 const DEFAULT_HTTP_ADDR: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+/// The variable that names the database.
+pub(crate) const DATABASE_URL: &str = "DATABASE_URL";
 
 /// Everything that is wrong with the environment.
 #[derive(Debug, thiserror::Error)]
 #[error("the environment is not usable:{}", list(.0))]
 pub(crate) struct SettingsProblems(Vec<VariableProblem>);
+
+impl SettingsProblems {
+    /// Each variable that is wrong, with what is wrong with it.
+    pub(crate) fn each(&self) -> impl Iterator<Item = (&str, String)> {
+        self.0.iter().map(|problem| (problem.name(), told(problem)))
+    }
+}
 
 /// How the log looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,8 +78,7 @@ impl Settings {
     /// Reads everything that a running process needs.
     pub(crate) fn read(environment: &Environment) -> Result<Self, SettingsProblems> {
         let mut problems = Problems::default();
-        let database_url = problems.keep(environment.secret("DATABASE_URL")).flatten();
-        let database_url = problems.keep(check_database_url(database_url)).flatten();
+        let database_url = read_database_url(environment, &mut problems);
         let http_addr = problems.keep(environment.value(
             "MILLPOND_HTTP_ADDR",
             "is not an address and a port such as 127.0.0.1:8080 or 0.0.0.0:8080",
@@ -84,6 +93,16 @@ impl Settings {
             providers,
         })
     }
+}
+
+/// Reads `DATABASE_URL` alone, which is all that most commands need.
+pub(crate) fn database_url(
+    environment: &Environment,
+) -> Result<Option<SecretString>, SettingsProblems> {
+    let mut problems = Problems::default();
+    let url = read_database_url(environment, &mut problems);
+    problems.none_or()?;
+    Ok(url)
 }
 
 impl LogSettings {
@@ -111,14 +130,16 @@ impl LogSettings {
 
 /// Collects what is wrong, so that it can be told at once.
 #[derive(Default)]
-struct Problems(Vec<VariableProblem>);
+pub(crate) struct Problems(Vec<VariableProblem>);
 
 impl Problems {
-    fn keep<T>(&mut self, result: Result<T, VariableProblem>) -> Option<T> {
+    /// The value, if there is one; else its problem is kept.
+    pub(crate) fn keep<T>(&mut self, result: Result<T, VariableProblem>) -> Option<T> {
         result.map_err(|problem| self.0.push(problem)).ok()
     }
 
-    fn none_or(self) -> Result<(), SettingsProblems> {
+    /// Fails with everything that was kept.
+    pub(crate) fn none_or(self) -> Result<(), SettingsProblems> {
         if self.0.is_empty() {
             Ok(())
         } else {
@@ -156,43 +177,36 @@ fn read_providers(environment: &Environment, problems: &mut Problems) -> Provide
     }
 }
 
+fn read_database_url(environment: &Environment, problems: &mut Problems) -> Option<SecretString> {
+    let url = problems.keep(environment.secret(DATABASE_URL)).flatten();
+    problems.keep(check_database_url(url)).flatten()
+}
+
 fn check_database_url(url: Option<SecretString>) -> Result<Option<SecretString>, VariableProblem> {
-    check_scheme(
-        url,
-        &["postgres", "postgresql"],
-        "DATABASE_URL",
-        concat!(
-            "is not a PostgreSQL address such as postgres://user:password@host:5432/name ",
-            "(special characters in the password are written as %40 and so on)"
-        ),
-    )
-}
-
-fn check_smtp_url(url: Option<SecretString>) -> Result<Option<SecretString>, VariableProblem> {
-    check_scheme(
-        url,
-        &["smtp", "smtps"],
-        "MILLPOND_SMTP_URL",
-        concat!(
-            "is not a mail server's address such as smtp://user:password@host:587 (STARTTLS) ",
-            "or smtps://user:password@host:465"
-        ),
-    )
-}
-
-fn check_scheme(
-    url: Option<SecretString>,
-    schemes: &[&str],
-    name: &str,
-    problem: &'static str,
-) -> Result<Option<SecretString>, VariableProblem> {
     let is_wrong = |url: &SecretString| {
-        !Url::parse(url.expose_secret()).is_ok_and(|url| schemes.contains(&url.scheme()))
+        !Url::parse(url.expose_secret())
+            .is_ok_and(|url| matches!(url.scheme(), "postgres" | "postgresql"))
     };
     if url.as_ref().is_some_and(is_wrong) {
         return Err(VariableProblem::Invalid {
-            name: name.to_owned(),
-            problem,
+            name: DATABASE_URL.to_owned(),
+            problem: concat!(
+                "is not a PostgreSQL address such as postgres://user:password@host:5432/name ",
+                "(special characters in the password are written as %40 and so on)"
+            ),
+        });
+    }
+    Ok(url)
+}
+
+fn check_smtp_url(url: Option<SecretString>) -> Result<Option<SecretString>, VariableProblem> {
+    if let Some(Err(error)) = url.as_ref().map(smtp::check_address) {
+        return Err(VariableProblem::Unusable {
+            name: "MILLPOND_SMTP_URL".to_owned(),
+            problem: format!(
+                "{}; smtp://user:password@host:587 (STARTTLS) and smtps://user:password@host:465 are",
+                error.detail().message
+            ),
         });
     }
     Ok(url)
@@ -226,11 +240,15 @@ fn read_networks(text: &str) -> Option<Vec<IpNet>> {
 }
 
 fn list(problems: &[VariableProblem]) -> String {
-    let line = |problem: &VariableProblem| match std::error::Error::source(problem) {
-        Some(source) => format!("\n  {problem}: {source}"),
-        None => format!("\n  {problem}"),
-    };
-    problems.iter().map(line).collect()
+    let lines = problems.iter().map(told);
+    lines.map(|line| format!("\n  {line}")).collect()
+}
+
+fn told(problem: &VariableProblem) -> String {
+    match std::error::Error::source(problem) {
+        Some(source) => format!("{problem}: {source}"),
+        None => problem.to_string(),
+    }
 }
 
 #[cfg(test)]
@@ -274,6 +292,27 @@ mod tests {
             );
         }
         assert!(!refused.contains("hunter2"), "{refused}");
+    }
+
+    #[test]
+    fn a_mail_server_that_could_not_be_used_is_told_with_the_rest() {
+        for address in [
+            "smtp://mail.example.com?tls=opportunistic",
+            "smtp://mail.example.com?tls=none",
+            "smtp://hunter2@mail.example.com",
+            "smtps://user:hunter2@mail.example.com/path",
+        ] {
+            let environment = Environment::from([
+                ("MILLPOND_SMTP_URL", address),
+                ("MILLPOND_HTTP_ADDR", "hunter2"),
+            ]);
+
+            let refused = Settings::read(&environment).err().expect("refused");
+
+            let names: Vec<&str> = refused.each().map(|(name, _)| name).collect();
+            assert_eq!(names, ["MILLPOND_HTTP_ADDR", "MILLPOND_SMTP_URL"]);
+            assert!(!refused.to_string().contains("hunter2"), "{refused}");
+        }
     }
 
     #[test]

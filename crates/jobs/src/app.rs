@@ -3,7 +3,11 @@
 use std::collections::BTreeMap;
 
 use marketing::PgPool;
-use providers::{meta::Meta, smtp::Mailer, webhook::Caller};
+use providers::{
+    meta::Meta,
+    smtp::Mailer,
+    webhook::{Caller, Signer},
+};
 use secrecy::SecretString;
 
 /// Clients, settings and secrets of all handlers.
@@ -20,8 +24,11 @@ pub struct App {
     pub email: EmailSettings,
     /// Calls addresses that others chose.
     pub caller: Caller,
-    /// What `secret` of `http.request` and `secret_env` of a kind with a `target` name.
-    pub secrets: Secrets,
+    /// What `secret` of `http.request` names.
+    pub signers: Signers,
+    /// What `secret_env` of a kind with a `target` names. Payloads never reach these: whoever may enqueue a call could
+    /// else speak in the name of any target.
+    pub target_signers: Signers,
 }
 
 /// Whom mails come from: `[email]` of jobs.toml.
@@ -52,21 +59,21 @@ impl EmailSettings {
     }
 }
 
-/// Secrets by the names that payloads and jobs.toml call them.
+/// Who signs, by the names of their secrets. No `Debug`: they hold the secrets.
 #[derive(Default)]
-pub struct Secrets(BTreeMap<String, SecretString>);
+pub struct Signers(BTreeMap<String, Signer>);
 
-impl Secrets {
-    /// The secret of this name.
+impl Signers {
+    /// Who signs with the secret of this name.
     #[must_use]
-    pub fn named(&self, name: &str) -> Option<&SecretString> {
+    pub fn named(&self, name: &str) -> Option<&Signer> {
         self.0.get(name)
     }
 }
 
-impl FromIterator<(String, SecretString)> for Secrets {
-    fn from_iter<T: IntoIterator<Item = (String, SecretString)>>(secrets: T) -> Self {
-        Self(secrets.into_iter().collect())
+impl FromIterator<(String, Signer)> for Signers {
+    fn from_iter<T: IntoIterator<Item = (String, Signer)>>(signers: T) -> Self {
+        Self(signers.into_iter().collect())
     }
 }
 

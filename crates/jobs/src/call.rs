@@ -1,10 +1,13 @@
 //! Calls to endpoints that upstream apps chose, signed where there is a secret, with a key that is the same on every
 //! attempt and replay.
 
-use std::{collections::BTreeMap, slice};
+use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
-use providers::webhook::{CallRequest, Signer};
+use providers::{
+    Error as ProviderError,
+    webhook::{CallRequest, ChosenBy, Signer},
+};
 use queue::{JobContext, JobInfo, Outcome};
 use serde_json::json;
 
@@ -12,6 +15,9 @@ use crate::{App, effect::effect_key, error::Error};
 
 /// Where endpoints find the key that know no signatures; signed calls carry it as `webhook-id` too.
 const KEY_HEADER: &str = "idempotency-key";
+
+/// How long a call waits whose endpoint has as many as it gets: by then the longest of those has ended.
+const WAIT_FOR_PLACE: Duration = Duration::from_secs(30);
 
 /// What is called, and with what.
 pub(crate) struct Call {
@@ -25,6 +31,8 @@ pub(crate) struct Call {
     pub(crate) body: Bytes,
     /// The name of the secret to sign with.
     pub(crate) secret: Option<String>,
+    /// Who chose the URL and the secret, and so which of either there are.
+    pub(crate) chosen_by: ChosenBy,
 }
 
 /// Makes the call unless the attempt is told to stop.
@@ -43,7 +51,7 @@ pub(crate) async fn call_until_stopped(
 pub(crate) async fn make(app: &App, job: &JobInfo, call: Call) -> Result<Outcome, Error> {
     let key = effect_key(job).to_string();
     let signature = match call.secret {
-        Some(name) => Some((signer(app, name)?, key.clone())),
+        Some(name) => Some((signer(app, call.chosen_by, name)?, key.clone())),
         None => None,
     };
     let mut headers = call.headers;
@@ -60,29 +68,39 @@ pub(crate) async fn make(app: &App, job: &JobInfo, call: Call) -> Result<Outcome
         headers,
         body: call.body,
         signature,
+        chosen_by: call.chosen_by,
     };
-    let answer = app.caller.call(request).await?;
-    let told = json!({ "status": answer.status, "excerpt": answer.excerpt });
-    Ok(Outcome::SucceededWith(told))
+    match app.caller.call(request).await {
+        Ok(answer) => {
+            let told = json!({ "status": answer.status, "excerpt": answer.excerpt });
+            Ok(Outcome::SucceededWith(told))
+        }
+        Err(ProviderError::Postponed { .. }) => Ok(Outcome::Snoozed(WAIT_FOR_PLACE)),
+        Err(error) => Err(error.into()),
+    }
 }
 
-fn signer(app: &App, name: String) -> Result<Signer, Error> {
-    match app.secrets.named(&name) {
-        Some(secret) => Ok(Signer::new(slice::from_ref(secret))?),
-        None => Err(Error::NoSecret(name)),
-    }
+fn signer(app: &App, chosen_by: ChosenBy, name: String) -> Result<Signer, Error> {
+    let signers = match chosen_by {
+        ChosenBy::Requester => &app.signers,
+        ChosenBy::Operator => &app.target_signers,
+    };
+    signers.named(&name).cloned().ok_or(Error::NoSecret(name))
 }
 
 #[cfg(test)]
 mod tests {
     use chrono::Utc;
-    use providers::webhook::Received;
+    use providers::webhook::{Caller, OutboundPolicy, Received};
     use queue::{ErrorClass, JobError};
     use secrecy::SecretString;
     use wiremock::{Mock, MockServer, Request, ResponseTemplate, matchers::any};
 
     use super::*;
-    use crate::kinds::testing::{app, job_info, no_database};
+    use crate::{
+        Signers,
+        kinds::testing::{app, job_info, no_database},
+    };
 
     const SECRET: &str = "whsec_VB7SLnLnLhm+sJDXWE/zWQtk4Wi+EKAr";
 
@@ -93,6 +111,7 @@ mod tests {
             headers: BTreeMap::new(),
             body: Bytes::from_static(b"{\"a\": 1}"),
             secret: secret.map(str::to_owned),
+            chosen_by: ChosenBy::Requester,
         }
     }
 
@@ -102,10 +121,15 @@ mod tests {
         server
     }
 
+    fn test_signer() -> Signer {
+        Signer::new(&[SecretString::from(SECRET)]).expect("a secret")
+    }
+
     fn test_app() -> App {
-        let secrets = [("BILLING".to_owned(), SecretString::from(SECRET))];
+        let named = |name: &str| Signers::from_iter([(name.to_owned(), test_signer())]);
         App {
-            secrets: secrets.into_iter().collect(),
+            signers: named("billing"),
+            target_signers: named("BILLING_HOOK_SECRET"),
             ..app(no_database(), "http://127.0.0.1:9")
         }
     }
@@ -129,13 +153,13 @@ mod tests {
         };
 
         for job in [&first, &replay] {
-            make(&app, job, call(&server, Some("BILLING")))
+            make(&app, job, call(&server, Some("billing")))
                 .await
                 .expect("the endpoint took it");
         }
 
         let key = first.id.to_string();
-        let signer = Signer::new(&[SecretString::from(SECRET)]).expect("a secret");
+        let signer = test_signer();
         for request in server
             .received_requests()
             .await
@@ -227,12 +251,81 @@ mod tests {
     async fn a_secret_that_is_not_configured_is_named_and_nothing_is_called() {
         let server = server(ResponseTemplate::new(200)).await;
 
-        let call = call(&server, Some("BILING"));
+        let call = call(&server, Some("biling"));
         let failed = make(&test_app(), &job_info("http.request", 1), call).await;
 
         let error = failed.expect_err("there is no such secret");
-        assert_eq!(error.to_string(), "there is no secret named \"BILING\"");
+        assert_eq!(error.to_string(), "there is no secret named \"biling\"");
         assert_eq!(JobError::from(error).class(), ErrorClass::Config);
+        assert!(
+            server
+                .received_requests()
+                .await
+                .is_some_and(|requests| requests.is_empty())
+        );
+    }
+
+    #[tokio::test]
+    async fn a_payload_cannot_sign_in_the_name_of_a_target() {
+        let server = server(ResponseTemplate::new(200)).await;
+        let app = test_app();
+        let signed_by = |chosen_by, secret| Call {
+            chosen_by,
+            ..call(&server, Some(secret))
+        };
+        let made = async |call: Call| make(&app, &job_info("http.request", 1), call).await;
+
+        let forged = made(signed_by(ChosenBy::Requester, "BILLING_HOOK_SECRET")).await;
+        let borrowed = made(signed_by(ChosenBy::Operator, "billing")).await;
+        let targets = made(signed_by(ChosenBy::Operator, "BILLING_HOOK_SECRET")).await;
+
+        assert!(matches!(forged, Err(Error::NoSecret(_))), "{forged:?}");
+        assert!(matches!(borrowed, Err(Error::NoSecret(_))), "{borrowed:?}");
+        assert!(targets.is_ok(), "{targets:?}");
+    }
+
+    #[tokio::test]
+    async fn an_endpoint_that_hangs_postpones_other_calls_to_it_at_no_cost_of_an_attempt() {
+        let hang = ResponseTemplate::new(200).set_delay(Duration::from_secs(60));
+        let server = server(hang).await;
+        let policy = OutboundPolicy {
+            allow: vec!["127.0.0.0/8".parse().expect("a network")],
+            per_endpoint: 1,
+            ..OutboundPolicy::default()
+        };
+        let app = App {
+            caller: Caller::new(policy, Duration::from_secs(60)).expect("a caller"),
+            ..test_app()
+        };
+        let job = job_info("http.request", 1);
+
+        let second = tokio::select! {
+            biased;
+            ended = make(&app, &job, call(&server, None)) => panic!("nobody answers: {ended:?}"),
+            second = make(&app, &job, call(&server, None)) => second,
+        };
+
+        assert!(
+            matches!(second, Ok(Outcome::Snoozed(wait)) if wait == WAIT_FOR_PLACE),
+            "{second:?}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_secret_that_jobs_toml_names_but_nobody_set_is_named_too() {
+        let server = server(ResponseTemplate::new(200)).await;
+        let call = Call {
+            chosen_by: ChosenBy::Operator,
+            ..call(&server, Some("PAYROLL_HOOK_SECRET"))
+        };
+
+        let failed = make(&test_app(), &job_info("payroll.run", 1), call).await;
+
+        let error = failed.expect_err("there is no such secret");
+        assert_eq!(
+            error.to_string(),
+            "there is no secret named \"PAYROLL_HOOK_SECRET\""
+        );
         assert!(
             server
                 .received_requests()

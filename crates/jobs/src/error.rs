@@ -19,6 +19,9 @@ pub(crate) enum Error {
     /// A call to another company, or to an endpoint of the job's choice.
     #[error(transparent)]
     Provider(#[from] ProviderError),
+    /// The provider refuses the token that is ours, not an account's.
+    #[error("set a new token in MILLPOND_META_ACCESS_TOKEN")]
+    OwnToken(#[source] ProviderError),
     /// What `marketing` knows could not be read or stored; shared by the jobs of a batch.
     #[error("what is known of earlier attempts could not be read or stored")]
     Store(#[source] Arc<StoreError>),
@@ -76,6 +79,8 @@ impl From<Error> for JobError {
             Error::Provider(ProviderError::RateLimited { retry_after, .. }) => {
                 (ErrorClass::RateLimited, *retry_after)
             }
+            // Handlers ask to be called again instead; none that does not must lose an attempt by it.
+            Error::Provider(ProviderError::Postponed { .. }) => (ErrorClass::RateLimited, None),
             Error::Provider(ProviderError::AuthExpired { .. }) => (ErrorClass::AuthExpired, None),
             Error::Provider(ProviderError::Permission { .. }) => (ErrorClass::Permission, None),
             Error::Provider(ProviderError::Rejected { .. }) => (ErrorClass::Invalid, None),
@@ -83,6 +88,7 @@ impl From<Error> for JobError {
             Error::Provider(ProviderError::Config { .. }) => (ErrorClass::Config, None),
             Error::Provider(ProviderError::Unavailable { .. }) => (ErrorClass::Transient, None),
             Error::Provider(ProviderError::TimedOut { .. }) => (ErrorClass::Transient, None),
+            Error::OwnToken(_) => (ErrorClass::Config, None),
             Error::Store(_) => (ErrorClass::Transient, None),
             Error::Email(EmailError::UnknownTemplate { .. }) => (ErrorClass::Invalid, None),
             Error::Email(EmailError::Data { .. }) => (ErrorClass::Invalid, None),
@@ -111,7 +117,7 @@ impl From<Error> for JobError {
 /// What failures of one cause share and others do not.
 fn code_of(error: &Error) -> Option<String> {
     match error {
-        Error::Provider(error) => {
+        Error::Provider(error) | Error::OwnToken(error) => {
             let detail = error.detail();
             let code = detail
                 .code
@@ -194,6 +200,10 @@ mod tests {
                     retry_after: None,
                     detail: detail(),
                 },
+                ErrorClass::RateLimited,
+            ),
+            (
+                ProviderError::Postponed { detail: detail() },
                 ErrorClass::RateLimited,
             ),
             (

@@ -25,6 +25,12 @@ pub enum Error {
         /// What the provider said.
         detail: Detail,
     },
+    /// Nothing was sent: a bound of ours was reached before. No failure of the job, and uses up no attempt; ask again.
+    #[error("not sent yet: {detail}")]
+    Postponed {
+        /// Which bound.
+        detail: Detail,
+    },
     /// The token is spent: a new one is needed, not a retry.
     #[error("the token is spent: {detail}")]
     AuthExpired {
@@ -82,6 +88,7 @@ impl Error {
     pub fn detail(&self) -> &Detail {
         match self {
             Self::RateLimited { detail, .. }
+            | Self::Postponed { detail }
             | Self::AuthExpired { detail }
             | Self::Permission { detail }
             | Self::Rejected { detail }
@@ -99,6 +106,7 @@ impl Error {
                 *maybe_received
             }
             Self::RateLimited { .. }
+            | Self::Postponed { .. }
             | Self::AuthExpired { .. }
             | Self::Permission { .. }
             | Self::Rejected { .. }
@@ -121,6 +129,7 @@ impl Error {
     pub(crate) fn class(&self) -> &'static str {
         match self {
             Self::RateLimited { .. } => "rate_limited",
+            Self::Postponed { .. } => "postponed",
             Self::AuthExpired { .. } => "auth_expired",
             Self::Permission { .. } => "permission",
             Self::Rejected { .. } => "invalid",

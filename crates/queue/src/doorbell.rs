@@ -7,13 +7,13 @@ use std::{
     time::Duration,
 };
 
-use sqlx::{PgPool, postgres::PgListener};
+use sqlx::{Acquire, Connection, PgPool, postgres::PgListener};
 use tokio::sync::Notify;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
 use crate::{
-    db::{Database, Session, within},
+    db::{Database, DatabaseError, Session, within},
     store::poll,
 };
 
@@ -21,6 +21,9 @@ use crate::{
 const QUIET: Duration = Duration::from_millis(25);
 /// Wait before the listener connects again.
 const RECONNECT: Duration = Duration::from_secs(1);
+/// How long the listener hears nothing before it asks whether anybody is there: nothing else tells of a peer that has
+/// vanished.
+const SILENCE: Duration = Duration::from_secs(30);
 /// Starts the message that asks a running job to stop; queue names cannot hold a colon.
 const CANCEL: &str = "cancel:";
 
@@ -131,35 +134,102 @@ fn understand(message: &str) -> Option<Heard> {
 
 /// Listens until it is told to stop; connects again when the connection is lost.
 pub(crate) async fn listen(db: Database, stop: CancellationToken, hear: impl Fn(Heard)) {
-    let pool = db.separate_pool(1);
-    while !stop.is_cancelled() {
-        if let Ok(mut listener) = PgListener::connect_with(&pool).await
-            && listener.listen("millpond_doorbell").await.is_ok()
-        {
-            loop {
-                tokio::select! {
-                    message = listener.recv() => match message {
-                        Ok(message) => {
-                            if let Some(heard) = understand(message.payload()) {
-                                hear(heard);
-                            }
-                        }
-                        Err(_) => break,
-                    },
-                    () = stop.cancelled() => return,
-                }
-            }
+    // What is dropped with the listener are hints.
+    tokio::select! {
+        () = keep_listening(&db, &hear) => {}
+        () = stop.cancelled() => {}
+    }
+}
+
+async fn keep_listening(db: &Database, hear: &impl Fn(Heard)) {
+    loop {
+        if let Err(error) = listen_once(db, hear).await {
+            tracing::debug!(error = %crate::error_chain(&error), "the doorbell cannot be heard; polling serves");
         }
+        tokio::time::sleep(RECONNECT).await;
+    }
+}
+
+/// Listens until the connection is lost, or says nothing when it is asked for a sign of life.
+async fn listen_once(db: &Database, hear: &impl Fn(Heard)) -> Result<(), DatabaseError> {
+    // A pool for each connection: a silent one is never given back.
+    let pool = db.separate_pool(1);
+    let mut listener = within(async {
+        let mut listener = PgListener::connect_with(&pool).await?;
+        listener.listen("millpond_doorbell").await?;
+        Ok(listener)
+    })
+    .await?;
+    // Connecting again is done here, with a deadline.
+    listener.eager_reconnect(false);
+    loop {
+        // Both are cancel-safe: a message is taken out of the buffer when it is complete.
         tokio::select! {
-            () = tokio::time::sleep(RECONNECT) => {}
-            () = stop.cancelled() => {}
+            message = listener.try_recv() => match message? {
+                Some(message) => {
+                    if let Some(heard) = understand(message.payload()) {
+                        hear(heard);
+                    }
+                }
+                None => return Ok(()),
+            },
+            () = tokio::time::sleep(SILENCE) => {
+                let alive = async { listener.acquire().await?.ping().await };
+                within(alive).await?;
+            }
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use secrecy::SecretString;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
     use super::*;
+    use crate::DatabaseSettings;
+
+    /// Lets a client log in, as far as that goes without a password, and says nothing more.
+    async fn log_in_and_fall_silent(server: TcpListener, logged_in: CancellationToken) {
+        const AUTHENTICATION_OK: [u8; 9] = [b'R', 0, 0, 0, 8, 0, 0, 0, 0];
+        const READY_FOR_QUERY: [u8; 6] = [b'Z', 0, 0, 0, 5, b'I'];
+        let (mut client, _) = server.accept().await.expect("a client");
+        let mut asked = [0; 4_096];
+        assert!(client.read(&mut asked).await.expect("a startup message") > 0);
+        let greeting = [&AUTHENTICATION_OK[..], &READY_FOR_QUERY[..]].concat();
+        client.write_all(&greeting).await.expect("it listens");
+        assert!(client.read(&mut asked).await.expect("a statement") > 0);
+        logged_in.cancel();
+        std::future::pending().await
+    }
+
+    // Fails when the listener waits for an answer without looking at the token.
+    #[tokio::test]
+    async fn a_listener_whose_database_falls_silent_stops_when_it_is_told_to() {
+        let server = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = server.local_addr().expect("a port");
+        let db = Database::connect_lazy(DatabaseSettings {
+            url: SecretString::from(format!("postgres://a@{address}/a?sslmode=disable")),
+            requests: 1,
+            enqueues: 1,
+            engine: 1,
+            application_name: "doorbell".to_owned(),
+        })
+        .expect("the address is right");
+        let (silent, stop) = (CancellationToken::new(), CancellationToken::new());
+        let serving = tokio::spawn(log_in_and_fall_silent(server, silent.clone()));
+        let listening = tokio::spawn(listen(db, stop.clone(), |_| {}));
+        silent.cancelled().await;
+
+        stop.cancel();
+        let stopped = tokio::time::timeout(Duration::from_secs(5), listening).await;
+
+        serving.abort();
+        assert!(matches!(stopped, Ok(Ok(()))));
+    }
 
     #[test]
     fn messages_are_queues_or_cancellations() {

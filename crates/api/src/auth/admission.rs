@@ -1,5 +1,6 @@
 //! What happens before a handler runs, in the order in which requests are refused: key (401), rate of the key (429),
-//! scope (403), body (413, 415, 408), requests at work (503). What the queue refuses comes after.
+//! scope (403), body (413, 415, 408; 503 without room for it), requests at work (503). What the queue refuses comes
+//! after.
 
 use std::{
     net::{IpAddr, Ipv4Addr},
@@ -39,11 +40,14 @@ pub(crate) async fn admit(
     caller.require(access)?;
 
     let limit_bytes = state.queue().config().http.max_body_bytes;
+    // Kept until the request is answered.
+    let mut share = state.body_room().share();
     let body = RequestBody::read(
         &parts.headers,
         body,
         limit_bytes,
         &state.settings().body_pace,
+        &mut share,
     )
     .await?;
 

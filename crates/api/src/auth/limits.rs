@@ -13,8 +13,8 @@ use uuid::Uuid;
 
 /// Most keys, and most addresses, remembered at once.
 const MOST_REMEMBERED: usize = 10_000;
-/// Refills come no more often than this.
-const SHORTEST_REFILL: Duration = Duration::from_millis(10);
+/// Refills come no more often than this, in milliseconds.
+const SHORTEST_REFILL_MS: u64 = 10;
 /// Wrong keys are counted over this time.
 const WINDOW: Duration = Duration::from_secs(60);
 
@@ -65,24 +65,31 @@ impl KeyRates {
     }
 }
 
-/// Lets a burst of the whole count through, then refills evenly.
+/// Lets a burst of the whole count through, then refills as evenly as whole milliseconds and whole requests allow without
+/// a remainder.
 fn limiter(rate: &Rate) -> RateLimiter {
-    let count = rate.count.max(1);
-    let each = rate.per / count;
-    let (interval, refill) = if each >= Duration::from_millis(1) {
-        (each, 1)
-    } else {
-        let intervals = rate.per.as_millis() / SHORTEST_REFILL.as_millis();
-        (SHORTEST_REFILL, u128::from(count) / intervals.max(1))
-    };
-    let burst = usize::try_from(count).unwrap_or(usize::MAX);
+    let count = u64::from(rate.count.max(1));
+    let per_ms = u64::try_from(rate.per.as_millis())
+        .unwrap_or(u64::MAX)
+        .max(1);
+    let shared = greatest_common_divisor(count, per_ms);
+    let (interval_ms, refill) = (per_ms / shared, count / shared);
+    let times = SHORTEST_REFILL_MS.div_ceil(interval_ms);
+    let whole = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
     RateLimiter::builder()
-        .max(burst)
-        .initial(burst)
-        .interval(interval)
-        .refill(usize::try_from(refill).unwrap_or(usize::MAX).max(1))
+        .max(whole(count))
+        .initial(whole(count))
+        .interval(Duration::from_millis(interval_ms * times))
+        .refill(whole(refill * times))
         .fair(false)
         .build()
+}
+
+fn greatest_common_divisor(a: u64, b: u64) -> u64 {
+    match b {
+        0 => a,
+        _ => greatest_common_divisor(b, a % b),
+    }
 }
 
 /// Wrong keys by the address they came from, each network of an IPv6 customer counted as one.
@@ -168,16 +175,26 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_beyond_a_thousand_a_second_is_refilled_in_portions() {
-        let limiter = limiter(&Rate {
-            count: 5_000,
-            per: Duration::from_secs(1),
-        });
+    fn a_rate_is_refilled_without_a_remainder() {
+        for (count, per_seconds, interval_ms, refill) in [
+            (5_000, 1, 10, 50),
+            (1_999, 1, 1_000, 1_999),
+            (1_500, 1, 10, 15),
+            (300, 1, 10, 3),
+            (1, 1, 1_000, 1),
+            (3, 3_600, 1_200_000, 1),
+        ] {
+            let limiter = limiter(&Rate {
+                count,
+                per: Duration::from_secs(per_seconds),
+            });
 
-        assert_eq!(
-            (limiter.interval(), limiter.refill(), limiter.max()),
-            (SHORTEST_REFILL, 50, 5_000)
-        );
+            assert_eq!(
+                (limiter.interval(), limiter.refill()),
+                (Duration::from_millis(interval_ms), refill),
+                "{count} in {per_seconds} s"
+            );
+        }
     }
 
     #[test]

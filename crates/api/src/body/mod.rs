@@ -2,6 +2,7 @@
 
 mod media;
 mod read;
+mod room;
 
 use axum::{
     body::Body,
@@ -11,6 +12,7 @@ use axum::{
 use bytes::Bytes;
 
 pub use read::Pace;
+pub(crate) use room::{BodyRoom, Share};
 
 use crate::{error::ApiError, json::Object};
 use media::Media;
@@ -35,21 +37,17 @@ pub(crate) enum Batch<'a> {
 }
 
 impl RequestBody {
-    /// Reads a body, refusing early what could only be refused later.
+    /// Reads a body into its share of the room, refusing early what could only be refused later.
     pub(crate) async fn read(
         headers: &HeaderMap,
         body: Body,
         limit_bytes: usize,
         pace: &Pace,
+        share: &mut Share,
     ) -> Result<Self, ApiError> {
         let media = Media::of(headers)?;
-        let bytes = read::whole(body, limit_bytes, pace).await?;
+        let bytes = read::whole(body, limit_bytes, pace, share).await?;
         Ok(Self { bytes, media })
-    }
-
-    /// The bytes as they were sent.
-    pub(crate) fn bytes(&self) -> &[u8] {
-        &self.bytes
     }
 
     /// The members of a JSON object.

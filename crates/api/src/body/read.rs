@@ -8,6 +8,7 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout_at};
 
+use super::Share;
 use crate::error::ApiError;
 
 /// How fast a body must arrive: whole within a time, and after a grace never behind a least rate.
@@ -43,11 +44,12 @@ impl Pace {
 /// Reads a body of at most `limit_bytes`.
 ///
 /// # Errors
-/// When it is larger, slower, or breaks off.
+/// When it is larger, slower, or breaks off, and when there is no room for it.
 pub(super) async fn whole(
     mut body: Body,
     limit_bytes: usize,
     pace: &Pace,
+    share: &mut Share,
 ) -> Result<Bytes, ApiError> {
     let read_at_most = limit_bytes.saturating_mul(2);
     if body.size_hint().lower() > u64::try_from(read_at_most).unwrap_or(u64::MAX) {
@@ -69,6 +71,7 @@ pub(super) async fn whole(
         };
         received_bytes = received_bytes.saturating_add(data.len());
         if received_bytes <= limit_bytes {
+            share.hold(received_bytes)?;
             kept.push(data);
         }
     }
@@ -113,6 +116,11 @@ mod tests {
     use futures::stream;
 
     use super::*;
+    use crate::body::BodyRoom;
+
+    fn share() -> Share {
+        BodyRoom::new(1 << 20).share()
+    }
 
     fn chunks(chunks: &'static [&'static str]) -> Body {
         Body::from_stream(stream::iter(
@@ -124,15 +132,33 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_in_pieces_is_put_together() {
-        let body = whole(chunks(&["ab", "cd", "ef"]), 6, &Pace::default()).await;
+        let body = whole(
+            chunks(&["ab", "cd", "ef"]),
+            6,
+            &Pace::default(),
+            &mut share(),
+        )
+        .await;
 
         assert_eq!(body.expect("within the limit"), "abcdef");
     }
 
     #[tokio::test]
     async fn a_body_beyond_the_limit_is_refused_declared_or_not() {
-        let undeclared = whole(chunks(&["abc", "def", "g"]), 6, &Pace::default()).await;
-        let declared = whole(Body::from("x".repeat(13)), 6, &Pace::default()).await;
+        let undeclared = whole(
+            chunks(&["abc", "def", "g"]),
+            6,
+            &Pace::default(),
+            &mut share(),
+        )
+        .await;
+        let declared = whole(
+            Body::from("x".repeat(13)),
+            6,
+            &Pace::default(),
+            &mut share(),
+        )
+        .await;
 
         assert!(matches!(
             undeclared,
@@ -145,6 +171,15 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_body_without_room_is_sent_away() {
+        let mut none = BodyRoom::new(0).share();
+
+        let refused = whole(chunks(&["abc"]), 6, &Pace::default(), &mut none).await;
+
+        assert!(matches!(refused, Err(ApiError::Overloaded { .. })));
+    }
+
+    #[tokio::test]
     async fn a_body_that_stops_arriving_is_given_up() {
         let silent = Body::from_stream(stream::pending::<Result<Bytes, Infallible>>());
         let pace = Pace {
@@ -152,7 +187,7 @@ mod tests {
             ..Pace::default()
         };
 
-        let given_up = whole(silent, 6, &pace).await;
+        let given_up = whole(silent, 6, &pace, &mut share()).await;
 
         assert!(matches!(given_up, Err(ApiError::BodyTimedOut)));
     }

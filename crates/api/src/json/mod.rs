@@ -19,8 +19,8 @@ use members::Members;
 /// Most characters of an unknown member's name that an answer repeats.
 const LONGEST_NAME: usize = 64;
 
-/// The members of a JSON object, each to be taken once by its name; `null` counts as absent. What is wrong is collected
-/// until [`Object::finish`].
+/// The members of a JSON object, each to be taken once by its name; `null` counts as absent unless it is asked for.
+/// What is wrong is collected until [`Object::finish`].
 pub(crate) struct Object<'a> {
     members: Members<'a>,
     asked: Vec<&'static str>,

@@ -29,6 +29,14 @@ impl<'a> Object<'a> {
         self.read_text(name, raw)
     }
 
+    /// Takes a text that can be taken away: null is an empty one.
+    pub(crate) fn text_or_null(&mut self, name: &'static str) -> Option<String> {
+        match self.raw(name)? {
+            raw if raw.get() == "null" => Some(String::new()),
+            raw => self.read_text(name, raw),
+        }
+    }
+
     fn read_text(&mut self, name: &str, raw: &RawValue) -> Option<String> {
         match text_of(raw) {
             Ok(text) => Some(text),

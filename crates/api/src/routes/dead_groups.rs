@@ -62,7 +62,7 @@ struct GroupBody {
     /// `open`, `acknowledged` or `resolved`; a new dead letter opens a resolved one again.
     #[schema(value_type = Option<String>, example = "acknowledged")]
     state: Option<GroupState>,
-    /// At most 2,000 characters.
+    /// At most 2,000 characters; null takes it away.
     #[schema(example = "the provider is at it")]
     note: Option<String>,
 }
@@ -73,7 +73,7 @@ impl GroupBody {
         let is_empty = object.is_empty();
         let request = Self {
             state: object.word::<StateWord>("state").map(|word| word.0),
-            note: object.text("note"),
+            note: object.text_or_null("note"),
         };
         if is_empty {
             object.problem("state", "or `note` is required");

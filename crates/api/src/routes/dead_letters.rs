@@ -97,7 +97,7 @@ struct ReplayBody {
     /// Up to 10,000 ids.
     #[schema(value_type = Option<Vec<Uuid>>)]
     ids: Option<Vec<JobId>>,
-    /// `kind`, `queue`, `class`, `fingerprint`, `tenant`, `since`, `until`, `resolution`: all that fit.
+    /// `kind`, `queue`, `class`, `fingerprint`, `tenant`, `since`, `until`: all that fit and are open.
     #[schema(value_type = Option<Object>, example = json!({"kind": "email.send", "class": "transient"}))]
     filter: Option<DeadFilter>,
     /// Only tell what would be done.
@@ -131,7 +131,8 @@ impl ReplayBody {
 
 /// Runs dead letters again, each as a new job that names it.
 ///
-/// The run is stored before this answers, and goes on by itself; `/v1/replays/{id}` shows it.
+/// Every dead letter is tried out first: `will_enqueue` and `skipped` tell what the run comes to, unless somebody else
+/// deals with one meanwhile. The run is stored before this answers, and goes on by itself; `/v1/replays/{id}` shows it.
 #[utoipa::path(
     post,
     path = "/v1/dead-letters/replay",
@@ -175,7 +176,8 @@ struct ResolveBody {
     /// Up to 10,000 ids.
     #[schema(value_type = Option<Vec<Uuid>>)]
     ids: Option<Vec<JobId>>,
-    /// `kind`, `queue`, `class`, `fingerprint`, `tenant`, `since`, `until`: all that fit.
+    /// `kind`, `queue`, `class`, `fingerprint`, `tenant`, `since`, `until`: all that fit. Those that are open are
+    /// discarded, those that were discarded restored.
     #[schema(value_type = Option<Object>, example = json!({"fingerprint": "5f2a…"}))]
     filter: Option<DeadFilter>,
     /// Why; 1 to 500 characters.

@@ -1,6 +1,7 @@
 //! Replay runs: watching and stopping them. They are begun in `dead_letters.rs`.
 
 use axum::{Json, extract::State};
+use queue::AdminError;
 use uuid::Uuid;
 
 use crate::{
@@ -80,14 +81,8 @@ async fn pause_replay(
     Segment(id): Segment<Uuid>,
     body: RequestBody,
 ) -> Result<Json<Replay>, ApiError> {
-    body.nothing()?;
-    Ok(Json(
-        state
-            .queue()
-            .pause_replay(id, &caller.actor())
-            .await?
-            .into(),
-    ))
+    let actor = caller.actor();
+    changed(body, state.queue().pause_replay(id, &actor)).await
 }
 
 /// Resumes a paused replay run.
@@ -106,14 +101,8 @@ async fn resume_replay(
     Segment(id): Segment<Uuid>,
     body: RequestBody,
 ) -> Result<Json<Replay>, ApiError> {
-    body.nothing()?;
-    Ok(Json(
-        state
-            .queue()
-            .resume_replay(id, &caller.actor())
-            .await?
-            .into(),
-    ))
+    let actor = caller.actor();
+    changed(body, state.queue().resume_replay(id, &actor)).await
 }
 
 /// Ends a replay run: what it has enqueued stays, nothing more follows.
@@ -132,12 +121,15 @@ async fn abort_replay(
     Segment(id): Segment<Uuid>,
     body: RequestBody,
 ) -> Result<Json<Replay>, ApiError> {
+    let actor = caller.actor();
+    changed(body, state.queue().abort_replay(id, &actor)).await
+}
+
+/// What pausing, resuming and ending a run have in common.
+async fn changed(
+    body: RequestBody,
+    change: impl Future<Output = Result<queue::Replay, AdminError>>,
+) -> Result<Json<Replay>, ApiError> {
     body.nothing()?;
-    Ok(Json(
-        state
-            .queue()
-            .abort_replay(id, &caller.actor())
-            .await?
-            .into(),
-    ))
+    Ok(Json(change.await?.into()))
 }

@@ -18,9 +18,7 @@ pub(super) fn of_body(object: &mut Object<'_>) -> (Option<Vec<JobId>>, Option<De
             tenant: inner.text("tenant"),
             since: inner.time("since"),
             until: inner.time("until"),
-            resolution: inner
-                .word::<ResolutionWord>("resolution")
-                .map(|word| word.0),
+            resolution: None,
         };
         object.close(inner);
         filter

@@ -50,7 +50,8 @@ impl Head {
     }
 
     /// Takes what arrived. What follows a head belongs to its body, until the request is answered. Requests that are
-    /// sent without waiting for answers are hyper's alone.
+    /// sent without waiting for answers are hyper's alone: one of them with two lengths is answered, and whatever
+    /// follows on its connection is not read.
     pub(super) fn feed(&mut self, bytes: &[u8], exchange: &Exchange) {
         if exchange.answered.swap(false, Ordering::AcqRel) {
             self.bytes.clear();

@@ -29,8 +29,10 @@ use connection::Connections;
 const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\n\
     retry-after: 1\r\nconnection: close\r\ncontent-length: 108\r\n\r\n\
     {\"type\":\"/docs/problems#overloaded\",\"title\":\"The service is at its limit\",\"status\":503,\"detail\":\"try later\"}";
-/// Longest that telling them takes.
+/// Longest that telling one of them takes.
 const TURN_AWAY: Duration = Duration::from_millis(25);
+/// How many are told at a time; those beyond are closed without a word.
+const TURNED_AWAY: usize = 256;
 /// Pause after the system refused a connection for want of files or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 /// How long a stop waits for connections that were cut to be gone.
@@ -39,7 +41,7 @@ const CUT_GRACE: Duration = Duration::from_secs(1);
 /// What a connection may take. [`ServerLimits::default`] suits an ordinary process.
 #[derive(Debug, Clone, Copy)]
 pub struct ServerLimits {
-    /// Open connections; those beyond get 503 and are closed.
+    /// Open connections; those beyond get 503 and are closed, or are closed at once where too many come together.
     pub connections: usize,
     /// From the first byte of a request's head to its last.
     pub header: Duration,
@@ -89,6 +91,7 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
     let places = Arc::new(Semaphore::new(limits.connections));
+    let doorsteps = Arc::new(Semaphore::new(TURNED_AWAY));
     let tasks = TaskTracker::new();
     let cut = CancellationToken::new();
     let connections = Connections::new(router, limits, shutdown.clone(), cut.clone());
@@ -109,7 +112,15 @@ pub async fn serve(
                         drop(place);
                     });
                 }
-                Err(_) => turn_away(stream, peer).await,
+                // Beside the loop: those who come meanwhile may find a place.
+                Err(_) => {
+                    if let Ok(doorstep) = Arc::clone(&doorsteps).try_acquire_owned() {
+                        tasks.spawn(async move {
+                            turn_away(stream, peer).await;
+                            drop(doorstep);
+                        });
+                    }
+                }
             },
             Err(error) if is_the_clients(&error) => {}
             Err(error) => pause(&error, &shutdown).await,

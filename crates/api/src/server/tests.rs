@@ -186,6 +186,20 @@ async fn a_request_with_two_lengths_is_marked_and_its_connection_closed() {
 }
 
 #[tokio::test]
+async fn nothing_behind_a_request_with_two_lengths_is_a_request() {
+    let server = Server::start(ServerLimits::default()).await;
+    let first = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    let lengths = "Content-Length: 3\r\nTransfer-Encoding: chunked";
+    let both = format!("POST /ambiguous HTTP/1.1\r\nHost: a\r\n{lengths}\r\n\r\n0\r\n\r\n");
+
+    let answers = server
+        .exchange(&format!("{first}{both}{first}{first}"))
+        .await;
+
+    assert!(answers.matches("HTTP/1.1 200 OK").count() <= 2, "{answers}");
+}
+
+#[tokio::test]
 async fn heads_beyond_the_limits_are_refused() {
     let server = Server::start(ServerLimits::default()).await;
     let many: String = (0..200).map(|n| format!("X-{n}: a\r\n")).collect();
@@ -234,6 +248,30 @@ async fn those_who_find_no_place_are_told_and_others_served_again_later() {
     timeout(SOON, served)
         .await
         .expect("the place is free again soon");
+}
+
+#[tokio::test]
+async fn nobody_who_finds_no_place_waits_for_another_to_be_told() {
+    let server = Server::start(ServerLimits {
+        connections: 0,
+        ..ServerLimits::default()
+    })
+    .await;
+    // They never say a word, so each of them takes as long as one may.
+    let mut silent = Vec::new();
+    for _ in 0..80 {
+        silent.push(server.connect().await);
+    }
+
+    let told = async {
+        for stream in &mut silent {
+            read_head(stream).await;
+        }
+    };
+
+    timeout(TURN_AWAY * 40, told)
+        .await
+        .expect("all are told in less than half the time that one after the other takes");
 }
 
 #[test]

@@ -135,6 +135,28 @@ async fn an_item_whose_key_is_known_answers_with_the_first_id(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../../migrations")]
+async fn a_job_is_repeated_alone_and_laid_out_otherwise_under_the_key_of_its_batch(pool: PgPool) {
+    let api = Api::new(pool).await;
+    let batch =
+        json!({"jobs": [{"kind": "sync.account", "payload": {"a": 1}, "idempotency_key": "a"}]});
+    let alone = async |text: &'static str| {
+        let request = request(Method::POST, "/v1/jobs", &api.admin)
+            .header(header::CONTENT_TYPE, "application/json")
+            .header("idempotency-key", "a");
+        api.send(request.body(Body::from(text)).expect("a request"))
+            .await
+    };
+
+    let first = api.post(BATCH, &api.admin, batch).await.json();
+    let same = alone("{\n \"payload\": { \"a\" : 1 },\n \"kind\": \"sync.account\"\n}\n").await;
+    let other = alone(r#"{"kind": "sync.account", "payload": {"a": 2}}"#).await;
+
+    assert_eq!(same.status, 201, "{}", same.text);
+    assert_eq!(same.json()["id"], first["results"][0]["id"]);
+    other.is_problem(422, "idempotency-mismatch");
+}
+
+#[sqlx::test(migrations = "../../migrations")]
 async fn an_empty_or_too_long_batch_is_wrong_as_a_whole(pool: PgPool) {
     let mut config = Config::builtin();
     config.http.max_batch = 2;

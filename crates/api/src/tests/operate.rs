@@ -228,6 +228,9 @@ async fn a_dead_letter_is_grouped_discarded_and_restored(pool: PgPool) {
         )
         .await;
     let nothing = api.call(Method::PATCH, &group, &api.admin, "{}").await;
+    let cleared = api
+        .call(Method::PATCH, &group, &api.admin, r#"{"note": null}"#)
+        .await;
     let ids = json!({"ids": [id], "reason": "the campaign is over"});
     let discarded = api
         .post("/v1/dead-letters/discard", &api.admin, ids.clone())
@@ -248,6 +251,10 @@ async fn a_dead_letter_is_grouped_discarded_and_restored(pool: PgPool) {
     );
     assert_eq!(noted.json()["note"], "seen", "{}", noted.text);
     nothing.is_problem(422, "invalid");
+    assert_eq!(
+        (&cleared.json()["note"], &cleared.json()["state"]),
+        (&Value::Null, &json!("acknowledged"))
+    );
     assert_eq!(discarded.json(), json!({"count": 1}));
     assert_eq!(listed["items"][0]["resolve_reason"], "the campaign is over");
     assert_eq!(restored.json(), json!({"count": 1}));
@@ -270,6 +277,16 @@ async fn a_replay_says_what_is_wrong_with_it(pool: PgPool) {
             "replay",
             json!({"filter": {"class": "bad", "resolution": "lost"}}),
             &["/filter/class", "/filter/resolution"][..],
+        ),
+        (
+            "replay",
+            json!({"filter": {"resolution": "replayed"}}),
+            &["/filter/resolution"][..],
+        ),
+        (
+            "restore",
+            json!({"filter": {"kind": "email.send", "resolution": "replayed"}, "reason": "a"}),
+            &["/filter/resolution"][..],
         ),
         (
             "replay",

@@ -9,10 +9,12 @@ use crate::{
     compose::{self, Connections},
     failure::FAILED,
     output::{LONGEST_TEXT, one_line},
+    settings::{DATABASE_URL, SettingsProblems},
 };
 
 pub(super) async fn run(ctx: &Context) -> anyhow::Result<ExitCode> {
     let (config, mut findings) = configuration(ctx);
+    findings.extend(environment(ctx));
     match ctx.database_url() {
         Ok(url) => {
             let database = compose::connect_lazily(url, Connections::Few)?;
@@ -20,13 +22,11 @@ pub(super) async fn run(ctx: &Context) -> anyhow::Result<ExitCode> {
             findings.extend(queue::diagnose(&queue).await);
             queue.close().await;
         }
-        Err(error) => findings.push(Finding {
-            severity: Severity::Error,
-            check: "environment",
-            detail: format!("{error:#}"),
-            why: "nothing can run without a database",
-            remedy: "correct the environment of this process".to_owned(),
-        }),
+        Err(error) if error.is::<SettingsProblems>() => {} // found above
+        Err(error) => findings.push(wrong_variable(
+            format!("{error:#}"),
+            "nothing can run without a database",
+        )),
     }
     ctx.output.answer(&findings, |findings| told(findings))?;
     let has_error = findings
@@ -37,6 +37,28 @@ pub(super) async fn run(ctx: &Context) -> anyhow::Result<ExitCode> {
     } else {
         ExitCode::SUCCESS
     })
+}
+
+/// A finding for each variable that is wrong, so that one of them does not hide what the database has to say.
+fn environment(ctx: &Context) -> Vec<Finding> {
+    let Err(problems) = ctx.settings() else {
+        return Vec::new();
+    };
+    let findings = problems.each().map(|(name, problem)| match name {
+        DATABASE_URL => wrong_variable(problem, "nothing can run without a database"),
+        _ => wrong_variable(problem, "no process starts with it"),
+    });
+    findings.collect()
+}
+
+fn wrong_variable(detail: String, why: &'static str) -> Finding {
+    Finding {
+        severity: Severity::Error,
+        check: "environment",
+        detail,
+        why,
+        remedy: "correct the environment of this process".to_owned(),
+    }
 }
 
 /// The configuration, or the defaults with a finding that says why.
@@ -104,6 +126,33 @@ fn told(findings: &[Finding]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{args::GlobalArgs, environment::Environment};
+
+    #[test]
+    fn a_wrong_variable_is_no_want_of_a_database() {
+        let global = GlobalArgs {
+            config: None,
+            json: false,
+        };
+        let variables = Environment::from([
+            ("DATABASE_URL", "postgres://db/x"),
+            ("MILLPOND_HTTP_ADDR", "somewhere"),
+            ("MILLPOND_SMTP_URL", "smtp://mail.example.com/path"),
+        ]);
+        let ctx = Context::new(global, variables);
+
+        let findings = environment(&ctx);
+
+        assert!(ctx.database_url().is_ok());
+        assert_eq!(findings.len(), 2);
+        for (finding, name) in findings
+            .iter()
+            .zip(["MILLPOND_HTTP_ADDR", "MILLPOND_SMTP_URL"])
+        {
+            assert!(finding.detail.starts_with(name), "{}", finding.detail);
+            assert_eq!(finding.why, "no process starts with it");
+        }
+    }
 
     #[test]
     fn a_finding_says_what_why_and_what_to_do() {

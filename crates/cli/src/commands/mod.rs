@@ -28,7 +28,7 @@ use crate::{
     environment::Environment,
     failure::Misuse,
     output::{Output, one_line},
-    settings::{LogSettings, Settings, SettingsProblems},
+    settings::{self, LogSettings, Settings, SettingsProblems},
     telemetry,
 };
 
@@ -66,8 +66,8 @@ impl Context {
 
     /// `DATABASE_URL`, or the database of `millpond dev` in this folder.
     pub(crate) fn database_url(&self) -> anyhow::Result<SecretString> {
-        let settings = self.settings()?;
-        let url = settings.database_url.or_else(dev::database_url_here);
+        let url = settings::database_url(&self.environment)?;
+        let url = url.or_else(dev::database_url_here);
         url.ok_or_else(|| Misuse::NoDatabase.into())
     }
 

@@ -28,7 +28,8 @@ pub(crate) enum Command {
     Show {
         /// The run's id
         id: Uuid,
-        /// Follow it until it ends
+        /// Follow it until it and its jobs have ended, a line whenever something changed; with --json a JSON document a
+        /// line
         #[arg(long)]
         watch: bool,
     },
@@ -82,10 +83,13 @@ async fn list(queue: &Queue, page: &PageArgs, ctx: &Context) -> anyhow::Result<E
     Ok(ExitCode::SUCCESS)
 }
 
-/// A line (of text or of JSON) whenever something changed, until the run has ended.
+/// A line of text, and with `--json` one of JSON, whenever something changed, until the run and its jobs have ended.
 async fn watch(queue: &Queue, id: Uuid, ctx: &Context) -> anyhow::Result<ExitCode> {
     let mut shown = String::new();
     loop {
+        // Asked first, so that the last line is of a run that changes no more.
+        let is_settled = queue.is_replay_settled(id, None).await;
+        let is_settled = is_settled.with_context(|| format!("cannot follow replay {id}"))?;
         let run = queue.replay_run(id, None).await;
         let replay = run
             .with_context(|| format!("cannot follow replay {id}"))?
@@ -98,9 +102,7 @@ async fn watch(queue: &Queue, id: Uuid, ctx: &Context) -> anyhow::Result<ExitCod
             }
             shown = line;
         }
-        // A run is finished when everything is enqueued; its jobs may still run.
-        let is_settled = replay.succeeded + replay.dead >= replay.enqueued;
-        if replay.finished_at.is_some() && is_settled {
+        if is_settled {
             return Ok(ExitCode::SUCCESS);
         }
         tokio::time::sleep(WATCH_EVERY).await;

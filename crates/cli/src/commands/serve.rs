@@ -30,6 +30,7 @@ pub(super) async fn run(args: &Args, ctx: &Context) -> anyhow::Result<ExitCode> 
     let loaded = ctx.config()?;
     log_warnings(&loaded);
     check(args, &settings, &loaded.config)?;
+    compose::warn_of_openings(&settings.providers);
     let shutdown = Shutdown::listen(false)?;
     let plan = plan(args, ctx, settings, &loaded).await?;
     let addr = plan.listener.local_addr()?;
@@ -142,7 +143,7 @@ mod tests {
     fn mail_without_a_sender_is_refused() {
         let environment = Environment::from([("MILLPOND_SMTP_URL", "smtp://mail.example.com:587")]);
         let settings = Settings::read(&environment).expect("usable");
-        let config = Config::parse("[email]\nfrom = \"jobs@example.com\"\n")
+        let config = Config::parse("[email]\nfrom = \"jobs@example.com\"\n", &[])
             .expect("valid")
             .config;
 

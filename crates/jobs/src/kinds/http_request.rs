@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use providers::webhook::ChosenBy;
 use queue::{Job, JobContext, Outcome};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -24,7 +25,7 @@ use crate::{
 ))]
 pub(super) struct HttpRequest {
     /// Where: an https address that is not in a network of ours.
-    #[schemars(length(min = 1, max = 4_096))]
+    #[schemars(length(min = 1, max = 4_096), regex(pattern = "^https?://"))]
     url: String,
     /// How.
     #[serde(default)]
@@ -81,6 +82,7 @@ impl HttpRequest {
                 Bytes::copy_from_slice(body.get().as_bytes())
             }),
             secret: self.secret,
+            chosen_by: ChosenBy::Requester,
         })
     }
 }
@@ -127,6 +129,9 @@ mod tests {
         assert!(accepts(
             json!({ "url": URL, "method": "GET", "body": null })
         ));
+        assert!(accepts(json!({ "url": "http://127.0.0.1:3000/" })));
+        assert!(!accepts(json!({ "url": "app.example.com/hook" })));
+        assert!(!accepts(json!({ "url": "gopher://app.example.com/" })));
         assert!(!accepts(json!({ "method": "GET" })));
         assert!(!accepts(json!({ "url": URL, "method": "TRACE" })));
         assert!(!accepts(json!({ "url": URL, "method": "GET", "body": {} })));

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, future::Future, pin::Pin};
 
 use bytes::Bytes;
+use providers::webhook::ChosenBy;
 use queue::{JobContext, JobError, JobId, JobInfo, Outcome, RawJob, config::Target};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -46,6 +47,7 @@ impl TargetCall {
             headers: BTreeMap::new(),
             body: Bytes::from(body),
             secret: self.target.secret_env.clone(),
+            chosen_by: ChosenBy::Operator,
         }
     }
 }
@@ -91,6 +93,7 @@ mod tests {
                 .ends_with(br#""payload":{"month":"2026-10","total":1.50}}"#)
         );
         assert_eq!(call.secret.as_deref(), Some("BILLING_HOOK_SECRET"));
+        assert_eq!(call.chosen_by, ChosenBy::Operator);
         assert_eq!(
             (call.method, call.url.as_str()),
             ("POST", "https://app.example.com/jobs/close-month")

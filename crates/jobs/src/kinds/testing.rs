@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde_json::Value;
 
-use crate::{App, EmailSettings, Secrets};
+use crate::{App, EmailSettings, Signers};
 
 /// Longest call of a test.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -52,7 +52,8 @@ pub(crate) fn app(db: PgPool, meta_url: &str) -> App {
         mailer: None,
         email: EmailSettings::default(),
         caller: Caller::new(policy, TIMEOUT).expect("this machine can make a client"),
-        secrets: Secrets::default(),
+        signers: Signers::default(),
+        target_signers: Signers::default(),
     }
 }
 

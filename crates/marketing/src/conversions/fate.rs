@@ -88,6 +88,7 @@ impl Refusal {
         let detail = match error {
             ProviderError::Rejected { detail } | ProviderError::TooLarge { detail } => detail,
             ProviderError::RateLimited { .. }
+            | ProviderError::Postponed { .. }
             | ProviderError::AuthExpired { .. }
             | ProviderError::Permission { .. }
             | ProviderError::Config { .. }

@@ -113,7 +113,7 @@ impl Verdicts {
     }
 }
 
-/// The events of one data set.
+/// The events of one data set and tenant.
 #[derive(Clone, Copy)]
 pub(super) struct Ledger<'a> {
     db: &'a PgPool,
@@ -123,6 +123,7 @@ pub(super) struct Ledger<'a> {
 impl<'a> Ledger<'a> {
     pub(super) fn of(db: &'a PgPool, dataset: &Dataset<'a>) -> Self {
         let scope = Scope {
+            tenant: dataset.tenant.unwrap_or_default(),
             destination: Destination::Meta.as_str(),
             dataset_id: dataset.id,
             test: dataset.test_event_code.is_some(),

@@ -48,6 +48,8 @@ impl Destination {
 /// A data set of Meta, and how to write to it.
 #[derive(Debug, Clone, Copy)]
 pub struct Dataset<'a> {
+    /// Whose events are written. What another tenant sent to the same data set is neither asked nor told.
+    pub tenant: Option<&'a str>,
     /// Its id.
     pub id: &'a str,
     /// A token with the right to write to it.

@@ -85,8 +85,18 @@ async fn deliver_to(
     db: &PgPool,
     events: &[Pending],
 ) -> Result<Vec<&'static str>, StoreError> {
+    deliver_of(server, db, None, events).await
+}
+
+async fn deliver_of(
+    server: &MockServer,
+    db: &PgPool,
+    tenant: Option<&str>,
+    events: &[Pending],
+) -> Result<Vec<&'static str>, StoreError> {
     let token = SecretString::from("fake-token");
     let dataset = Dataset {
+        tenant,
         id: DATASET,
         token: &token,
         test_event_code: None,
@@ -162,6 +172,23 @@ async fn an_event_that_was_sent_is_not_sent_again_by_a_second_job(
 }
 
 #[sqlx::test(migrations = "../../migrations")]
+async fn tenants_neither_see_nor_swallow_each_others_events(db: PgPool) -> anyhow::Result<()> {
+    let server = MockServer::start().await;
+    answers(&server, taken()).await;
+    let mut fates = Vec::new();
+
+    for tenant in [Some("acme"), Some("globex"), None, Some("acme")] {
+        let events = [pending(JobId::new(), "order-1")];
+        fates.extend(deliver_of(&server, &db, tenant, &events).await?);
+    }
+
+    assert_eq!(fates, ["sent", "sent", "sent", "already sent"]);
+    assert_eq!(calls(&server).await, 3);
+    assert_eq!(testing::states(&db).await?, ["order-1 sent"; 3]);
+    Ok(())
+}
+
+#[sqlx::test(migrations = "../../migrations")]
 async fn of_several_events_with_one_key_a_single_one_is_sent(db: PgPool) -> anyhow::Result<()> {
     let server = MockServer::start().await;
     answers(&server, taken()).await;
@@ -188,6 +215,7 @@ async fn a_test_event_does_not_stand_in_the_way_of_the_real_one(db: PgPool) -> a
     answers(&server, taken()).await;
     let token = SecretString::from("fake-token");
     let test = Dataset {
+        tenant: None,
         id: DATASET,
         token: &token,
         test_event_code: Some("TEST1"),

@@ -1,6 +1,6 @@
 //! Takes a template's data apart, member by member, so that whatever is wrong is named and nothing of it is quoted.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{DataProblem, EmailError};
 
@@ -8,6 +8,10 @@ use super::{DataProblem, EmailError};
 const LONGEST_LINE: usize = 200;
 /// Longest text, in characters.
 const LONGEST_TEXT: usize = 100_000;
+/// What no line has, as [`char::is_control`] says it.
+const NO_CONTROL: &str = r"^[^\x00-\x1f\x7f-\x9f]*$";
+/// As [`NO_CONTROL`], but for line breaks and tabs.
+const NO_OTHER_CONTROL: &str = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$";
 
 /// The members of a template's data. Each is asked for by name; what nobody asked for is refused at the end.
 pub(super) struct Members<'a> {
@@ -88,6 +92,30 @@ impl<'a> Members<'a> {
             problem,
         }
     }
+}
+
+/// The schema of what [`Members::line`] takes.
+pub(super) fn line_schema() -> Value {
+    text_schema_of(&["string"], NO_CONTROL, LONGEST_LINE)
+}
+
+/// The schema of what [`Members::optional_line`] takes.
+pub(super) fn optional_line_schema() -> Value {
+    text_schema_of(&["string", "null"], NO_CONTROL, LONGEST_LINE)
+}
+
+/// The schema of what [`Members::text`] takes.
+pub(super) fn text_schema() -> Value {
+    text_schema_of(&["string"], NO_OTHER_CONTROL, LONGEST_TEXT)
+}
+
+fn text_schema_of(types: &[&str], pattern: &str, longest: usize) -> Value {
+    json!({
+        "type": types,
+        "maxLength": longest,
+        "pattern": pattern,
+        "allOf": [{ "pattern": r"\S" }],
+    })
 }
 
 fn is_sized(text: &str, most: usize) -> bool {

@@ -73,16 +73,24 @@ pub enum DataProblem {
     Unknown(String),
 }
 
-/// A template: its name, how it turns data into a mail, and data to try it with.
+/// A template: its name, how it turns data into a mail, the JSON Schema of what it takes, and data to try it with.
 struct Template {
     name: &'static str,
     render: fn(&Value) -> Result<RenderedMail, EmailError>,
+    schema: fn() -> Value,
     sample: fn() -> Value,
 }
 
 /// The names of all templates.
 pub fn template_names() -> impl Iterator<Item = &'static str> {
     TEMPLATES.iter().map(|template| template.name)
+}
+
+/// The JSON Schema of each template's data, with the template's name.
+pub fn data_schemas() -> impl Iterator<Item = (&'static str, Value)> {
+    TEMPLATES
+        .iter()
+        .map(|template| (template.name, (template.schema)()))
 }
 
 /// Renders a template with its data.

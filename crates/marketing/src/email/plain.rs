@@ -5,13 +5,17 @@ use std::mem;
 use askama::Template as _;
 use serde_json::{Value, json};
 
-use super::{EmailError, RenderedMail, Template, data::Members};
+use super::{
+    EmailError, RenderedMail, Template,
+    data::{Members, line_schema, text_schema},
+};
 
 const NAME: &str = "plain";
 
 pub(super) const TEMPLATE: Template = Template {
     name: NAME,
     render,
+    schema,
     sample,
 };
 
@@ -64,6 +68,15 @@ fn paragraphs(text: &str) -> Vec<Vec<&str>> {
     paragraphs.push(lines);
     paragraphs.retain(|lines| !lines.is_empty());
     paragraphs
+}
+
+fn schema() -> Value {
+    json!({
+        "type": "object",
+        "properties": { "subject": line_schema(), "text": text_schema() },
+        "required": ["subject", "text"],
+        "additionalProperties": false,
+    })
 }
 
 fn sample() -> Value {

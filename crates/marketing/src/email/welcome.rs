@@ -3,13 +3,17 @@
 use askama::Template as _;
 use serde_json::{Value, json};
 
-use super::{EmailError, RenderedMail, Template, data::Members};
+use super::{
+    EmailError, RenderedMail, Template,
+    data::{Members, line_schema, optional_line_schema},
+};
 
 const NAME: &str = "welcome";
 
 pub(super) const TEMPLATE: Template = Template {
     name: NAME,
     render,
+    schema,
     sample,
 };
 
@@ -52,6 +56,15 @@ fn render(data: &Value) -> Result<RenderedMail, EmailError> {
         .render()
         .map_err(failed)?,
         subject,
+    })
+}
+
+fn schema() -> Value {
+    json!({
+        "type": "object",
+        "properties": { "name": line_schema(), "product": optional_line_schema() },
+        "required": ["name"],
+        "additionalProperties": false,
     })
 }
 

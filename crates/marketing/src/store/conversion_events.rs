@@ -10,6 +10,8 @@ use sqlx::types::{
 /// Which events a statement is about.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Scope<'a> {
+    /// Whose they are; empty where they belong to no tenant.
+    pub(crate) tenant: &'a str,
     /// The provider: `meta`.
     pub(crate) destination: &'static str,
     /// The provider's data set.
@@ -85,9 +87,10 @@ pub(crate) async fn begin(
     sqlx::query_as!(
         Begun,
         r#"INSERT INTO marketing.conversion_events AS known
-                  (destination, dataset_id, test, event_name, event_id, job_id, state, first_sent_at)
-           SELECT $1::text, $2::text, $3::boolean, asked.event_name, asked.event_id, asked.job_id, 'in_doubt', now()
-             FROM unnest($4::text[], $5::text[], $6::uuid[]) AS asked (event_name, event_id, job_id)
+                  (tenant, destination, dataset_id, test, event_name, event_id, job_id, state, first_sent_at)
+           SELECT $1::text, $2::text, $3::text, $4::boolean, asked.event_name, asked.event_id, asked.job_id, 'in_doubt',
+                  now()
+             FROM unnest($5::text[], $6::text[], $7::uuid[]) AS asked (event_name, event_id, job_id)
             ORDER BY asked.event_name, asked.event_id -- everybody locks in this order
            ON CONFLICT ON CONSTRAINT conversion_events_pkey DO UPDATE
               SET job_id = excluded.job_id,
@@ -98,6 +101,7 @@ pub(crate) async fn begin(
             WHERE known.state = 'in_doubt' AND known.first_sent_at > now() - interval '47 hours'
                OR known.state IN ('rejected', 'expired') AND known.job_id <> excluded.job_id
            RETURNING event_name, event_id, first_sent_at < now() AS "in_doubt!""#,
+        scope.tenant,
         scope.destination,
         scope.dataset_id,
         scope.test,
@@ -119,13 +123,15 @@ pub(crate) async fn standing(
         Standing,
         r#"SELECT known.event_name AS "event_name!", known.event_id AS "event_id!", known.state AS "state!",
                   known.first_sent_at AS "first_sent_at?", known.sent_at AS "sent_at?", known.detail AS "detail?"
-             FROM unnest($4::text[], $5::text[]) AS asked (event_name, event_id)
+             FROM unnest($5::text[], $6::text[]) AS asked (event_name, event_id)
              JOIN marketing.conversion_events AS known
-               ON known.destination = $1
-              AND known.dataset_id = $2
-              AND known.test = $3
+               ON known.tenant = $1
+              AND known.destination = $2
+              AND known.dataset_id = $3
+              AND known.test = $4
               AND known.event_name = asked.event_name
               AND known.event_id = asked.event_id"#,
+        scope.tenant,
         scope.destination,
         scope.dataset_id,
         scope.test,
@@ -144,10 +150,10 @@ pub(crate) async fn record(
 ) -> Result<(), sqlx::Error> {
     sqlx::query!(
         r#"INSERT INTO marketing.conversion_events AS known
-                  (destination, dataset_id, test, event_name, event_id, job_id, state, sent_at, detail)
-           SELECT $1::text, $2::text, $3::boolean, told.event_name, told.event_id, told.job_id, told.state,
+                  (tenant, destination, dataset_id, test, event_name, event_id, job_id, state, sent_at, detail)
+           SELECT $1::text, $2::text, $3::text, $4::boolean, told.event_name, told.event_id, told.job_id, told.state,
                   CASE told.state WHEN 'sent' THEN now() END, told.detail
-             FROM unnest($4::text[], $5::text[], $6::uuid[], $7::text[], $8::jsonb[])
+             FROM unnest($5::text[], $6::text[], $7::uuid[], $8::text[], $9::jsonb[])
                   AS told (event_name, event_id, job_id, state, detail)
             ORDER BY told.event_name, told.event_id -- everybody locks in this order
            ON CONFLICT ON CONSTRAINT conversion_events_pkey DO UPDATE
@@ -157,6 +163,7 @@ pub(crate) async fn record(
                   detail = excluded.detail,
                   updated_at = now()
             WHERE known.state <> 'sent'"#,
+        scope.tenant,
         scope.destination,
         scope.dataset_id,
         scope.test,
@@ -179,14 +186,16 @@ pub(crate) async fn forget(
 ) -> Result<(), sqlx::Error> {
     sqlx::query!(
         r#"DELETE FROM marketing.conversion_events AS known
-            USING unnest($4::text[], $5::text[], $6::uuid[]) AS asked (event_name, event_id, job_id)
-            WHERE known.destination = $1
-              AND known.dataset_id = $2
-              AND known.test = $3
+            USING unnest($5::text[], $6::text[], $7::uuid[]) AS asked (event_name, event_id, job_id)
+            WHERE known.tenant = $1
+              AND known.destination = $2
+              AND known.dataset_id = $3
+              AND known.test = $4
               AND known.event_name = asked.event_name
               AND known.event_id = asked.event_id
               AND known.job_id = asked.job_id
               AND known.state = 'in_doubt'"#,
+        scope.tenant,
         scope.destination,
         scope.dataset_id,
         scope.test,

@@ -79,9 +79,10 @@ fn failure(
     let detail = detail.status(answer.status.as_u16());
     let split = match class {
         Class::TooLarge => Some(Split::Halves),
-        Class::Rejected => error
-            .filter(|error| errors::is_about_events(error))
-            .map(|error| errors::event_index(error).map_or(Split::Halves, Split::At)),
+        // Whatever its code, a refusal may be about a single event.
+        Class::Rejected => {
+            error.map(|error| errors::event_index(error).map_or(Split::Halves, Split::At))
+        }
         Class::Auth | Class::Config | Class::Permission | Class::Rate(_) | Class::Transient => None,
     };
     let error = match class {

@@ -12,13 +12,14 @@ use super::{
 use crate::error::{Detail, Error};
 
 /// Most requests that one batch may cost. A single bad event among a thousand costs 21 (3 where Meta names it), so this
-/// is enough for about ten of them; what has no answer by then is tried again later, without those.
+/// is enough for about ten of them; what has no answer by then is postponed, to be sent without those.
 const MAX_CALLS: usize = 200;
 
 impl Meta {
     /// Sends events and answers for each of them, in their order. A bad or expired event never takes its batch mates
     /// along. A failure that is not about the events (limits, outages, a spent token) ends the sending, and the events
-    /// that were not sent get that failure too.
+    /// that were not sent get that failure too. Where so many are refused that the calls run out, the rest is
+    /// [`Error::Postponed`].
     ///
     /// The answer to an event that was taken is the one to the request it travelled in.
     pub async fn send_batch(
@@ -45,7 +46,7 @@ impl Meta {
                 return progress.finish(&error.unsent());
             }
         }
-        progress.finish(&gave_up())
+        progress.finish(&postponed())
     }
 }
 
@@ -150,14 +151,12 @@ impl Progress {
     }
 }
 
-fn gave_up() -> Error {
-    Error::Unavailable {
+fn postponed() -> Error {
+    Error::Postponed {
         detail: Detail::new(
             PROVIDER,
-            "not sent: too many other events of its batch were refused",
+            "too many other events of its batch were refused",
             &[],
         ),
-        maybe_received: false,
-        source: None,
     }
 }

@@ -113,11 +113,6 @@ pub(super) fn event_index(error: &GraphError) -> Option<usize> {
         .find_map(|text| index_in(text))
 }
 
-/// Whether a refusal is about the events, so that another batch of them may pass.
-pub(super) fn is_about_events(error: &GraphError) -> bool {
-    error.code == Some(100) && error.subcode != Some(33)
-}
-
 fn index_in(text: &str) -> Option<usize> {
     let text = text.to_ascii_lowercase();
     ["data[", "events[", "\"data\",", "index"]

@@ -11,6 +11,8 @@ use crate::http::{LONGEST_PAUSE, retry_after};
 /// The wait that the answer's headers ask for; `None` when they name none and the error's code has to decide.
 pub(super) fn pause(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
     retry_after(headers, now)
+        // Zero, or a date that has passed, names no wait.
+        .filter(|pause| !pause.is_zero())
         .or_else(|| business_use_case(headers))
         .or_else(|| ad_account(headers))
         .map(|pause| pause.min(LONGEST_PAUSE))

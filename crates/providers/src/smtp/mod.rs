@@ -65,6 +65,14 @@ pub struct Sent {
     pub response: String,
 }
 
+/// Checks an address as a [`Mailer`] would, without connecting.
+///
+/// # Errors
+/// [`Error::Config`]; its message never holds a part of the address.
+pub fn check_address(url: &SecretString) -> Result<(), Error> {
+    Server::new(url, None).map(drop)
+}
+
 /// Sends mail. Keeps a bounded number of connections, and open ones only while they are used.
 pub struct Mailer {
     connections: Connections,

@@ -14,10 +14,12 @@ use reqwest::{
     Method,
     header::{CONTENT_TYPE, HeaderMap, HeaderValue},
 };
+use url::Url;
 
 use super::{
     PROVIDER,
-    guard::{OutboundPolicy, Refusal},
+    endpoints::Endpoints,
+    guard::{ChosenBy, OutboundPolicy, Refusal},
     headers,
     resolver::{GuardedResolver, Lookup, SystemLookup},
     sign::Signer,
@@ -39,6 +41,7 @@ const EXCERPT_LIMIT: usize = 1024;
 pub struct Caller {
     http: Http,
     policy: Arc<OutboundPolicy>,
+    endpoints: Endpoints,
 }
 
 /// A call to make.
@@ -53,6 +56,8 @@ pub struct CallRequest {
     pub body: Bytes,
     /// Who signs, and the id that is the same on every attempt.
     pub signature: Option<(Signer, String)>,
+    /// Who chose the URL.
+    pub chosen_by: ChosenBy,
 }
 
 /// What an endpoint answered to a call that it took.
@@ -85,6 +90,7 @@ impl Caller {
         let builder = http::client_builder(timeout).dns_resolver(resolver);
         Ok(Self {
             http: Http::new(PROVIDER, ANSWER_LIMIT, builder)?,
+            endpoints: Endpoints::new(policy.per_endpoint),
             policy,
         })
     }
@@ -95,16 +101,34 @@ impl Caller {
     /// By status: [`Error::RateLimited`] for 429, and for 503 that says when to come back; [`Error::Config`] for 401 and
     /// 403 (who calls an endpoint of the user's own retries it); [`Error::Unavailable`] for 408, 425 and other 5xx;
     /// [`Error::Rejected`] for the rest, redirects included, and for what our own rules refuse. The answer's excerpt is
-    /// the message.
+    /// the message. [`Error::Postponed`] where requesters have as many calls under way to the endpoint as it gets.
     pub async fn call(&self, request: CallRequest) -> Result<CallAnswer, Error> {
+        let url = self.policy.check(&request.url, request.chosen_by);
+        let visit = match (&url, request.chosen_by) {
+            (Ok(url), ChosenBy::Requester) => {
+                Some(self.endpoints.enter(url).await.ok_or_else(postponed)?)
+            }
+            (Ok(_), ChosenBy::Operator) | (Err(_), _) => None,
+        };
+
         let started = Instant::now();
-        let result = self.try_call(request, started).await;
+        let result = match url {
+            Ok(url) => self.try_call(request, url, started).await,
+            Err(refusal) => Err(refused(refusal)),
+        };
+        if let Some(visit) = visit {
+            visit.end(is_silent(&result));
+        }
         metrics::call_finished(PROVIDER, started.elapsed(), &result);
         result
     }
 
-    async fn try_call(&self, request: CallRequest, started: Instant) -> Result<CallAnswer, Error> {
-        let url = self.policy.check(&request.url).map_err(refused)?;
+    async fn try_call(
+        &self,
+        request: CallRequest,
+        url: Url,
+        started: Instant,
+    ) -> Result<CallAnswer, Error> {
         let method = method_of(&request.method)?;
         let mut headers = headers::of_user(&request.headers)?;
         if !request.body.is_empty() {
@@ -229,6 +253,25 @@ fn refusal_in(error: &Error) -> Option<Refusal> {
         cause = error.source();
     }
     None
+}
+
+/// Whether the endpoint gave no answer at all.
+fn is_silent(result: &Result<CallAnswer, Error>) -> bool {
+    match result {
+        Err(Error::TimedOut { .. }) => true,
+        Err(Error::Unavailable { detail, .. }) => detail.status.is_none(),
+        Ok(_) | Err(_) => false,
+    }
+}
+
+fn postponed() -> Error {
+    Error::Postponed {
+        detail: Detail::new(
+            PROVIDER,
+            "as many other calls to this host and port are under way as it gets at a time",
+            &[],
+        ),
+    }
 }
 
 fn refused(refusal: Refusal) -> Error {

@@ -1,7 +1,7 @@
 //! Where a call may go. Others choose the address, so none may lead into our own network, by whatever spelling: the URL
 //! is checked before the call, literal addresses in it here, names when they are resolved.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use url::{Host, Url};
@@ -13,6 +13,9 @@ const URL_LIMIT: usize = 4096;
 
 /// Ports that are called where the policy names none.
 const DEFAULT_PORTS: [u16; 2] = [443, 8443];
+
+/// Calls that one endpoint gets at a time where the policy says nothing else.
+const DEFAULT_PER_ENDPOINT: usize = 5;
 
 /// Everything that is not a public host of the IPv4 internet.
 const FORBIDDEN_V4: [Ipv4Net; 16] = [
@@ -60,10 +63,16 @@ pub struct OutboundPolicy {
     pub allow: Vec<IpNet>,
     /// Refuse plain `http`. It stays possible on loopback addresses that `allow` opens.
     pub https_only: bool,
-    /// Ports that may be called. Literal addresses that `allow` opens may be called at any port.
+    /// Ports that a requester's address may have. The operator's may have any, and so may literal addresses that `allow`
+    /// opens.
     pub ports: Vec<u16>,
+    /// Calls that one endpoint gets at a time from requesters, at least 1.
+    pub per_endpoint: usize,
     /// Addresses that this process listens on: never called, whatever `allow` says.
     pub own: Vec<IpAddr>,
+    /// This process listens on every address of this machine: none of them but loopback is called, whatever `allow`
+    /// says.
+    pub listens_everywhere: bool,
 }
 
 impl Default for OutboundPolicy {
@@ -72,9 +81,20 @@ impl Default for OutboundPolicy {
             allow: Vec::new(),
             https_only: true,
             ports: DEFAULT_PORTS.to_vec(),
+            per_endpoint: DEFAULT_PER_ENDPOINT,
             own: Vec::new(),
+            listens_everywhere: false,
         }
     }
+}
+
+/// Who chose an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChosenBy {
+    /// Whoever asked for the call: could be anyone's server, or a probe of ours.
+    Requester,
+    /// The operator, who knows what stands there.
+    Operator,
 }
 
 /// Why an address is not called.
@@ -103,7 +123,7 @@ impl OutboundPolicy {
     ///
     /// # Errors
     /// [`Refusal`].
-    pub fn check(&self, url: &str) -> Result<Url, Refusal> {
+    pub fn check(&self, url: &str, chosen_by: ChosenBy) -> Result<Url, Refusal> {
         if url.len() > URL_LIMIT {
             return Err(Refusal::NotUrl);
         }
@@ -123,7 +143,8 @@ impl OutboundPolicy {
             return Err(Refusal::Network);
         }
         let port = url.port_or_known_default().ok_or(Refusal::Port)?;
-        if !is_opened && !self.ports.contains(&port) {
+        let is_free = is_opened || chosen_by == ChosenBy::Operator;
+        if !is_free && !self.ports.contains(&port) {
             return Err(Refusal::Port);
         }
         Ok(url)
@@ -132,8 +153,12 @@ impl OutboundPolicy {
     /// Whether this very address may be called.
     pub(super) fn permits(&self, ip: IpAddr) -> bool {
         let ip = ip.to_canonical();
-        !self.own.iter().any(|own| own.to_canonical() == ip)
-            && (!is_forbidden(ip) || self.opens(ip))
+        (!is_forbidden(ip) || self.opens(ip)) && !self.is_own(ip)
+    }
+
+    fn is_own(&self, ip: IpAddr) -> bool {
+        self.own.iter().any(|own| own.to_canonical() == ip)
+            || (self.listens_everywhere && !ip.is_loopback() && is_of_this_machine(ip))
     }
 
     fn opens(&self, ip: IpAddr) -> bool {
@@ -148,6 +173,12 @@ pub fn is_forbidden(ip: IpAddr) -> bool {
         IpAddr::V4(ip) => FORBIDDEN_V4.iter().any(|network| network.contains(&ip)),
         IpAddr::V6(ip) => FORBIDDEN_V6.iter().any(|network| network.contains(&ip)),
     }
+}
+
+/// Whether the system lets us listen there, which it does on its own addresses alone. Asked anew each time, since they
+/// change; sends nothing.
+pub(super) fn is_of_this_machine(ip: IpAddr) -> bool {
+    UdpSocket::bind((ip, 0)).is_ok()
 }
 
 /// The address that the URL names without the help of a resolver. `localhost` is one: it means this machine everywhere.

@@ -2,6 +2,7 @@
 //! [`Caller`] makes the call, [`OutboundPolicy`] says where it may go, [`Signer`] proves that it comes from us.
 
 mod caller;
+mod endpoints;
 mod guard;
 mod headers;
 mod resolver;
@@ -10,7 +11,7 @@ mod sign;
 mod tests;
 
 pub use caller::{CallAnswer, CallRequest, Caller};
-pub use guard::{OutboundPolicy, Refusal, is_forbidden};
+pub use guard::{ChosenBy, OutboundPolicy, Refusal, is_forbidden};
 pub use sign::{Received, Signer, Unverified};
 
 /// The provider's name in errors and metrics.

@@ -1,6 +1,8 @@
 //! Standard Webhooks, symmetric scheme: `v1,` and the HMAC-SHA256 of id, timestamp and body, keyed with the decoded
 //! secret.
 
+use std::ops::RangeInclusive;
+
 use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::{DateTime, TimeDelta, Utc};
 use hmac::{Hmac, Mac};
@@ -15,6 +17,9 @@ const PREFIX: &str = "whsec_";
 
 /// The one version of signatures that is written and read.
 const VERSION: &str = "v1";
+
+/// Bytes of a secret: fewer can be guessed, and more add nothing.
+const SECRET_BYTES: RangeInclusive<usize> = 24..=64;
 
 /// How far a sender's clock may be off, the edge included.
 const TOLERANCE: TimeDelta = TimeDelta::minutes(5);
@@ -57,7 +62,7 @@ impl Signer {
     /// A signer for secrets as people see them (`whsec_` and base64), the newest first.
     ///
     /// # Errors
-    /// [`Error::Config`] when there is no secret, or one is not base64 or empty.
+    /// [`Error::Config`] when there is no secret, or one is not base64 or has fewer than 24 or more than 64 bytes.
     pub fn new(secrets: &[SecretString]) -> Result<Self, Error> {
         let refuse = |message| Error::Config {
             detail: Detail::new(PROVIDER, message, &[]),
@@ -72,8 +77,8 @@ impl Signer {
                 let key = STANDARD
                     .decode(text.strip_prefix(PREFIX).unwrap_or(text))
                     .map_err(|_| refuse("a signing secret is not whsec_ and base64"))?;
-                if key.is_empty() {
-                    return Err(refuse("a signing secret is empty"));
+                if !SECRET_BYTES.contains(&key.len()) {
+                    return Err(refuse("a signing secret has not 24 to 64 bytes"));
                 }
                 Ok(SecretSlice::from(key))
             })
@@ -276,10 +281,13 @@ mod tests {
 
     #[test]
     fn secrets_that_cannot_be_used_are_our_own_set_up() {
-        let unusable: [Vec<SecretString>; 3] = [
+        let of_bytes = |count| -> SecretString { STANDARD.encode(vec![7_u8; count]).into() };
+        let unusable: [Vec<SecretString>; 5] = [
             Vec::new(),
             vec!["whsec_".into()],
             vec!["whsec_not base64".into()],
+            vec![of_bytes(23)],
+            vec![of_bytes(65)],
         ];
 
         for secrets in unusable {

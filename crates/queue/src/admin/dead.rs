@@ -20,6 +20,9 @@ use crate::{
 const PORTION: i64 = 1_000;
 /// Most ids in one request.
 const MOST_IDS: usize = 10_000;
+/// Begin the cursors of these lists.
+const LETTERS: &str = "dead";
+const GROUPS: &str = "group";
 
 /// What was decided about a dead letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,7 +74,7 @@ impl GroupState {
 pub struct GroupChange {
     /// The new state.
     pub state: Option<GroupState>,
-    /// The new note, at most 2,000 characters.
+    /// The new note, at most 2,000 characters; an empty one takes the old one away.
     pub note: Option<String>,
 }
 
@@ -93,7 +96,7 @@ pub struct DeadFilter {
     pub since: Option<DateTime<Utc>>,
     /// Only those that died before this time.
     pub until: Option<DateTime<Utc>>,
-    /// Only those resolved in this way.
+    /// Only those resolved in this way; for lists alone, since each action knows what it is for.
     pub resolution: Option<Resolution>,
 }
 
@@ -130,7 +133,7 @@ impl DeadFilter {
 pub enum Selection {
     /// These, at most 10,000.
     Ids(Vec<JobId>),
-    /// All that a filter means; a filter without a condition is refused.
+    /// All that a filter means; one without a condition is refused, and so is one with a resolution.
     Filter(DeadFilter),
 }
 
@@ -145,7 +148,47 @@ impl Selection {
                 "/filter",
                 "is empty, which would mean every dead letter: name at least one condition",
             )),
+            Self::Filter(DeadFilter {
+                resolution: Some(_),
+                ..
+            }) => Err(AdminError::invalid(
+                "/filter/resolution",
+                "is for lists alone: what is open is replayed and discarded, what was discarded is restored",
+            )),
             Self::Ids(_) | Self::Filter(_) => Ok(()),
+        }
+    }
+}
+
+/// What a person does with dead letters beside replaying them.
+#[derive(Debug, Clone, Copy)]
+enum Action {
+    Discard,
+    Restore,
+}
+
+impl Action {
+    /// The word as it stands in the audit and in metrics.
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Discard => "dead_letter.discard",
+            Self::Restore => "dead_letter.restore",
+        }
+    }
+
+    /// The word for a dead letter after it, as it stands in metrics.
+    const fn done(self) -> &'static str {
+        match self {
+            Self::Discard => "discarded",
+            Self::Restore => "restored",
+        }
+    }
+
+    /// How the dead letters stand that it is for.
+    const fn resolution_before(self) -> Option<Resolution> {
+        match self {
+            Self::Discard => None,
+            Self::Restore => Some(Resolution::Discarded),
         }
     }
 }
@@ -160,7 +203,7 @@ impl Queue {
         filter: &DeadFilter,
         page: &PageRequest,
     ) -> Result<Page<DeadLetterSummary>, AdminError> {
-        let before = page.id()?;
+        let before = page.id(LETTERS)?;
         let mut session = self.shared.db.request().await?;
         let rows = within(dead::list(
             session.conn(),
@@ -174,9 +217,12 @@ impl Queue {
             .into_iter()
             .map(|(job, death)| DeadLetterSummary::from_rows(job, death, &self.shared.config))
             .collect();
-        Ok(Page::cut(items, page, |letter: &DeadLetterSummary| {
-            letter.job.id.to_string()
-        }))
+        Ok(Page::cut(
+            items,
+            page,
+            LETTERS,
+            |letter: &DeadLetterSummary| letter.job.id.to_string(),
+        ))
     }
 
     /// A dead letter with all its attempts.
@@ -198,23 +244,25 @@ impl Queue {
     /// A page of groups with open dead letters, by fingerprint.
     ///
     /// # Errors
-    /// When the database cannot be asked.
+    /// [`AdminError::Invalid`] for a cursor of another list.
     pub async fn dead_groups(
         &self,
         filter: &DeadFilter,
         page: &PageRequest,
     ) -> Result<Page<DeadGroup>, AdminError> {
+        let after = page.text(GROUPS)?;
         let mut session = self.shared.db.request().await?;
         let groups = within(dead::groups(
             session.conn(),
             &filter.query(),
-            page.text(),
+            after.as_deref(),
             page.rows(),
         ))
         .await;
         Ok(Page::cut(
             session.end(groups)?,
             page,
+            GROUPS,
             |group: &DeadGroup| group.fingerprint.clone(),
         ))
     }
@@ -278,37 +326,28 @@ impl Queue {
     /// Gives dead letters up; tells how many. They stay until retention takes them, and can be restored.
     ///
     /// # Errors
-    /// [`AdminError::Invalid`] without a reason or for an empty selection.
+    /// [`AdminError::Invalid`] without a reason, for an empty selection, or for a filter with a resolution.
     pub async fn discard(
         &self,
         selection: Selection,
         reason: &str,
         actor: &Actor,
     ) -> Result<u64, AdminError> {
-        self.resolve(selection, reason, actor, "dead_letter.discard")
+        self.resolve(selection, reason, actor, Action::Discard)
             .await
     }
 
     /// Opens discarded dead letters again; tells how many.
     ///
     /// # Errors
-    /// [`AdminError::Invalid`] without a reason or for an empty selection.
+    /// [`AdminError::Invalid`] without a reason, for an empty selection, or for a filter with a resolution.
     pub async fn restore(
         &self,
         selection: Selection,
         reason: &str,
         actor: &Actor,
     ) -> Result<u64, AdminError> {
-        let selection = match selection {
-            Selection::Filter(filter) if filter != DeadFilter::default() => {
-                Selection::Filter(DeadFilter {
-                    resolution: Some(Resolution::Discarded),
-                    ..filter
-                })
-            }
-            other => other,
-        };
-        self.resolve(selection, reason, actor, "dead_letter.restore")
+        self.resolve(selection, reason, actor, Action::Restore)
             .await
     }
 
@@ -317,7 +356,7 @@ impl Queue {
         selection: Selection,
         reason: &str,
         actor: &Actor,
-        action: &'static str,
+        action: Action,
     ) -> Result<u64, AdminError> {
         selection.check()?;
         if reason.trim().is_empty() || reason.chars().count() > 500 || reason.contains('\0') {
@@ -333,7 +372,11 @@ impl Queue {
                 total = self.resolve_some(&ids, reason, actor, action).await?;
             }
             Selection::Filter(filter) => {
-                let query = filter.within_tenant(actor).query();
+                let query = DeadFilter {
+                    resolution: action.resolution_before(),
+                    ..filter.within_tenant(actor)
+                }
+                .query();
                 let mut after = None;
                 loop {
                     let ids = self.matching(&query, after, PORTION).await?;
@@ -345,7 +388,7 @@ impl Queue {
                 }
             }
         }
-        metrics::admin_action(action);
+        metrics::admin_action(action.as_str());
         Ok(total)
     }
 
@@ -365,18 +408,19 @@ impl Queue {
         ids: &[Uuid],
         reason: &str,
         actor: &Actor,
-        action: &'static str,
+        action: Action,
     ) -> Result<u64, DatabaseError> {
         let tenant = actor.tenant.as_deref();
         let mut session = self.shared.db.request().await?;
         let kinds = within(async {
             let mut tx = sqlx::Connection::begin(session.conn()).await?;
-            let kinds = if action == "dead_letter.discard" {
-                dead::discard(&mut *tx, ids, tenant, &actor.name, reason).await?
-            } else {
-                dead::restore(&mut *tx, ids, tenant).await?
+            let kinds = match action {
+                Action::Discard => {
+                    dead::discard(&mut *tx, ids, tenant, &actor.name, reason).await?
+                }
+                Action::Restore => dead::restore(&mut *tx, ids, tenant).await?,
             };
-            let mut row = audit(actor, action, None);
+            let mut row = audit(actor, action.as_str(), None);
             row.reason = Some(reason);
             row.count = i64::try_from(kinds.len()).unwrap_or(i64::MAX);
             store::audit::note(&mut *tx, &row).await?;
@@ -385,13 +429,8 @@ impl Queue {
         })
         .await;
         let kinds = session.end(kinds)?;
-        let word = if action == "dead_letter.discard" {
-            "discarded"
-        } else {
-            "restored"
-        };
         for kind in &kinds {
-            metrics::dead_letter_resolved(kind, word);
+            metrics::dead_letter_resolved(kind, action.done());
         }
         Ok(kinds.len() as u64)
     }

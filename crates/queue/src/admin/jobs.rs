@@ -9,6 +9,10 @@ use crate::{
     store::{self, audit::AuditEntry, jobs, logs, rows::SummaryRow},
 };
 
+/// Begin the cursors of these lists.
+const JOBS: &str = "job";
+const AUDIT: &str = "audit";
+
 impl Queue {
     /// A page of jobs, the newest first, wherever they stand.
     ///
@@ -20,7 +24,7 @@ impl Queue {
         page: &PageRequest,
     ) -> Result<Page<JobSummary>, AdminError> {
         let mut query = filter.query(page.rows());
-        query.before = page.id()?;
+        query.before = page.id(JOBS)?;
         let mut session = self.shared.db.request().await?;
         let rows = within(async {
             let conn = session.conn();
@@ -32,13 +36,18 @@ impl Queue {
                 .state
                 .is_none_or(|state| matches!(state, JobState::Succeeded | JobState::Cancelled))
             {
-                rows.extend(match query.kind {
-                    Some(_) => jobs::finished_of_kind(&mut *conn, &query).await?,
-                    None => jobs::finished(&mut *conn, &query).await?,
+                rows.extend(match (&query.tenant, &query.kind) {
+                    (Some(_), _) => jobs::finished_of_tenant(&mut *conn, &query).await?,
+                    (None, Some(_)) => jobs::finished_of_kind(&mut *conn, &query).await?,
+                    (None, None) => jobs::finished(&mut *conn, &query).await?,
                 });
             }
             if filter.state.is_none_or(|state| state == JobState::Dead) {
-                rows.extend(jobs::dead(&mut *conn, &query).await?);
+                rows.extend(match (&query.tenant, &query.queue) {
+                    (Some(_), _) => jobs::dead_of_tenant(&mut *conn, &query).await?,
+                    (None, Some(_)) => jobs::dead_of_queue(&mut *conn, &query).await?,
+                    (None, None) => jobs::dead(&mut *conn, &query).await?,
+                });
             }
             Ok(rows)
         })
@@ -51,7 +60,7 @@ impl Queue {
             .into_iter()
             .map(|row| JobSummary::from_row(row, &self.shared.config))
             .collect();
-        Ok(Page::cut(items, page, |job: &JobSummary| {
+        Ok(Page::cut(items, page, JOBS, |job: &JobSummary| {
             job.id.to_string()
         }))
     }
@@ -75,7 +84,7 @@ impl Queue {
             found.summary,
             found.detail,
             log,
-            &self.shared.config,
+            &self.shared,
         ))
     }
 
@@ -153,7 +162,7 @@ impl Queue {
         page: &PageRequest,
         tenant: Option<&str>,
     ) -> Result<Page<AuditEntry>, AdminError> {
-        let before = page.number()?;
+        let before = page.number(AUDIT)?;
         let mut session = self.shared.db.request().await?;
         let entries = within(store::audit::list(
             session.conn(),
@@ -165,6 +174,7 @@ impl Queue {
         Ok(Page::cut(
             session.end(entries)?,
             page,
+            AUDIT,
             |entry: &AuditEntry| entry.id.to_string(),
         ))
     }

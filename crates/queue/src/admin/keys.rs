@@ -20,6 +20,8 @@ use crate::{
 
 /// Characters of a secret that are kept to recognise it by.
 const PREFIX: usize = 10;
+/// Begins the cursors of this list.
+const LIST: &str = "key";
 
 /// A key to be made.
 #[derive(Debug, Clone)]
@@ -82,10 +84,10 @@ impl Queue {
         page: &PageRequest,
         tenant: Option<&str>,
     ) -> Result<Page<ApiKey>, AdminError> {
-        let after = page.id()?;
+        let after = page.id(LIST)?;
         let mut session = self.shared.db.request().await?;
         let keys = within(keys::list(session.conn(), tenant, after, page.rows())).await;
-        Ok(Page::cut(session.end(keys)?, page, |key: &ApiKey| {
+        Ok(Page::cut(session.end(keys)?, page, LIST, |key: &ApiKey| {
             key.id.to_string()
         }))
     }

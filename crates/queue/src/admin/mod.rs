@@ -61,9 +61,6 @@ pub enum AdminError {
         /// What is wrong.
         message: String,
     },
-    /// The caller's key is bound to a tenant and may not do this.
-    #[error("a key that is bound to a tenant may not do this")]
-    TenantBound,
     /// The database did not take part.
     #[error("the database did not take part")]
     Database(#[source] DatabaseError),

@@ -18,17 +18,19 @@ pub struct Page<T> {
 }
 
 impl<T> Page<T> {
-    /// Cuts what was read, one more than the page's limit, down to the page.
+    /// Cuts what was read, one more than the page's limit, down to the page. Its cursor is the list's name and the last
+    /// item's place, so that a cursor of another list is told from one of this.
     pub(super) fn cut(
         mut items: Vec<T>,
         page: &PageRequest,
-        cursor: impl Fn(&T) -> String,
+        list: &str,
+        place: impl Fn(&T) -> String,
     ) -> Self {
         let most = usize::try_from(page.limit).unwrap_or(usize::MAX);
         let has_more = items.len() > most;
         items.truncate(most);
         let next = if has_more {
-            items.last().map(cursor)
+            items.last().map(|last| format!("{list}-{}", place(last)))
         } else {
             None
         };
@@ -61,24 +63,71 @@ impl PageRequest {
         self.limit + 1
     }
 
-    pub(super) fn text(&self) -> Option<&str> {
-        self.cursor.as_deref()
+    /// The place in this list that the cursor names; `None`: its beginning.
+    pub(super) fn text(&self, list: &str) -> Result<Option<String>, AdminError> {
+        self.parsed(list, |place| Some(place.to_owned()))
     }
 
-    pub(super) fn id(&self) -> Result<Option<Uuid>, AdminError> {
-        self.parsed(|text| Uuid::try_parse(text).ok())
+    /// The same, where places are ids.
+    pub(super) fn id(&self, list: &str) -> Result<Option<Uuid>, AdminError> {
+        self.parsed(list, |place| Uuid::try_parse(place).ok())
     }
 
-    pub(super) fn number(&self) -> Result<Option<i64>, AdminError> {
-        self.parsed(|text| text.parse().ok())
+    /// The same, where places are numbers.
+    pub(super) fn number(&self, list: &str) -> Result<Option<i64>, AdminError> {
+        self.parsed(list, |place| place.parse().ok())
     }
 
-    fn parsed<T>(&self, parse: impl Fn(&str) -> Option<T>) -> Result<Option<T>, AdminError> {
-        match &self.cursor {
-            None => Ok(None),
-            Some(text) => parse(text).map(Some).ok_or_else(|| {
-                AdminError::invalid("cursor", "is not one that a page of this list gave")
-            }),
+    fn parsed<T>(
+        &self,
+        list: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<Option<T>, AdminError> {
+        let Some(cursor) = &self.cursor else {
+            return Ok(None);
+        };
+        let place = cursor
+            .strip_prefix(list)
+            .and_then(|rest| rest.strip_prefix('-'));
+        match place.and_then(parse) {
+            Some(place) => Ok(Some(place)),
+            None => Err(AdminError::invalid("cursor", "is not one of this list")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(cursor: &str) -> PageRequest {
+        PageRequest::new(Some(1), Some(cursor.to_owned())).expect("a page of one is allowed")
+    }
+
+    #[test]
+    fn the_cursor_of_a_page_leads_on_in_its_own_list_alone() {
+        let first = PageRequest::new(Some(1), None).expect("a page of one is allowed");
+        let id = Uuid::from_u128(7);
+
+        let page = Page::cut(vec![id, Uuid::nil()], &first, "job", Uuid::to_string);
+        let cursor = page.next.expect("there is a second page");
+
+        assert_eq!(after(&cursor).id("job").ok(), Some(Some(id)));
+        for list in ["key", "jo", "job-0"] {
+            assert!(
+                matches!(after(&cursor).id(list), Err(AdminError::Invalid { .. })),
+                "{list}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_id_alone_is_no_cursor() {
+        let id = Uuid::from_u128(7).to_string();
+
+        assert!(matches!(
+            after(&id).id("job"),
+            Err(AdminError::Invalid { .. })
+        ));
     }
 }

@@ -103,10 +103,12 @@ impl Queue {
         if until.is_some_and(|until| until <= Utc::now()) {
             return Err(AdminError::invalid("/until", "lies in the past"));
         }
-        if reason.is_some_and(|reason| reason.chars().count() > LONGEST_REASON) {
+        let fits =
+            |reason: &str| reason.chars().count() <= LONGEST_REASON && !reason.contains('\0');
+        if !reason.is_none_or(fits) {
             return Err(AdminError::invalid(
                 "/reason",
-                "must have at most 500 characters",
+                "must have at most 500 characters and no U+0000",
             ));
         }
         let mut session = self.shared.db.request().await?;

@@ -6,10 +6,16 @@ use crate::job::payload::field_path;
 
 /// What stands in place of a field that is never shown.
 const HIDDEN: &str = "[redacted]";
+/// What stands in place of a payload of which nobody here knows what to hide.
+const UNKNOWN: &str = "[redacted: this process does not know the kind]";
 
-/// A stored payload with the named fields hidden. One that cannot be read, because somebody wrote into the table, is
-/// shown as a note that says so; nothing of it is shown, since what is hidden in it cannot be found.
-pub(super) fn redacted(payload: &str, fields: &[String]) -> Value {
+/// A stored payload with the named fields hidden. Where it is not known which those are (`None`), because this process
+/// does not know the kind, nothing of it is shown, and so with one that cannot be read, because somebody wrote into the table: in its place
+/// stands a note that says so.
+pub(super) fn redacted(payload: &str, fields: Option<&[String]>) -> Value {
+    let Some(fields) = fields else {
+        return Value::String(UNKNOWN.to_owned());
+    };
     let Ok(mut value) = serde_json::from_str::<Value>(payload) else {
         return Value::String("[the stored payload is not JSON that can be decoded]".to_owned());
     };
@@ -51,11 +57,11 @@ mod tests {
 
         let shown = redacted(
             payload,
-            &[
+            Some(&[
                 "/event/user_data".to_owned(),
                 "token".to_owned(),
                 "/none/x".to_owned(),
-            ],
+            ]),
         );
 
         assert_eq!(
@@ -65,8 +71,18 @@ mod tests {
     }
 
     #[test]
+    fn a_payload_of_an_unknown_kind_shows_nothing_of_itself() {
+        let shown = redacted(r#"{"em":"a@example.com"}"#, None);
+
+        assert_eq!(shown, json!(UNKNOWN));
+    }
+
+    #[test]
     fn what_cannot_be_decoded_shows_nothing_of_itself() {
-        let shown = redacted(r#"{"em":"a@example.com","deep":1e400}"#, &["em".to_owned()]);
+        let shown = redacted(
+            r#"{"em":"a@example.com","deep":1e400}"#,
+            Some(&["em".to_owned()]),
+        );
 
         assert!(!shown.to_string().contains("example.com"));
     }

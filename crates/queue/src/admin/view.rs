@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::redact::redacted;
 use crate::{
+    client::Shared,
     config::Config,
     job::JobId,
     store::{
@@ -131,11 +132,13 @@ impl JobDetail {
         summary: SummaryRow,
         detail: DetailRow,
         log: Vec<LogEntry>,
-        config: &Config,
+        shared: &Shared,
     ) -> Self {
+        let config = &shared.config;
         let policy = config.policy(&summary.kind);
+        let is_known = shared.kind_names().any(|name| name == summary.kind);
         Self {
-            payload: redacted(&detail.payload, &policy.redact),
+            payload: redacted(&detail.payload, is_known.then_some(&*policy.redact)),
             attempts: attempts(detail.attempts),
             progress: detail.progress,
             result: detail.result,

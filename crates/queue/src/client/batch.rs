@@ -2,7 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use sqlx::{Connection, PgConnection};
@@ -20,6 +20,10 @@ use crate::{
 
 /// How often a batch that met a deadlock or a lock time-out is tried.
 const TRIES: u32 = 3;
+/// How often a unique key is asked for whose holder comes and goes.
+const KEY_TRIES: u32 = 10;
+/// Longest time for the items of a batch that are stored one by one.
+const ONE_BY_ONE: Duration = Duration::from_secs(5);
 /// How soon to ask again for an answer that is still being made.
 const SOON: Duration = Duration::from_secs(1);
 
@@ -28,6 +32,13 @@ const SOON: Duration = Duration::from_secs(1);
 pub(crate) struct Item {
     pub(crate) row: JobRow,
     pub(crate) idempotency: Option<Idempotency>,
+}
+
+impl Item {
+    /// Whether nothing that others do can be in its way: it has no key of either sort.
+    pub(super) fn is_plain(&self) -> bool {
+        self.idempotency.is_none() && self.row.unique.is_none()
+    }
 }
 
 /// What is answered, and whether it was answered before.
@@ -39,8 +50,9 @@ pub(crate) struct Answered {
 
 type Results = Vec<Result<Answered, EnqueueError>>;
 
-/// Stores items and gives an answer for each. When the batch meets data or locks that stop it, its items are stored
-/// one by one, so that one of them fails alone.
+/// Stores items and gives an answer for each. When the batch meets data or a key's lock that stop it, its items are
+/// stored one by one, so that one of them fails alone. What stops a batch without keys is a lock on the table: it would
+/// stop each of them as well.
 pub(crate) async fn store(
     db: &Database,
     items: Vec<Item>,
@@ -48,18 +60,30 @@ pub(crate) async fn store(
     atomic: bool,
 ) -> Result<Results, DatabaseError> {
     match attempt(db, &items, ttl, atomic).await {
-        Err(DatabaseError::Busy(_) | DatabaseError::Refused(_)) if items.len() > 1 && !atomic => {
-            let mut results = Vec::with_capacity(items.len());
-            for item in items {
-                results.push(store_one(db, item, ttl).await);
-            }
-            Ok(results)
+        Err(DatabaseError::Busy(_))
+            if items.len() == 1 || (!atomic && items.iter().all(Item::is_plain)) =>
+        {
+            Ok(items.iter().map(|item| Err(waited(item))).collect())
         }
-        Err(DatabaseError::Busy(_)) if items.len() == 1 => {
-            Ok(items.into_iter().map(|item| Err(waited(&item))).collect())
+        Err(DatabaseError::Busy(_) | DatabaseError::Refused(_)) if !atomic => {
+            Ok(one_by_one(db, items, ttl).await)
         }
         result => result,
     }
+}
+
+/// Stores items each for itself. Those whose turn has not come in time are told to come back.
+async fn one_by_one(db: &Database, items: Vec<Item>, ttl: Duration) -> Results {
+    let began = Instant::now();
+    let mut results = Vec::with_capacity(items.len());
+    for item in items {
+        results.push(if began.elapsed() < ONE_BY_ONE {
+            store_one(db, item, ttl).await
+        } else {
+            Err(EnqueueError::Overloaded { retry_after: SOON })
+        });
+    }
+    results
 }
 
 async fn store_one(db: &Database, item: Item, ttl: Duration) -> Result<Answered, EnqueueError> {
@@ -87,7 +111,7 @@ async fn attempt(
     let mut tries = 0;
     loop {
         tries += 1;
-        let mut session = db.request().await?;
+        let mut session = db.enqueue().await?;
         let stored = within(write(session.conn(), items, ttl, atomic)).await;
         match session.end(stored) {
             Err(DatabaseError::Busy(sqlx::Error::Database(error)))
@@ -103,10 +127,7 @@ async fn write(
     ttl: Duration,
     atomic: bool,
 ) -> Result<Results, sqlx::Error> {
-    if items
-        .iter()
-        .all(|item| item.idempotency.is_none() && item.row.unique.is_none())
-    {
+    if items.iter().all(Item::is_plain) {
         let stored = insert::insert(
             conn,
             &Columns::of(items.iter().map(|item| item.row.clone())),
@@ -279,12 +300,12 @@ async fn write_unique(
 }
 
 /// Stores the job, or does what it says about the one that holds its key.
-async fn settle_conflict(
+pub(crate) async fn settle_conflict(
     conn: &mut PgConnection,
     row: &JobRow,
     key: &UniqueRow,
 ) -> Result<Result<Answer, EnqueueError>, sqlx::Error> {
-    loop {
+    for _ in 0..KEY_TRIES {
         if let Some(stored) = unique::insert(&mut *conn, row, key).await? {
             return Ok(Ok(created(row, stored).answer));
         }
@@ -310,7 +331,7 @@ async fn settle_conflict(
                 continue;
             }
             OnConflict::Replace if !is_running => {
-                let stored = unique::replace(&mut *conn, holder.id, row).await?;
+                let stored = unique::replace(&mut *conn, holder.id, row, key).await?;
                 Ok(Answer {
                     stored,
                     queue: row.queue.clone(),
@@ -320,4 +341,6 @@ async fn settle_conflict(
             OnConflict::Keep | OnConflict::OneBehind | OnConflict::Replace => Ok(kept),
         });
     }
+    // Its holders come and go faster than one can be asked.
+    Ok(Err(EnqueueError::Overloaded { retry_after: SOON }))
 }

@@ -16,7 +16,7 @@ use crate::db::Database;
 const MOST_WAITING: usize = 8_192;
 /// Most jobs in one commit.
 const MOST_TOGETHER: usize = 1_000;
-/// Batches under way at once: the second one brings the slowest answers down.
+/// Batches of each lane under way at once: the second one brings the slowest answers down.
 const FLUSHERS: usize = 2;
 /// Longest that a caller waits for its answer.
 const LONGEST_WAIT: Duration = Duration::from_secs(15);
@@ -26,24 +26,32 @@ struct Asked {
     answer: oneshot::Sender<Result<Answered, EnqueueError>>,
 }
 
-/// Stores single jobs together with those of other callers.
+/// Stores single jobs together with those of other callers, in two lanes: a job with a key may have to wait for whoever
+/// holds that key, and those without one must not wait with it.
 pub(super) struct Enqueuer {
-    asked: mpsc::Sender<Asked>,
+    plain: mpsc::Sender<Asked>,
+    keyed: mpsc::Sender<Asked>,
 }
 
 impl Enqueuer {
     pub(super) fn start(
-        db: Database,
+        db: &Database,
         ttl: Duration,
         tasks: &TaskTracker,
         stop: &CancellationToken,
     ) -> Self {
-        let (asked, waiting) = mpsc::channel(MOST_WAITING);
-        let waiting = Arc::new(Mutex::new(waiting));
-        for _ in 0..FLUSHERS {
-            tasks.spawn(flush(db.clone(), ttl, Arc::clone(&waiting), stop.clone()));
+        let lane = || {
+            let (asked, waiting) = mpsc::channel(MOST_WAITING);
+            let waiting = Arc::new(Mutex::new(waiting));
+            for _ in 0..FLUSHERS {
+                tasks.spawn(flush(db.clone(), ttl, Arc::clone(&waiting), stop.clone()));
+            }
+            asked
+        };
+        Self {
+            plain: lane(),
+            keyed: lane(),
         }
-        Self { asked }
     }
 
     pub(super) async fn store(&self, item: Item) -> Result<Answered, EnqueueError> {
@@ -51,8 +59,12 @@ impl Enqueuer {
         let overloaded = || EnqueueError::Overloaded {
             retry_after: Duration::from_secs(1),
         };
-        self.asked
-            .try_send(Asked { item, answer })
+        let lane = if item.is_plain() {
+            &self.plain
+        } else {
+            &self.keyed
+        };
+        lane.try_send(Asked { item, answer })
             .map_err(|_| overloaded())?;
         match tokio::time::timeout(LONGEST_WAIT, answered).await {
             Ok(Ok(result)) => result,
@@ -83,14 +95,19 @@ async fn flush(
                 return;
             }
         }
+        // Whoever went away before its turn came was told nothing, so nothing is stored for it.
         let (items, answers): (Vec<_>, Vec<_>) = batch
             .into_iter()
+            .filter(|asked| !asked.answer.is_closed())
             .map(|asked| (asked.item, asked.answer))
             .unzip();
+        if items.is_empty() {
+            continue;
+        }
         match batch::store(&db, items, ttl, false).await {
             Ok(results) => {
                 for (answer, result) in answers.into_iter().zip(results) {
-                    // A caller that went away finds its job stored all the same.
+                    // A caller that went away meanwhile finds its job stored all the same.
                     drop(answer.send(result));
                 }
             }

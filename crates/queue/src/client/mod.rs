@@ -7,16 +7,19 @@ mod error;
 mod health;
 mod keyring;
 mod prepare;
+mod seen;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+pub(crate) use batch::settle_conflict;
 pub use error::EnqueueError;
 pub use health::Health;
 pub use keyring::AuthenticatedKey;
 pub(crate) use keyring::hash as hash_secret;
+pub(crate) use seen::{Asked, Seen};
 
 use crate::{
     config::Config,
@@ -27,7 +30,7 @@ use crate::{
     metrics,
     store::{insert::Answer, schema},
 };
-use backlog::Backlog;
+use backlog::{Backlog, queue_full};
 use batch::{Answered, Item};
 use enqueuer::Enqueuer;
 use keyring::Keyring;
@@ -120,7 +123,7 @@ impl Queue {
         let bell = Arc::new(Bell::start(db.clone(), &tasks, stop.clone()));
         let ttl = config.http.idempotency_ttl;
         let shared = Shared {
-            enqueuer: Enqueuer::start(db.clone(), ttl, &tasks, &stop),
+            enqueuer: Enqueuer::start(&db, ttl, &tasks, &stop),
             backlog: Backlog::default(),
             keyring: Keyring::default(),
             health: health::Checker::default(),
@@ -222,17 +225,18 @@ impl Queue {
         idempotency: Option<Idempotency>,
     ) -> Result<Enqueued, EnqueueError> {
         let source = job.source;
-        let row = self.shared.prepare(job)?;
-        self.shared
-            .backlog
-            .admit(&self.shared, &row.queue, 1)
-            .await?;
-        let kind: Arc<str> = row.kind.as_str().into();
-        let answered = self
+        let seen = self.seen_elsewhere(std::slice::from_ref(&job)).await?;
+        let row = self.shared.prepare_seen(job, &seen)?;
+        let item = Item { row, idempotency };
+        let refused = self
             .shared
-            .enqueuer
-            .store(Item { row, idempotency })
+            .without_room(std::slice::from_ref(&item))
             .await?;
+        if !refused.is_empty() {
+            return Err(queue_full(&item));
+        }
+        let kind: Arc<str> = item.row.kind.as_str().into();
+        let answered = self.shared.enqueuer.store(item).await?;
         let enqueued = enqueued(kind, answered);
         self.accepted(&enqueued, source);
         Ok(enqueued)
@@ -242,7 +246,7 @@ impl Queue {
     /// others then answer [`EnqueueError::NotKept`].
     ///
     /// # Errors
-    /// When the database took none of them.
+    /// When none of them was taken: the database failed, or the queues are full.
     pub async fn enqueue_batch(
         &self,
         jobs: Vec<(NewJob, Option<Idempotency>)>,
@@ -252,8 +256,10 @@ impl Queue {
         let mut answers: Vec<Option<Result<Enqueued, EnqueueError>>> =
             Vec::with_capacity(jobs.len());
         let mut items = Vec::with_capacity(jobs.len());
-        for (job, idempotency) in jobs {
-            match self.shared.prepare(job) {
+        let (jobs, idempotencies): (Vec<_>, Vec<_>) = jobs.into_iter().unzip();
+        let seen = self.seen_elsewhere(&jobs).await?;
+        for (job, idempotency) in jobs.into_iter().zip(idempotencies) {
+            match self.shared.prepare_seen(job, &seen) {
                 Ok(row) => {
                     items.push(Item { row, idempotency });
                     answers.push(None);
@@ -267,12 +273,7 @@ impl Queue {
                 .map(|known| known.unwrap_or(Err(EnqueueError::NotKept)))
                 .collect());
         }
-        for (queue, count) in by_queue(&items) {
-            self.shared
-                .backlog
-                .admit(&self.shared, &queue, count)
-                .await?;
-        }
+        let items = self.admit(items, &mut answers, atomic).await?;
         let kinds: Vec<Arc<str>> = items
             .iter()
             .map(|item| item.row.kind.as_str().into())
@@ -299,9 +300,60 @@ impl Queue {
         Ok(answers)
     }
 
+    /// Takes out the items for which their queues have no room, and answers them.
+    async fn admit(
+        &self,
+        items: Vec<Item>,
+        answers: &mut [Option<Result<Enqueued, EnqueueError>>],
+        atomic: bool,
+    ) -> Result<Vec<Item>, EnqueueError> {
+        let refused = self.shared.without_room(&items).await?;
+        let first = refused.iter().min().and_then(|place| items.get(*place));
+        let Some(first) = first else {
+            return Ok(items);
+        };
+        if atomic {
+            self.shared.fits_together(&items)?;
+        }
+        if atomic || refused.len() == items.len() {
+            return Err(queue_full(first));
+        }
+        let unanswered = answers.iter_mut().filter(|answer| answer.is_none());
+        let mut admitted = Vec::with_capacity(items.len());
+        for ((place, item), answer) in items.into_iter().enumerate().zip(unanswered) {
+            if refused.contains(&place) {
+                *answer = Some(Err(queue_full(&item)));
+            } else {
+                admitted.push(item);
+            }
+        }
+        Ok(admitted)
+    }
+
+    /// Kinds and queues of other processes that these jobs name. A person may name one; what a client sends is taken
+    /// only where its payload can be checked.
+    async fn seen_elsewhere(&self, jobs: &[NewJob]) -> Result<Seen, DatabaseError> {
+        let asked: Vec<Asked<'_>> = jobs
+            .iter()
+            .filter(|job| job.source == Source::Cli)
+            .map(|job| (&*job.kind, job.queue.as_deref()))
+            .filter(|asked| !self.shared.knows(*asked))
+            .collect();
+        if asked.is_empty() {
+            return Ok(Seen::default());
+        }
+        let mut session = self.shared.db.request().await?;
+        let seen = within(self.shared.seen(session.conn(), &asked)).await;
+        session.end(seen)
+    }
+
     fn accepted(&self, enqueued: &Enqueued, source: Source) {
+        if enqueued.repeated {
+            // It was counted, and its queue's doorbell rung, when it was answered first.
+            return;
+        }
         metrics::enqueued(&enqueued.queue, &enqueued.kind, source, enqueued.outcome);
-        if enqueued.state == crate::job::JobState::Ready && !enqueued.repeated {
+        if enqueued.state == crate::job::JobState::Ready {
             self.shared.bell.ring(&enqueued.queue);
         }
     }
@@ -332,14 +384,6 @@ fn compile(info: KindInfo) -> Result<(Arc<str>, KnownKind), SchemaError> {
         reason: error.to_string(),
     })?;
     Ok((Arc::clone(&info.name), KnownKind { info, validator }))
-}
-
-fn by_queue(items: &[Item]) -> BTreeMap<String, u64> {
-    let mut counts = BTreeMap::new();
-    for item in items {
-        *counts.entry(item.row.queue.clone()).or_default() += 1;
-    }
-    counts
 }
 
 fn enqueued(kind: Arc<str>, answered: Answered) -> Enqueued {

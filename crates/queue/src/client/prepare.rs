@@ -6,10 +6,13 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::{EnqueueError, KnownKind, Shared};
+use super::{EnqueueError, KnownKind, Shared, seen::Seen};
 use crate::{
     config::{Policy, UniqueRule},
-    job::{JobId, NewJob, PayloadProblem, Start, Unique, payload},
+    job::{
+        JobId, NewJob, PayloadProblem, Start, Unique,
+        payload::{self, NoKey},
+    },
     store::insert::{JobRow, UniqueRow},
 };
 
@@ -26,8 +29,18 @@ const MOST_VIOLATIONS: usize = 20;
 impl Shared {
     /// Checks a job and fills in what its kind's policy says.
     pub(crate) fn prepare(&self, job: NewJob) -> Result<JobRow, EnqueueError> {
-        let known = self.known_kind(&job.kind)?;
-        let policy = self.config.policy(&job.kind);
+        self.prepare_seen(job, &Seen::default())
+    }
+
+    /// The same, with kinds and queues of other processes: what payloads of such kinds must be like is not known here.
+    pub(crate) fn prepare_seen(&self, job: NewJob, seen: &Seen) -> Result<JobRow, EnqueueError> {
+        let (known, policy) = match seen.policy(&job.kind) {
+            Some(policy) => (None, policy),
+            None => (
+                Some(self.known_kind(&job.kind)?),
+                self.config.policy(&job.kind),
+            ),
+        };
         if job.payload.get().len() > self.config.http.max_body_bytes {
             return Err(EnqueueError::TooLarge {
                 limit_bytes: self.config.http.max_body_bytes,
@@ -40,8 +53,10 @@ impl Shared {
                 message: error.to_string(),
             })
         })?;
-        fits_schema(known, &value)?;
-        self.fields(job, &policy, &value)
+        if let Some(known) = known {
+            fits_schema(known, &value)?;
+        }
+        self.fields(job, &policy, seen)
     }
 
     fn known_kind(&self, kind: &Arc<str>) -> Result<&KnownKind, EnqueueError> {
@@ -59,9 +74,12 @@ impl Shared {
             })
     }
 
-    fn fields(&self, job: NewJob, policy: &Policy, value: &Value) -> Result<JobRow, EnqueueError> {
+    fn fields(&self, job: NewJob, policy: &Policy, seen: &Seen) -> Result<JobRow, EnqueueError> {
         let queue = job.queue.unwrap_or_else(|| policy.queue.clone());
-        if !self.config.queues.contains_key(&queue) {
+        let is_known = queue == policy.queue
+            || self.config.queues.contains_key(&queue)
+            || seen.has_queue(&queue);
+        if !is_known {
             let known = self
                 .config
                 .queues
@@ -84,17 +102,17 @@ impl Shared {
         let (run_at, delay_seconds) = start(job.start)?;
         let key = match job.key {
             Some(key) => Some(key),
-            None => policy
-                .key
-                .as_deref()
-                .and_then(|name| payload::field_text(value, name)),
+            None => match policy.key.as_deref() {
+                Some(name) => key_of(job.payload.get(), name)?,
+                None => None,
+            },
         };
         let unique = match job.unique {
             Some(unique) => Some(stated_unique(unique)?),
-            None => policy
-                .unique
-                .as_ref()
-                .map(|rule| unique_by_rule(rule, value)),
+            None => match &policy.unique {
+                Some(rule) => Some(unique_by_rule(rule, job.payload.get())?),
+                None => None,
+            },
         };
         Ok(JobRow {
             id: JobId::new(),
@@ -121,7 +139,7 @@ fn fits_schema(known: &KnownKind, value: &Value) -> Result<(), EnqueueError> {
         .iter_errors(value)
         .take(MOST_VIOLATIONS)
         .map(|violation| PayloadProblem {
-            pointer: violation.instance_path.to_string(),
+            pointer: violation.instance_path().to_string(),
             // The library's text quotes the value, which can be personal data or a secret.
             message: violation.masked_with("the value").to_string(),
         })
@@ -228,18 +246,34 @@ fn stated_unique(unique: Unique) -> Result<UniqueRow, EnqueueError> {
 }
 
 /// The key that a kind's rule makes of a payload; `millpond.unique_key_of` makes the same text.
-fn unique_by_rule(rule: &UniqueRule, value: &Value) -> UniqueRow {
-    let fields: Vec<String> = rule
-        .fields
-        .iter()
-        .map(|name| payload::field_text(value, name).unwrap_or_default())
-        .collect();
+fn unique_by_rule(rule: &UniqueRule, payload: &str) -> Result<UniqueRow, EnqueueError> {
+    let mut fields = Vec::with_capacity(rule.fields.len());
+    for name in &rule.fields {
+        let text = payload::field_text(payload, name).map_err(|why| no_key(name, why))?;
+        fields.push(text.unwrap_or_default());
+    }
     let digest = Sha256::digest(fields.join("\u{1f}").as_bytes());
-    UniqueRow {
+    Ok(UniqueRow {
         key: format!("fields:{}", hex::encode(digest)),
         states: rule.states.iter().fold(0, |bits, state| bits | state.bit()),
         on_conflict: rule.on_conflict,
+    })
+}
+
+/// What groups a job with others; nothing where the payload has no single value there.
+fn key_of(payload: &str, name: &str) -> Result<Option<String>, EnqueueError> {
+    match payload::field_text(payload, name) {
+        Ok(key) => Ok(key),
+        Err(NoKey::NotSingle) => Ok(None),
+        Err(why @ NoKey::NotAsWritten) => Err(no_key(name, why)),
     }
+}
+
+fn no_key(field: &str, why: NoKey) -> EnqueueError {
+    EnqueueError::Payload(vec![PayloadProblem {
+        pointer: payload::field_of(&payload::field_path(field)),
+        message: why.to_string(),
+    }])
 }
 
 fn field(pointer: &'static str, message: &str) -> EnqueueError {

@@ -20,7 +20,7 @@ pub struct DeadLetters {
     pub replay: Replay,
 }
 
-/// `[dead_letters.replay]`: a few first, then the rest at a set rate.
+/// `[dead_letters.replay]`: a few first, then the rest at a set rate. No replay heeds it yet in this release.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Replay {
     /// Jobs that run before the rest, 1 to 1,000.
@@ -42,6 +42,7 @@ impl DeadLetters {
                     "replay",
                     "A few dead letters first, then the rest at a set rate.",
                 )
+                .later()
                 .table(Replay::read),
         }
     }

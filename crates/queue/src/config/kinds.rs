@@ -9,7 +9,7 @@ use super::{
     backoff::Backoff,
     defaults::{Defaults, Layer},
     field::field,
-    names::{KINDS, Names, default_queue},
+    names::{Names, default_queue},
     problem::Refusal,
     queues::QueueLayer,
     reaction::ClassActions,
@@ -164,6 +164,7 @@ impl Policy {
 impl Kind {
     pub(super) fn read(name: &str, section: &mut Section<'_>, below: &Below<'_>) -> Self {
         refuse_unknown(name, section, below.names);
+        warn_of_later(name, section, below.names);
         let policy = Policy::read(name, section, below);
         let per_key_concurrency = section
             .key(
@@ -196,7 +197,7 @@ impl Kind {
 
 /// A kind is Millpond's own, or an upstream app does its work at an endpoint of its own.
 fn refuse_unknown(name: &str, section: &mut Section<'_>, names: &Names<'_>) {
-    match (KINDS.contains(&name), section.has("target")) {
+    match (names.built_in.contains(&name), section.has("target")) {
         (true, true) => section.refuse("target", "a built-in kind does its work itself"),
         (false, false) => {
             let refusal = Refusal::new(format!(
@@ -205,6 +206,14 @@ fn refuse_unknown(name: &str, section: &mut Section<'_>, names: &Names<'_>) {
             section.refuse_whole(refusal.suggesting(closest(name, names.kinds.iter().copied())));
         }
         (true, false) | (false, true) => {}
+    }
+}
+
+/// A section for a kind of a later release is taken already, and changes nothing.
+fn warn_of_later(name: &str, section: &mut Section<'_>, names: &Names<'_>) {
+    let comes_later = names.built_in.contains(&name) && !names.registered.contains(&name);
+    if comes_later && section.is_given() {
+        section.warn_of_no_effect();
     }
 }
 
@@ -223,8 +232,14 @@ impl BuiltIn {
                 key: Some("/dataset_id"),
                 redact: &["/event/user_data", "/events"],
             },
+            // An upstream app's Authorization and its like stand there.
+            "http.request" => Self {
+                calls_endpoint: true,
+                key: None,
+                redact: &["/headers"],
+            },
             _ => Self {
-                calls_endpoint: name == "http.request",
+                calls_endpoint: false,
                 key: None,
                 redact: &[],
             },

@@ -55,7 +55,7 @@ use self::{
     defaults::Layer,
     document::Lines,
     kinds::Below,
-    names::{BUDGETS, KINDS, NameRule, Names, QUEUES},
+    names::{BUDGETS, NameRule, Names, QUEUES},
     objectives::formula,
     queues::QueueLayer,
     section::{Findings, Header, Reader, Section},
@@ -80,7 +80,7 @@ pub struct Config {
     pub email: Email,
     /// By name; the built-in queues are always among them.
     pub queues: BTreeMap<String, Queue>,
-    /// By name; the built-in kinds are always among them.
+    /// By name; the product's kinds, and what was registered when the file was read, are always among them.
     pub kinds: BTreeMap<String, Kind>,
     /// By name; the providers' budgets are always among them.
     pub budgets: BTreeMap<String, Budget>,
@@ -106,21 +106,22 @@ pub struct Parsed {
 }
 
 impl Config {
-    /// What holds without a file.
+    /// What holds without a file, for the product's kinds alone.
     #[must_use]
     pub fn builtin() -> Self {
-        let (config, _) = Self::read(Reader::new(Lines::of("")), None);
+        let (config, _) = Self::read(Reader::new(Lines::of("")), None, &[]);
         config
     }
 
-    /// Reads a file's text.
+    /// Reads a file's text. `registered` are the kinds that the program has handlers for: a section for one of them is
+    /// right without a `target`, and a section for one of the product's that is not among them has no effect yet.
     ///
     /// # Errors
     /// Everything that is wrong with it, in the order of the file. When its syntax is wrong, nothing else is looked at.
-    pub fn parse(text: &str) -> Result<Parsed, Vec<Problem>> {
+    pub fn parse(text: &str, registered: &[&str]) -> Result<Parsed, Vec<Problem>> {
         let lines = Lines::of(text);
         let document = document::parse(text, &lines)?;
-        let (config, findings) = Self::read(Reader::new(lines), Some(&document));
+        let (config, findings) = Self::read(Reader::new(lines), Some(&document), registered);
 
         if findings.problems.is_empty() {
             Ok(Parsed {
@@ -155,8 +156,12 @@ impl Config {
     }
 
     /// Reads a document as far as it goes: what is wrong holds its default, and is among the findings.
-    fn read(mut reader: Reader, document: Option<&DeTable<'_>>) -> (Self, Findings) {
-        let (mut config, _) = open(&mut reader, document);
+    fn read(
+        mut reader: Reader,
+        document: Option<&DeTable<'_>>,
+        registered: &[&str],
+    ) -> (Self, Findings) {
+        let (mut config, _) = open(&mut reader, document, registered);
         let mut findings = reader.finish();
         config.effective = mem::take(&mut findings.effective).into();
         (config, findings)
@@ -166,15 +171,19 @@ impl Config {
 /// The JSON Schema of `jobs.toml`, for editors.
 #[must_use]
 pub fn json_schema() -> Value {
-    let (_, mut schema) = open(&mut Reader::describing(), None);
+    let (_, mut schema) = open(&mut Reader::describing(), None, &[]);
     schema["$schema"] = json!("http://json-schema.org/draft-07/schema#");
     schema["title"] = json!("Millpond's jobs.toml");
     schema
 }
 
 /// Reads the whole of a document, and gives its schema too.
-fn open(reader: &mut Reader, document: Option<&DeTable<'_>>) -> (Config, Value) {
-    let names = Names::of(document);
+fn open(
+    reader: &mut Reader,
+    document: Option<&DeTable<'_>>,
+    registered: &[&str],
+) -> (Config, Value) {
+    let names = Names::of(document, registered);
     let root = Header {
         path: String::new(),
         at: 0..0,
@@ -250,7 +259,7 @@ fn read_queues(root: &mut Section<'_>, defaults: &Layer) -> BTreeMap<String, Que
 fn read_kinds(root: &mut Section<'_>, below: &Below<'_>) -> BTreeMap<String, Kind> {
     root.key("kinds", "What holds for the jobs of one kind.")
         .table(|kinds| {
-            kinds.each(NameRule::Kind, &KINDS, |name, section| {
+            kinds.each(NameRule::Kind, &below.names.built_in, |name, section| {
                 Some(Kind::read(name, section, below))
             })
         })

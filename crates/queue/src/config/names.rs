@@ -2,7 +2,8 @@
 
 use toml::de::{DeTable, DeValue};
 
-/// The kinds that Millpond comes with. A file names others by giving them a `target`.
+/// The product's kinds, of this release and of later ones, which a file may name already. What else is registered, or has
+/// a `target` in the file, need not stand here.
 pub(super) const KINDS: [&str; 22] = [
     "sync.fanout",
     "sync.account",
@@ -66,7 +67,12 @@ pub fn default_queue(kind: &str) -> &'static str {
 /// Every name that a value of the file may refer to.
 pub(super) struct Names<'d> {
     pub(super) queues: Vec<&'d str>,
+    /// Those of `built_in`, and those with a `target`.
     pub(super) kinds: Vec<&'d str>,
+    /// Kinds that Millpond does the work of, now or in a later release.
+    pub(super) built_in: Vec<&'d str>,
+    /// Kinds that this program has a handler for.
+    pub(super) registered: &'d [&'d str],
     pub(super) budgets: Vec<&'d str>,
     /// Budgets that a kind of the file asks for.
     pub(super) used_budgets: Vec<&'d str>,
@@ -74,10 +80,16 @@ pub(super) struct Names<'d> {
 
 impl<'d> Names<'d> {
     /// What is built in and what the document declares, rightly or wrongly.
-    pub(super) fn of(document: Option<&'d DeTable<'d>>) -> Self {
+    pub(super) fn of(document: Option<&'d DeTable<'d>>, registered: &'d [&'d str]) -> Self {
+        let mut built_in: Vec<&'d str> = KINDS.to_vec();
+        let others = registered.iter().filter(|kind| !KINDS.contains(*kind));
+        built_in.extend(others.copied());
+
         let mut names = Self {
             queues: QUEUES.to_vec(),
-            kinds: KINDS.to_vec(),
+            kinds: built_in.clone(),
+            built_in,
+            registered,
             budgets: BUDGETS.to_vec(),
             used_budgets: Vec::new(),
         };

@@ -131,6 +131,11 @@ impl<'a> Section<'a> {
         Key::new(self, name, doc)
     }
 
+    /// Whether the file has this section.
+    pub(super) fn is_given(&self) -> bool {
+        self.header.table.is_some()
+    }
+
     /// Whether the file gives this key, rightly or wrongly.
     pub(super) fn has(&self, key: &str) -> bool {
         self.header
@@ -150,6 +155,12 @@ impl<'a> Section<'a> {
     /// Refuses the section as such.
     pub(super) fn refuse_whole(&mut self, refusal: Refusal) {
         self.reader.refuse(self.header.at.clone(), refusal);
+    }
+
+    /// Says that nothing acts on this section in this release.
+    pub(super) fn warn_of_no_effect(&mut self) {
+        let message = format!("[{}] has no effect yet in this release", self.header.path);
+        self.reader.warn(self.header.at.clone(), message);
     }
 
     /// The table in an entry of this section, or in none. What is no table is refused.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
-use super::error::one_line;
+use super::{error::one_line, kept::as_kept};
 use crate::job::{JobId, NewJob};
 
 /// Most log lines kept of one attempt; later ones are counted, not kept.
@@ -108,8 +108,10 @@ impl<A> JobContext<A> {
         &self.cancelled
     }
 
-    /// Says how far the attempt is, in a form of its own; shown by `GET /v1/jobs/{id}`, renewed with the lease.
+    /// Says how far the attempt is, in a form of its own; shown by `GET /v1/jobs/{id}`, renewed with the lease. More
+    /// than 64 KiB are left out.
     pub fn progress(&self, progress: serde_json::Value) {
+        let progress = as_kept(progress, "progress");
         let mut recorded = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
         recorded.progress = Some(progress);
         recorded.progress_is_new = true;
@@ -131,6 +133,7 @@ impl<A> JobContext<A> {
     }
 
     /// Enqueues a job in the transaction that settles this attempt as succeeded; it vanishes with any other outcome.
+    /// Where its unique key is taken it does as its rule says; one that is refused for that is left out.
     ///
     /// # Errors
     /// When the attempt asked for 10,000 jobs already.

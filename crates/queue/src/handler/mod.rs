@@ -4,6 +4,7 @@
 mod context;
 mod dispatch;
 mod error;
+mod kept;
 mod registry;
 
 use std::{future::Future, sync::Arc, time::Duration};
@@ -15,6 +16,7 @@ use serde_json::value::RawValue;
 pub(crate) use context::Recorded;
 pub use context::{JobContext, JobInfo, LogLevel, TooManyFollowUps};
 pub use error::JobError;
+pub(crate) use kept::as_kept;
 pub(crate) use registry::{Handler, Invocation};
 pub use registry::{KindInfo, Registry};
 

@@ -3,9 +3,13 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
-use serde_json::value::RawValue;
+use serde_json::{json, value::RawValue};
+use sha2::{Digest, Sha256};
 
 use super::{EnqueueOutcome, JobId, JobState, OnConflict, Source};
+
+/// Most characters of an idempotency key.
+const LONGEST_KEY: usize = 255;
 
 /// When a job may start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +84,55 @@ impl NewJob {
             source,
         }
     }
+
+    /// A hash of what is asked for, for [`Idempotency`]: the same by whatever way the job comes, however the request is
+    /// laid out, in whatever trace.
+    #[must_use]
+    pub fn fingerprint(&self) -> [u8; 32] {
+        let start = match self.start {
+            Start::Now => json!("now"),
+            Start::After(delay) => {
+                json!({"seconds": delay.as_secs(), "nanos": delay.subsec_nanos()})
+            }
+            Start::At(time) => json!(time),
+        };
+        let unique = self.unique.as_ref().map(|unique| {
+            let states = unique.states.iter();
+            json!({
+                "key": unique.key,
+                "states": states.fold(0, |bits, state| bits | state.bit()),
+                "on_conflict": unique.on_conflict.as_str(),
+            })
+        });
+        let asked = json!({
+            "kind": &*self.kind,
+            "payload": without_layout(self.payload.get()),
+            "queue": self.queue,
+            "priority": self.priority,
+            "start": start,
+            "max_attempts": self.max_attempts,
+            "tenant": self.tenant,
+            "key": self.key,
+            "unique": unique,
+            "tags": self.tags,
+        });
+        Sha256::digest(asked.to_string()).into()
+    }
+}
+
+/// JSON without the white space between its tokens, otherwise as it was sent.
+fn without_layout(text: &str) -> String {
+    let (mut is_text, mut is_escaped) = (false, false);
+    let mut kept = text.to_owned();
+    kept.retain(|c| {
+        let is_kept = is_text || !matches!(c, ' ' | '\t' | '\n' | '\r');
+        if c == '"' && !is_escaped {
+            is_text = !is_text;
+        }
+        is_escaped = is_text && c == '\\' && !is_escaped;
+        is_kept
+    });
+    kept
 }
 
 /// Makes an enqueue safe to repeat: the same key with the same request answers as the first time.
@@ -87,10 +140,18 @@ impl NewJob {
 pub struct Idempotency {
     /// Who asks: keys of different API clients never meet.
     pub client: String,
-    /// 1 to 255 characters.
+    /// As [`Self::is_key`] has it.
     pub key: String,
-    /// What was sent, hashed: another one under the same key is refused.
+    /// [`NewJob::fingerprint`]: another job under the same key is refused.
     pub fingerprint: [u8; 32],
+}
+
+impl Idempotency {
+    /// Whether a text can be a key: 1 to 255 visible ASCII characters.
+    #[must_use]
+    pub fn is_key(text: &str) -> bool {
+        (1..=LONGEST_KEY).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+    }
 }
 
 /// What became of an enqueue; sent only after the job is on disk.
@@ -110,4 +171,89 @@ pub struct Enqueued {
     pub outcome: EnqueueOutcome,
     /// True where an idempotency key was known: this is the first answer once more.
     pub repeated: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job(payload: &str) -> NewJob {
+        let payload = RawValue::from_string(payload.to_owned()).expect("JSON");
+        NewJob::new("email.send", payload, Source::Http)
+    }
+
+    #[test]
+    fn layout_and_trace_are_no_part_of_what_is_asked_for() {
+        let plain = job(r#"{"a":" \\\"b ","n":1.0}"#);
+        let other = NewJob {
+            traceparent: Some("00-trace".to_owned()),
+            source: Source::Cli,
+            ..job("{\n\t\"a\" : \" \\\\\\\"b \",\r\n \"n\":1.0 }")
+        };
+
+        assert_eq!(plain.fingerprint(), other.fingerprint());
+    }
+
+    #[test]
+    fn every_member_is_part_of_what_is_asked_for() {
+        let first = || job("{}");
+        let unique = Unique {
+            key: "a".to_owned(),
+            states: vec![JobState::Ready],
+            on_conflict: OnConflict::Keep,
+        };
+        let one = || Some("1".to_owned());
+
+        for other in [
+            job("[]"),
+            job(r#"{"a": " "}"#),
+            job(r#"{"a": "  "}"#),
+            NewJob {
+                kind: "email.other".into(),
+                ..first()
+            },
+            NewJob {
+                queue: one(),
+                ..first()
+            },
+            NewJob {
+                priority: Some(1),
+                ..first()
+            },
+            NewJob {
+                start: Start::After(Duration::from_secs(1)),
+                ..first()
+            },
+            NewJob {
+                start: Start::At(DateTime::UNIX_EPOCH),
+                ..first()
+            },
+            NewJob {
+                max_attempts: Some(1),
+                ..first()
+            },
+            NewJob {
+                tenant: one(),
+                ..first()
+            },
+            NewJob {
+                key: one(),
+                ..first()
+            },
+            NewJob {
+                unique: Some(unique),
+                ..first()
+            },
+            NewJob {
+                tags: BTreeMap::from([("a".to_owned(), "b".to_owned())]),
+                ..first()
+            },
+        ] {
+            assert_ne!(other.fingerprint(), first().fingerprint(), "{other:?}");
+        }
+        assert_ne!(
+            job(r#"{"a": " "}"#).fingerprint(),
+            job(r#"{"a": "  "}"#).fingerprint()
+        );
+    }
 }

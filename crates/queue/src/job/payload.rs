@@ -1,9 +1,13 @@
 //! The gate that every payload passes before it is stored: sound JSON that every reader can decode. Raw JSON lets
 //! through what PostgreSQL then refuses, failing everybody in the same insert, and what no handler can decode.
 
-use std::{collections::HashSet, fmt};
+use std::{
+    collections::{BTreeMap, HashSet},
+    fmt,
+};
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 
 /// Deepest nesting.
 const MOST_DEPTH: usize = 32;
@@ -45,10 +49,7 @@ struct Walk {
 
 impl Walk {
     fn pointer(&self) -> String {
-        self.path
-            .iter()
-            .map(|step| format!("/{}", step.replace('~', "~0").replace('/', "~1")))
-            .collect()
+        field_of(&self.path)
     }
 
     fn refuse<E: serde::de::Error>(&mut self, message: &str) -> E {
@@ -169,22 +170,66 @@ pub(crate) fn field_path(field: &str) -> Vec<String> {
     }
 }
 
-/// The text of a field, as PostgreSQL's `#>>` gives it: texts bare, numbers and truth values as written; `None` where
-/// it is missing, null, or no single value.
-pub(crate) fn field_text(payload: &serde_json::Value, field: &str) -> Option<String> {
-    let found = field_path(field)
-        .iter()
-        .try_fold(payload, |value, step| match value {
-            serde_json::Value::Array(elements) => elements.get(step.parse::<usize>().ok()?),
-            serde_json::Value::Object(members) => members.get(step),
-            _ => None,
-        })?;
-    match found {
-        serde_json::Value::String(text) => Some(text.clone()),
-        serde_json::Value::Number(number) => Some(number.to_string()),
-        serde_json::Value::Bool(truth) => Some(truth.to_string()),
-        _ => None,
+/// The field that a path leads to, as a JSON Pointer.
+pub(crate) fn field_of(path: &[String]) -> String {
+    path.iter()
+        .map(|step| format!("/{}", step.replace('~', "~0").replace('/', "~1")))
+        .collect()
+}
+
+/// Why a field's value makes no key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NoKey {
+    /// An object or an array: PostgreSQL would write it in an order of its own.
+    #[error("must be a single value: a text, a number, true or false")]
+    NotSingle,
+    /// PostgreSQL would write the same number in another way.
+    #[error("must be a number without an exponent, and no negative zero")]
+    NotAsWritten,
+}
+
+/// The text of a field, as PostgreSQL's `#>>` gives it: texts bare, numbers and truth values as written, however many
+/// digits they have; `None` where it is missing or null.
+pub(crate) fn field_text(payload: &str, field: &str) -> Result<Option<String>, NoKey> {
+    let Some(found) = find(payload, &field_path(field)) else {
+        return Ok(None);
+    };
+    let text = found.get();
+    match text.as_bytes().first() {
+        None | Some(b'n') => Ok(None),
+        Some(b'"') => Ok(serde_json::from_str(text).ok()),
+        Some(b'{' | b'[') => Err(NoKey::NotSingle),
+        Some(b'-' | b'0'..=b'9') if !is_kept_as_written(text) => Err(NoKey::NotAsWritten),
+        Some(_) => Ok(Some(text.to_owned())),
     }
+}
+
+fn is_kept_as_written(number: &str) -> bool {
+    let is_negative_zero = || {
+        number
+            .strip_prefix('-')
+            .is_some_and(|digits| digits.chars().all(|c| matches!(c, '0' | '.')))
+    };
+    !number.contains(['e', 'E']) && !is_negative_zero()
+}
+
+fn find<'p>(payload: &'p str, path: &[String]) -> Option<&'p RawValue> {
+    let mut value: &'p RawValue = serde_json::from_str(payload).ok()?;
+    for step in path {
+        value = match value.get().as_bytes().first()? {
+            b'{' => {
+                let members: BTreeMap<String, &'p RawValue> =
+                    serde_json::from_str(value.get()).ok()?;
+                members.get(step).copied()?
+            }
+            b'[' => {
+                let elements: Vec<&'p RawValue> = serde_json::from_str(value.get()).ok()?;
+                elements.get(step.parse::<usize>().ok()?).copied()?
+            }
+            _ => return None,
+        };
+    }
+    Some(value)
 }
 
 #[cfg(test)]
@@ -238,11 +283,36 @@ mod tests {
 
     #[test]
     fn fields_are_found_by_name_and_by_pointer() {
-        let payload = serde_json::json!({"account_id": 7, "event": {"a/b": "x"}, "list": [true]});
+        let payload =
+            r#" { "account_id": 7, "event": {"a/b": "x \u00e9"}, "list": [true], "none": null }"#;
 
-        assert_eq!(field_text(&payload, "account_id").as_deref(), Some("7"));
-        assert_eq!(field_text(&payload, "/event/a~1b").as_deref(), Some("x"));
-        assert_eq!(field_text(&payload, "/list/0").as_deref(), Some("true"));
-        assert_eq!(field_text(&payload, "event"), None);
+        for (field, text) in [
+            ("account_id", Some("7")),
+            ("/event/a~1b", Some("x \u{e9}")),
+            ("/list/0", Some("true")),
+            ("/list/1", None),
+            ("none", None),
+            ("other", None),
+        ] {
+            let pointer = field_of(&field_path(field));
+
+            assert_eq!(field_text(payload, field), Ok(text.map(str::to_owned)));
+            assert_eq!(field_text(payload, &pointer), field_text(payload, field));
+        }
+    }
+
+    #[test]
+    fn numbers_of_keys_are_taken_as_written_and_nothing_that_has_two_spellings_is() {
+        let text = |value: &str| field_text(&format!("{{\"n\": {value}}}"), "n");
+
+        for number in ["123456789012345678901234567890", "1.50", "-7", "0"] {
+            assert_eq!(text(number), Ok(Some(number.to_owned())));
+        }
+        for number in ["1e2", "1E2", "-0", "-0.0"] {
+            assert_eq!(text(number), Err(NoKey::NotAsWritten), "{number}");
+        }
+        for value in ["{}", "[1]"] {
+            assert_eq!(text(value), Err(NoKey::NotSingle), "{value}");
+        }
     }
 }

@@ -1,67 +1,66 @@
-//! Retention: what is too old is deleted in portions, so that no statement holds the tables for long.
+//! Retention: what is too old is deleted in portions, so that no statement holds the tables for long. Each sort has its
+//! time in a round and fails alone. The audit is kept for good: it is what a person's question is answered from.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use sqlx::PgConnection;
-use uuid::Uuid;
 
+use super::{Lead, NAME, failed};
 use crate::{
     client::Shared,
     db::{DatabaseError, within},
-    store::{dead, history, idempotency, leader, logs, workers},
+    store::{dead, history, idempotency, leader, logs, replays, workers},
 };
 
-/// Portions deleted of one sort in one round.
-const PORTIONS: usize = 20;
+/// Longest time for one sort in one round: the next round goes on.
+const BUDGET: Duration = Duration::from_secs(10);
+/// How long a group outlives its dead letters: a discarded one that is restored must find it.
+const SPARE: Duration = Duration::from_secs(24 * 3_600);
 /// Silence after which a worker is forgotten.
 const FORGET_WORKERS: Duration = Duration::from_secs(24 * 3_600);
 
-/// Deletes what is too old and makes room for the days ahead, as long as this term holds.
-pub(super) async fn run(
-    shared: &Shared,
-    (name, holder, term): (&str, Uuid, i64),
-) -> Result<(), DatabaseError> {
-    let mut session = shared.db.engine().await?;
-    let leads = within(leader::still_leads(session.conn(), name, holder, term)).await;
-    if !session.end(leads)? {
-        return Ok(());
+/// Deletes what is too old and makes room for the days ahead, as long as this term holds. Tells whether there was
+/// nothing to do.
+pub(super) async fn round(shared: &Shared, lead: &Lead) -> bool {
+    match still_leads(shared, lead).await {
+        Ok(true) => {}
+        Ok(false) => return false,
+        Err(error) => {
+            failed("retention", &error);
+            return false;
+        }
     }
     let retentions = retentions(shared);
-    let longest = retentions
-        .iter()
-        .map(|(_, retention)| *retention)
-        .max()
-        .unwrap_or_default();
-    let mut session = shared.db.engine().await?;
-    let dropped = within(history::maintain(session.conn(), longest.as_secs_f64())).await;
-    let dropped = session.end(dropped)?;
-    if dropped > 0 {
-        tracing::info!(
-            partitions = dropped,
-            "days of history past their retention were dropped"
-        );
+    let mut is_quiet = true;
+    for old in sorts(shared, &retentions) {
+        match old.delete(shared, lead).await {
+            Ok(0) => {}
+            Ok(deleted) => {
+                tracing::debug!(sort = old.as_str(), deleted, "what was too old is deleted");
+                is_quiet = false;
+            }
+            Err(error) => {
+                failed(old.as_str(), &error);
+                is_quiet = false;
+            }
+        }
     }
-    for (kind, retention) in &retentions {
-        Old::History(kind, retention.as_secs_f64())
-            .delete(shared)
-            .await?;
-    }
-    let letters = shared.config.dead_letters.retain;
-    Old::IdempotencyKeys.delete(shared).await?;
-    Old::DeadLetters(letters.as_secs_f64())
-        .delete(shared)
-        .await?;
-    Old::LogLines(longest.max(letters).as_secs_f64())
-        .delete(shared)
-        .await?;
-    let mut session = shared.db.engine().await?;
-    let forgotten = within(workers::forget(
+    is_quiet
+}
+
+async fn still_leads(shared: &Shared, lead: &Lead) -> Result<bool, DatabaseError> {
+    let mut session = shared.db.request().await?;
+    let leads = within(leader::still_leads(
         session.conn(),
-        FORGET_WORKERS.as_secs_f64(),
+        NAME,
+        lead.holder,
+        lead.term,
     ))
     .await;
-    session.end(forgotten)?;
-    Ok(())
+    session.end(leads)
 }
 
 /// How long finished jobs of each known kind are kept.
@@ -75,33 +74,89 @@ fn retentions(shared: &Shared) -> Vec<(String, Duration)> {
         .collect()
 }
 
+fn sorts<'a>(shared: &Shared, retentions: &'a [(String, Duration)]) -> Vec<Old<'a>> {
+    let longest = retentions.iter().map(|(_, retention)| *retention).max();
+    let longest = longest.unwrap_or_default().as_secs_f64();
+    let letters = shared.config.dead_letters.retain.as_secs_f64();
+    let history = retentions
+        .iter()
+        .map(|(kind, retention)| Old::History(kind, retention.as_secs_f64()));
+    let mut sorts = vec![Old::Days(longest)];
+    sorts.extend(history);
+    sorts.extend([
+        Old::StrayHistory(longest),
+        Old::IdempotencyKeys,
+        Old::DeadLetters(letters),
+        Old::Groups(letters + SPARE.as_secs_f64()),
+        Old::ReplayItems(letters),
+        Old::Replays(letters),
+        Old::LogLines(longest.max(letters)),
+        Old::Workers(FORGET_WORKERS.as_secs_f64()),
+    ]);
+    sorts
+}
+
 /// What there can be too much of; ages in seconds.
+#[derive(Debug, Clone, Copy)]
 enum Old<'a> {
+    /// Partitions of the history; the days ahead get theirs on the way.
+    Days(f64),
     History(&'a str, f64),
+    /// History of kinds that nobody knows any more, outside of the partitions.
+    StrayHistory(f64),
     IdempotencyKeys,
     DeadLetters(f64),
+    Groups(f64),
+    ReplayItems(f64),
+    Replays(f64),
     LogLines(f64),
+    Workers(f64),
 }
 
 impl Old<'_> {
-    /// Deletes portion after portion while there is more, up to a bound: the next round goes on.
-    async fn delete(&self, shared: &Shared) -> Result<(), DatabaseError> {
-        for _ in 0..PORTIONS {
-            let mut session = shared.db.engine().await?;
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Days(_) => "days of history",
+            Self::History(..) => "history",
+            Self::StrayHistory(_) => "stray history",
+            Self::IdempotencyKeys => "idempotency keys",
+            Self::DeadLetters(_) => "dead letters",
+            Self::Groups(_) => "groups of dead letters",
+            Self::ReplayItems(_) => "items of replays",
+            Self::Replays(_) => "replays",
+            Self::LogLines(_) => "log lines",
+            Self::Workers(_) => "workers",
+        }
+    }
+
+    /// Deletes portion after portion until there is no more or its time is over. Tells how much.
+    async fn delete(self, shared: &Shared, lead: &Lead) -> Result<u64, DatabaseError> {
+        let began = Instant::now();
+        let mut total = 0;
+        while began.elapsed() < BUDGET && lead.holds() {
+            let mut session = shared.db.request().await?;
             let deleted = within(self.portion(session.conn())).await;
-            if session.end(deleted)? == 0 {
+            let deleted = session.end(deleted)?;
+            total += deleted;
+            if deleted == 0 {
                 break;
             }
         }
-        Ok(())
+        Ok(total)
     }
 
-    async fn portion(&self, conn: &mut PgConnection) -> Result<u64, sqlx::Error> {
+    async fn portion(self, conn: &mut PgConnection) -> Result<u64, sqlx::Error> {
         match self {
-            Self::History(kind, age) => history::prune(conn, kind, *age).await,
+            Self::Days(age) => Ok(history::maintain(conn, age).await?.unsigned_abs().into()),
+            Self::History(kind, age) => history::prune(conn, kind, age).await,
+            Self::StrayHistory(age) => history::prune_stray(conn, age).await,
             Self::IdempotencyKeys => idempotency::prune(conn).await,
-            Self::DeadLetters(age) => Ok(dead::prune(conn, *age).await?.unsigned_abs()),
-            Self::LogLines(age) => logs::prune(conn, *age).await,
+            Self::DeadLetters(age) => Ok(dead::prune(conn, age).await?.unsigned_abs()),
+            Self::Groups(age) => dead::prune_groups(conn, age).await,
+            Self::ReplayItems(age) => replays::prune_items(conn, age).await,
+            Self::Replays(age) => replays::prune(conn, age).await,
+            Self::LogLines(age) => logs::prune(conn, age).await,
+            Self::Workers(age) => workers::forget(conn, age).await,
         }
     }
 }

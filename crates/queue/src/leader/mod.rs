@@ -1,11 +1,12 @@
 //! What one process does for the fleet: retention, partitions, replays, the fleet's gauges, and looking after queues
-//! on which nobody works. Whoever holds the lead does it; its term stands between it and a successor.
+//! on which nobody works. Whoever holds the lead does it; its term stands between it and a successor. The lead is kept
+//! beside the duties, and none of them waits for another.
 
 mod maintenance;
 mod stats;
 
 use std::{
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -19,18 +20,29 @@ use crate::{
     client::Shared,
     db::{DatabaseError, within},
     error_chain,
-    store::{leader, queues},
-    worker::{pulse::promote, rescuer::rescue},
+    store::{
+        leader,
+        poll::{self, Waiting},
+        replays,
+    },
+    worker::pulse::look_after,
 };
 
 /// The name of the lead; part C adds others.
 const NAME: &str = "fleet";
 /// How long a lead holds without being kept.
 const TERM: Duration = Duration::from_secs(15);
-/// How often the lead is kept or asked for.
+/// From this time on without being kept no duty begins anything. A call under way may outlast the term by seconds; what
+/// it does is right beside a successor's too.
+const CERTAIN: Duration = Duration::from_secs(10);
+/// How often the lead is kept or asked for, and how often what waits is looked at.
 const TICK: Duration = Duration::from_secs(5);
-/// How often retention looks for what is too old.
+/// Longest time to ask for the lead, and the wait before the next try where that failed.
+const ASK: Duration = Duration::from_secs(3);
+const RETRY: Duration = Duration::from_secs(1);
+/// How often retention looks for what is too old, and how often after it found nothing.
 const MAINTENANCE: Duration = Duration::from_secs(60);
+const QUIET: Duration = Duration::from_secs(300);
 /// Portions of replays enqueued in one tick.
 const PORTIONS: usize = 50;
 
@@ -51,7 +63,6 @@ impl Leader {
             holder: Uuid::new_v4(),
             stop: stop.clone(),
             gauges: stats::Gauges::default(),
-            maintained_at: None,
         };
         Self {
             stop,
@@ -68,46 +79,65 @@ impl Leader {
     }
 }
 
+/// A term of this process.
+#[derive(Debug)]
+struct Lead {
+    holder: Uuid,
+    term: i64,
+    /// From before the lead was asked for: by the database's clock it ends later than this plus the term.
+    kept_at: Mutex<Instant>,
+}
+
+impl Lead {
+    /// Whether duties may begin anything.
+    fn holds(&self) -> bool {
+        self.kept_at
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .elapsed()
+            < CERTAIN
+    }
+
+    fn kept(&self, asked_at: Instant) {
+        *self.kept_at.lock().unwrap_or_else(PoisonError::into_inner) = asked_at;
+    }
+}
+
 struct Candidate {
     shared: Arc<Shared>,
     holder: Uuid,
     stop: CancellationToken,
     gauges: stats::Gauges,
-    maintained_at: Option<Instant>,
 }
 
 impl Candidate {
     async fn run(mut self) {
-        let mut led = None;
         while !self.stop.is_cancelled() {
             let asked_at = Instant::now();
-            match self.ask().await {
+            match ask(&self.shared, self.holder).await {
                 Ok(Some(term)) => {
-                    if led != Some(term) {
-                        tracing::info!(term, "this process leads the fleet");
-                    }
-                    led = Some(term);
-                    if let Err(error) = self.duties(term, asked_at).await {
-                        tracing::warn!(error = %error_chain(&error), "a duty of the leader failed; trying again");
-                    }
+                    tracing::info!(term, "this process leads the fleet");
+                    let lead = Lead {
+                        holder: self.holder,
+                        term,
+                        kept_at: Mutex::new(asked_at),
+                    };
+                    Box::pin(self.lead(&lead)).await;
                 }
-                Ok(None) => {
-                    led = None;
-                    // Gauges of the fleet are absent where nobody leads: a stale copy would be counted twice.
-                    self.gauges.withdraw();
-                }
+                Ok(None) => {}
                 Err(error) => {
-                    self.gauges.withdraw();
                     tracing::debug!(error = %error_chain(&error), "the lead could not be asked for");
                 }
             }
+            // Gauges of the fleet are absent where nobody leads: a stale copy would be counted twice.
+            self.gauges.withdraw();
             tokio::select! {
                 () = tokio::time::sleep(TICK.saturating_sub(asked_at.elapsed())) => {}
                 () = self.stop.cancelled() => {}
             }
         }
         let resigned = async {
-            let mut session = self.shared.db.engine().await?;
+            let mut session = self.shared.db.request().await?;
             let done = within(leader::resign(session.conn(), NAME, self.holder)).await;
             session.end(done)
         };
@@ -116,45 +146,143 @@ impl Candidate {
         }
     }
 
-    async fn ask(&self) -> Result<Option<i64>, DatabaseError> {
-        let mut session = self.shared.db.engine().await?;
+    /// Does the duties of a term until it is over.
+    async fn lead(&mut self, lead: &Lead) {
+        let Self {
+            shared,
+            stop,
+            gauges,
+            ..
+        } = self;
+        let (shared, stop): (&Shared, &CancellationToken) = (shared, stop);
+        // The duties are cut off wherever they are: each step of theirs is one transaction, kept whole or not at all,
+        // and a connection with a call under way is closed.
+        tokio::select! {
+            () = keep(shared, lead, stop) => {}
+            () = see_to_queues(shared, lead) => {}
+            () = show_gauges(shared, lead, gauges) => {}
+            () = maintain(shared, lead) => {}
+        }
+    }
+}
+
+async fn ask(shared: &Shared, holder: Uuid) -> Result<Option<i64>, DatabaseError> {
+    let asked = async {
+        let mut session = shared.db.request().await?;
         let led = within(leader::lead(
             session.conn(),
             NAME,
-            self.holder,
+            holder,
             TERM.as_secs_f64(),
         ))
         .await;
         session.end(led)
-    }
+    };
+    tokio::time::timeout(ASK, asked)
+        .await
+        .map_err(|_| DatabaseError::TimedOut)?
+}
 
-    /// Whether this process may still act: by its own clock well before the term ends.
-    fn has_time(&self, asked_at: Instant) -> bool {
-        asked_at.elapsed() < TERM / 2 && !self.stop.is_cancelled()
-    }
-
-    async fn duties(&mut self, term: i64, asked_at: Instant) -> Result<(), DatabaseError> {
-        self.gauges.collect(&self.shared, term).await?;
-        let mut session = self.shared.db.engine().await?;
-        let names = within(queues::list(session.conn())).await;
-        for queue in session.end(names)? {
-            // Processes look after the queues they work on; these may have nobody.
-            promote(&self.shared, &queue.name).await?;
-            rescue(&self.shared, &queue.name).await?;
+/// Keeps the lead until it is lost or this process stops.
+async fn keep(shared: &Shared, lead: &Lead, stop: &CancellationToken) {
+    let mut wait = TICK;
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = stop.cancelled() => return,
         }
-        for _ in 0..PORTIONS {
-            if !self.has_time(asked_at) || !advance_replays(&self.shared, None).await? {
-                break;
+        let asked_at = Instant::now();
+        match ask(shared, lead.holder).await {
+            Ok(Some(term)) if term == lead.term => {
+                lead.kept(asked_at);
+                wait = TICK;
+            }
+            Ok(_) => {
+                tracing::warn!(term = lead.term, "another process leads the fleet now");
+                return;
+            }
+            Err(error) => {
+                tracing::warn!(term = lead.term, error = %error_chain(&error), "the lead could not be kept");
+                if !lead.holds() {
+                    return;
+                }
+                wait = RETRY;
             }
         }
-        if self.has_time(asked_at)
-            && self
-                .maintained_at
-                .is_none_or(|at| at.elapsed() >= MAINTENANCE)
-        {
-            maintenance::run(&self.shared, (NAME, self.holder, term)).await?;
-            self.maintained_at = Some(Instant::now());
+    }
+}
+
+/// A duty's failure ends nothing: it is tried again at its next turn.
+fn failed(duty: &'static str, error: &DatabaseError) {
+    tracing::warn!(duty, error = %error_chain(error), "a duty of the leader failed; trying again");
+}
+
+/// Looks after the queues on which nobody works, and has replays go on.
+async fn see_to_queues(shared: &Shared, lead: &Lead) {
+    loop {
+        match survey(shared).await {
+            Ok(survey) => act_on(shared, lead, &survey).await,
+            Err(error) => failed("survey", &error),
         }
-        Ok(())
+        tokio::time::sleep(TICK).await;
+    }
+}
+
+/// What there is to do for the fleet.
+struct Survey {
+    /// Of all queues: processes look after those they work on, and some may have nobody.
+    waiting: Vec<Waiting>,
+    has_replays: bool,
+}
+
+async fn survey(shared: &Shared) -> Result<Survey, DatabaseError> {
+    let mut session = shared.db.request().await?;
+    let read = within(async {
+        Ok(Survey {
+            waiting: poll::look(session.conn(), None).await?,
+            has_replays: replays::any_running(session.conn()).await?,
+        })
+    })
+    .await;
+    session.end(read)
+}
+
+async fn act_on(shared: &Shared, lead: &Lead, survey: &Survey) {
+    for waiting in &survey.waiting {
+        if !lead.holds() {
+            return;
+        }
+        if let Err(error) = look_after(shared, waiting).await {
+            failed("queue", &error);
+        }
+    }
+    let portions = if survey.has_replays { PORTIONS } else { 0 };
+    for _ in 0..portions {
+        if !lead.holds() {
+            return;
+        }
+        match advance_replays(shared, None).await {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(error) => return failed("replay", &error),
+        }
+    }
+}
+
+async fn show_gauges(shared: &Shared, lead: &Lead, gauges: &mut stats::Gauges) {
+    loop {
+        if lead.holds()
+            && let Err(error) = gauges.collect(shared, lead.term).await
+        {
+            failed("gauges", &error);
+        }
+        tokio::time::sleep(TICK).await;
+    }
+}
+
+async fn maintain(shared: &Shared, lead: &Lead) {
+    loop {
+        let is_quiet = maintenance::round(shared, lead).await;
+        tokio::time::sleep(if is_quiet { QUIET } else { MAINTENANCE }).await;
     }
 }

@@ -1,7 +1,7 @@
 //! The fleet's gauges: read from the database by the leader, absent everywhere else.
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeMap, HashSet},
     time::{Duration, Instant},
 };
 
@@ -18,14 +18,27 @@ use crate::{
 /// Counting touches every job that is still to be done, so it happens less often while that takes long.
 const SHARE_OF_TIME: u32 = 20;
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// Most kinds that are told as unclaimable.
+const MOST_UNCLAIMABLE: usize = 100;
+/// Every status of a replay, so that those without a run show zero.
+const STATUSES: [&str; 6] = [
+    "running",
+    "canary",
+    "paused",
+    "done",
+    "aborted",
+    "stopped_by_failures",
+];
 
-/// What the leader has shown.
+/// What the leader has shown. It stays known when the lead is lost: whoever leads again must set to zero what it showed
+/// before and is no more.
 #[derive(Debug, Default)]
 pub(super) struct Gauges {
     /// Series that must fall to zero when the database names them no more.
     dead: HashSet<(String, String)>,
     unclaimable: HashSet<String>,
     workers: HashSet<String>,
+    replays: HashSet<String>,
     ready: HashSet<String>,
     running: HashSet<String>,
     oldest_dead: HashSet<String>,
@@ -34,7 +47,7 @@ pub(super) struct Gauges {
 }
 
 impl Gauges {
-    /// Reads and shows all of them.
+    /// Reads and shows all of them, unless that took long a moment ago, whether it succeeded or not.
     pub(super) async fn collect(
         &mut self,
         shared: &Shared,
@@ -44,16 +57,15 @@ impl Gauges {
             return Ok(());
         }
         let started = Instant::now();
-        let silent = shared.config.lease.ttl;
-        let mut session = shared.db.engine().await?;
-        let shown = within(self.show(session.conn(), silent)).await;
+        let mut session = shared.db.request().await?;
+        let shown = within(self.show(session.conn(), shared.config.lease.ttl)).await;
+        self.not_before =
+            Some(Instant::now() + (started.elapsed() * SHARE_OF_TIME).min(LONGEST_PAUSE));
         session.end(shown)?;
         fleet::term(term);
         fleet::collected(Utc::now());
         metrics::show_fleet(true);
         self.shown = true;
-        self.not_before =
-            Some(Instant::now() + (started.elapsed() * SHARE_OF_TIME).min(LONGEST_PAUSE));
         Ok(())
     }
 
@@ -61,12 +73,17 @@ impl Gauges {
     pub(super) fn withdraw(&mut self) {
         if self.shown {
             metrics::show_fleet(false);
-            *self = Self::default();
+            self.shown = false;
         }
+        self.not_before = None;
     }
 
     async fn show(&mut self, conn: &mut PgConnection, silent: Duration) -> Result<(), sqlx::Error> {
-        for depth in stats::count_jobs(&mut *conn).await? {
+        let live = stats::live_kinds(&mut *conn, silent.as_secs_f64()).await?;
+        let counted = stats::count_jobs(&mut *conn).await?;
+        let unclaimable = unclaimable(&counted, &live);
+        show_counts(unclaimable, &mut self.unclaimable, fleet::unclaimable);
+        for depth in stats::keep_depths(&mut *conn, &depths(&counted)).await? {
             fleet::queue_jobs(&depth.queue, &depth.state, depth.jobs);
         }
         for queue in queues::list(&mut *conn).await? {
@@ -88,13 +105,11 @@ impl Gauges {
             .map(|age| (age.queue, age.seconds));
         show_ages(dead, &mut self.oldest_dead, fleet::oldest_dead);
         self.show_dead_letters(&mut *conn).await?;
-        let unclaimable = stats::unclaimable(&mut *conn, silent.as_secs_f64()).await?;
-        show_counts(unclaimable, &mut self.unclaimable, fleet::unclaimable);
         let workers = stats::workers(&mut *conn, silent.as_secs_f64()).await?;
         show_counts(workers, &mut self.workers, fleet::workers);
-        for replays in stats::replays(&mut *conn).await? {
-            fleet::replays(&replays.word, replays.count);
-        }
+        let replays = stats::replays(&mut *conn).await?;
+        self.replays.extend(STATUSES.map(str::to_owned));
+        show_counts(replays, &mut self.replays, fleet::replays);
         for table in stats::tables(&mut *conn).await? {
             fleet::table(&table.table, table.dead_tuples, table.hot_ratio);
         }
@@ -103,8 +118,9 @@ impl Gauges {
     }
 
     async fn show_dead_letters(&mut self, conn: &mut PgConnection) -> Result<(), sqlx::Error> {
+        let open = stats::dead_letters(conn).await?;
         let mut gone = std::mem::take(&mut self.dead);
-        for letters in stats::dead_letters(conn).await? {
+        for letters in open {
             fleet::dead_letters(&letters.queue, &letters.kind, letters.open);
             let series = (letters.queue, letters.kind);
             gone.remove(&series);
@@ -115,6 +131,42 @@ impl Gauges {
         }
         Ok(())
     }
+}
+
+/// The jobs of each queue and state.
+fn depths(counted: &[stats::JobCount]) -> stats::Depths {
+    let mut sums: BTreeMap<(&str, &str), i64> = BTreeMap::new();
+    for count in counted {
+        *sums
+            .entry((count.queue.as_str(), count.state.as_str()))
+            .or_default() += count.jobs;
+    }
+    let mut depths = stats::Depths::default();
+    for ((queue, state), jobs) in sums {
+        depths.queues.push(queue.to_owned());
+        depths.states.push(state.to_owned());
+        depths.jobs.push(jobs);
+    }
+    depths
+}
+
+/// The ready jobs of the kinds that no live worker has registered, those of which there are most.
+fn unclaimable(counted: &[stats::JobCount], live: &[String]) -> Vec<stats::Counted> {
+    let mut sums: BTreeMap<&str, i64> = BTreeMap::new();
+    let ready = counted.iter().filter(|count| count.state == "ready");
+    for count in ready.filter(|count| !live.contains(&count.kind)) {
+        *sums.entry(count.kind.as_str()).or_default() += count.jobs;
+    }
+    let mut kinds: Vec<stats::Counted> = sums
+        .into_iter()
+        .map(|(kind, count)| stats::Counted {
+            word: kind.to_owned(),
+            count,
+        })
+        .collect();
+    kinds.sort_by_key(|kind| std::cmp::Reverse(kind.count));
+    kinds.truncate(MOST_UNCLAIMABLE);
+    kinds
 }
 
 fn show_ages(
@@ -133,7 +185,11 @@ fn show_ages(
     }
 }
 
-fn show_counts(counts: Vec<stats::Counted>, known: &mut HashSet<String>, show: fn(&str, i64)) {
+fn show_counts(
+    counts: Vec<stats::Counted>,
+    known: &mut HashSet<String>,
+    mut show: impl FnMut(&str, i64),
+) {
     let mut gone = known.clone();
     for counted in counts {
         show(&counted.word, counted.count);
@@ -142,5 +198,53 @@ fn show_counts(counts: Vec<stats::Counted>, known: &mut HashSet<String>, show: f
     }
     for word in gone {
         show(&word, 0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn jobs(queue: &str, state: &str, kind: &str, jobs: i64) -> stats::JobCount {
+        stats::JobCount {
+            queue: queue.to_owned(),
+            state: state.to_owned(),
+            kind: kind.to_owned(),
+            jobs,
+        }
+    }
+
+    #[test]
+    fn ready_jobs_that_nobody_can_claim_are_told_by_kind() {
+        let counted = [
+            jobs("a", "ready", "known", 7),
+            jobs("a", "ready", "strange", 2),
+            jobs("b", "ready", "strange", 3),
+            jobs("b", "running", "strange", 9),
+        ];
+
+        let found = unclaimable(&counted, &["known".to_owned()]);
+
+        let found: Vec<_> = found.iter().map(|kind| (&*kind.word, kind.count)).collect();
+        assert_eq!(found, [("strange", 5)]);
+    }
+
+    #[test]
+    fn what_is_no_more_falls_to_zero_also_when_the_lead_was_lost_meanwhile() {
+        let mut gauges = Gauges::default();
+        let one = stats::Counted {
+            word: "0.1.0".to_owned(),
+            count: 1,
+        };
+        show_counts(vec![one], &mut gauges.workers, |_, _| {});
+        let mut shown = Vec::new();
+
+        gauges.shown = true;
+        gauges.withdraw();
+        show_counts(Vec::new(), &mut gauges.workers, |word, count| {
+            shown.push((word.to_owned(), count));
+        });
+
+        assert_eq!(shown, [("0.1.0".to_owned(), 0)]);
     }
 }

@@ -44,6 +44,23 @@ pub(crate) async fn insert_many(
     Ok(())
 }
 
+/// Many narrow rows, each with its own payload, as one commit.
+pub(crate) async fn insert_payloads(
+    db: impl PgExecutor<'_>,
+    ids: &[Uuid],
+    payloads: &[String],
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "INSERT INTO millpond.bench_jobs (id, queue, payload)
+         SELECT i, 'bench', p::json FROM unnest($1::uuid[], $2::text[]) AS given (i, p)",
+        ids,
+        payloads,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
 /// Leases up to 500 rows and gives their ids with their payloads.
 pub(crate) async fn lease(db: impl PgExecutor<'_>) -> Result<Vec<Uuid>, sqlx::Error> {
     let rows = sqlx::query!(
@@ -103,9 +120,61 @@ pub(crate) async fn size_bytes(db: impl PgExecutor<'_>) -> Result<i64, sqlx::Err
         .await
 }
 
-/// Cleans up after a fill and drain, as autovacuum does on its own time.
-pub(crate) async fn vacuum(db: impl PgExecutor<'_>) -> Result<(), sqlx::Error> {
-    sqlx::query!("VACUUM (ANALYZE) millpond.jobs")
+/// Deadlocks in this database since its statistics began.
+pub(crate) async fn deadlocks(db: impl PgExecutor<'_>) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar!(r#"SELECT deadlocks AS "deadlocks!" FROM pg_stat_database WHERE datname = current_database()"#)
+        .fetch_one(db)
+        .await
+}
+
+/// Loads jobs of queue `default` without anything that enqueueing does: ready ones, or scheduled ones where they are due
+/// later.
+pub(crate) async fn load_jobs(
+    db: impl PgExecutor<'_>,
+    ids: &[Uuid],
+    kind: &str,
+    payload: &str,
+    due_in_seconds: f64,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "INSERT INTO millpond.jobs (id, queue, kind, state, priority, run_at, payload)
+         SELECT i, 'default', $2::text, CASE WHEN $4::float8 > 0 THEN 'scheduled' ELSE 'ready' END, 5,
+                now() + make_interval(secs => $4::float8), $3::text::json
+           FROM unnest($1::uuid[]) AS i",
+        ids,
+        kind,
+        payload,
+        due_in_seconds,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Loads jobs that succeeded just now.
+pub(crate) async fn load_history(
+    db: impl PgExecutor<'_>,
+    ids: &[Uuid],
+    kind: &str,
+    payload: &str,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "INSERT INTO millpond.job_history
+             (id, queue, kind, state, priority, run_at, created_at, started_at, attempts_used, payload)
+         SELECT i, 'default', $2::text, 'succeeded', 5, now(), now(), now(), 1, $3::text::json
+           FROM unnest($1::uuid[]) AS i",
+        ids,
+        kind,
+        payload,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Takes out the history that was loaded.
+pub(crate) async fn empty_history(db: impl PgExecutor<'_>) -> Result<(), sqlx::Error> {
+    sqlx::query!("TRUNCATE millpond.job_history")
         .execute(db)
         .await?;
     Ok(())
@@ -122,8 +191,10 @@ pub(crate) async fn settings(db: impl PgExecutor<'_>) -> Result<String, sqlx::Er
     .await
 }
 
-/// Takes out the jobs of a round.
+/// Takes out the jobs of a round, with the idempotency keys that led to them.
 pub(crate) async fn empty_jobs(db: impl PgExecutor<'_>) -> Result<(), sqlx::Error> {
-    sqlx::query!("TRUNCATE millpond.jobs").execute(db).await?;
+    sqlx::query!("TRUNCATE millpond.jobs, millpond.idempotency_keys")
+        .execute(db)
+        .await?;
     Ok(())
 }

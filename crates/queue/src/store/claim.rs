@@ -22,6 +22,8 @@ pub(crate) struct ClaimedRow {
     pub(crate) waited_seconds: f64,
     pub(crate) replay_of: Option<Uuid>,
     pub(crate) traceparent: Option<String>,
+    /// Why the attempt before this one failed, if it did.
+    pub(crate) last_error_class: Option<String>,
 }
 
 /// Who claims what.
@@ -53,7 +55,8 @@ macro_rules! claim_up_to {
                        ORDER BY priority, run_at, id LIMIT "# + $limit + r#" FOR UPDATE SKIP LOCKED))
             RETURNING id, kind, lease_token AS "token!", attempt, attempts_used, max_attempts, tenant, key,
                       payload::text AS "payload!", run_at, created_at,
-                      extract(epoch FROM now() - run_at)::float8 AS "waited_seconds!", replay_of, traceparent"#,
+                      extract(epoch FROM now() - run_at)::float8 AS "waited_seconds!", replay_of, traceparent,
+                      attempts -> -1 ->> 'error_class' AS last_error_class"#,
             $claim.queue,
             $claim.worker,
             $claim.ttl_seconds,
@@ -79,7 +82,37 @@ pub(crate) async fn next(
     }
 }
 
-/// Claims up to 1,000 more jobs of one kind and key, for a batch that is being formed.
+// What is claimed with others is found in two ways; the rest of the statement is that of every claim. The found ones may
+// not have spoilt their last call: those run alone.
+macro_rules! claim_found {
+    ($db:expr, $claim:expr, $kind:expr, $most:expr, $found:literal $(, $key:expr)?) => {
+        sqlx::query_as!(
+            ClaimedRow,
+            r#"UPDATE millpond.jobs
+                  SET state = 'running', attempt = attempt + 1, attempts_used = attempts_used + 1,
+                      lease_token = gen_random_uuid(), lease_until = now() + make_interval(secs => $3), worker = $2,
+                      started_at = now(), unique_key = CASE WHEN unique_states & 4 <> 0 THEN unique_key END
+                WHERE queue = $1
+                  AND id = ANY (ARRAY("# + $found + r#" FOR UPDATE SKIP LOCKED))
+            RETURNING id, kind, lease_token AS "token!", attempt, attempts_used, max_attempts, tenant, key,
+                      payload::text AS "payload!", run_at, created_at,
+                      extract(epoch FROM now() - run_at)::float8 AS "waited_seconds!", replay_of, traceparent,
+                      attempts -> -1 ->> 'error_class' AS last_error_class"#,
+            $claim.queue,
+            $claim.worker,
+            $claim.ttl_seconds,
+            $kind,
+            $most
+            $(, $key)?
+        )
+        .fetch_all($db)
+        .await
+    };
+}
+
+/// Claims up to `most` more jobs of one kind and key, for a batch that is being formed, but none that may have spoilt its
+/// last call: that one runs alone. Jobs with a key are found by an index of theirs. Those without one have none, so that
+/// they need not pay for it: they are looked for among the first 5,000 of the queue.
 pub(crate) async fn mates(
     db: impl PgExecutor<'_>,
     claim: &Claim<'_>,
@@ -87,29 +120,36 @@ pub(crate) async fn mates(
     key: Option<&str>,
     most: i64,
 ) -> Result<Vec<ClaimedRow>, sqlx::Error> {
-    sqlx::query_as!(
-        ClaimedRow,
-        r#"UPDATE millpond.jobs
-              SET state = 'running', attempt = attempt + 1, attempts_used = attempts_used + 1,
-                  lease_token = gen_random_uuid(), lease_until = now() + make_interval(secs => $3), worker = $2,
-                  started_at = now(), unique_key = CASE WHEN unique_states & 4 <> 0 THEN unique_key END
-            WHERE queue = $1
-              AND id = ANY (ARRAY(
-                  SELECT id FROM millpond.jobs
-                   WHERE queue = $1 AND state = 'ready' AND kind = $4 AND key IS NOT DISTINCT FROM $5
-                     AND NOT EXISTS (SELECT FROM millpond.queues q WHERE q.name = $1 AND q.paused_at IS NOT NULL
-                                        AND (q.paused_until IS NULL OR q.paused_until > now()))
-                   ORDER BY priority, run_at, id LIMIT $6 FOR UPDATE SKIP LOCKED))
-        RETURNING id, kind, lease_token AS "token!", attempt, attempts_used, max_attempts, tenant, key,
-                  payload::text AS "payload!", run_at, created_at,
-                  extract(epoch FROM now() - run_at)::float8 AS "waited_seconds!", replay_of, traceparent"#,
-        claim.queue,
-        claim.worker,
-        claim.ttl_seconds,
-        kind,
-        key,
-        most,
-    )
-    .fetch_all(db)
-    .await
+    match key {
+        Some(key) => claim_found!(
+            db,
+            claim,
+            kind,
+            most,
+            "SELECT id FROM millpond.jobs
+              WHERE queue = $1 AND state = 'ready' AND kind = $4 AND key = $6
+                AND COALESCE(attempts -> -1 ->> 'error_class', '') NOT IN ('panic', 'timeout', 'lost')
+                AND NOT EXISTS (SELECT FROM millpond.queues q WHERE q.name = $1 AND q.paused_at IS NOT NULL
+                                   AND (q.paused_until IS NULL OR q.paused_until > now()))
+              ORDER BY priority, run_at, id LIMIT $5",
+            key
+        ),
+        None => claim_found!(
+            db,
+            claim,
+            kind,
+            most,
+            "SELECT id FROM millpond.jobs
+              WHERE id = ANY (ARRAY(
+                    SELECT first.id
+                      FROM (SELECT id, kind, key, attempts FROM millpond.jobs WHERE queue = $1 AND state = 'ready'
+                             ORDER BY priority, run_at, id LIMIT 5000) AS first
+                     WHERE first.kind = $4 AND first.key IS NULL
+                       AND COALESCE(first.attempts -> -1 ->> 'error_class', '') NOT IN ('panic', 'timeout', 'lost')
+                     LIMIT $5))
+                AND state IS NOT DISTINCT FROM 'ready' -- so that no index of all ready jobs is read for these
+                AND NOT EXISTS (SELECT FROM millpond.queues q WHERE q.name = $1 AND q.paused_at IS NOT NULL
+                                   AND (q.paused_until IS NULL OR q.paused_until > now()))"
+        ),
+    }
 }

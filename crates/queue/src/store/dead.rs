@@ -78,7 +78,7 @@ fn split(row: FlatRow) -> (SummaryRow, DeathRow) {
     (summary, death)
 }
 
-// Four statements, one for each leading filter, since a generic plan finds no index behind `$1 IS NULL OR`.
+// A statement for each leading filter, since a generic plan finds no index behind `$1 IS NULL OR`.
 macro_rules! list {
     ($db:expr, $q:expr, $before:expr, $limit:expr, $leading:literal) => {
         sqlx::query_as!(
@@ -121,6 +121,28 @@ pub(crate) async fn list(
     let rows = match query {
         DeadQuery {
             resolution: Some(_),
+            tenant: Some(_),
+            ..
+        } => list!(
+            db,
+            query,
+            before,
+            limit,
+            "resolution IS NOT NULL AND tenant = $5"
+        ),
+        DeadQuery {
+            resolution: Some(_),
+            queue: Some(_),
+            ..
+        } => list!(
+            db,
+            query,
+            before,
+            limit,
+            "resolution IS NOT NULL AND queue = $2"
+        ),
+        DeadQuery {
+            resolution: Some(_),
             ..
         } => list!(db, query, before, limit, "resolution IS NOT NULL"),
         DeadQuery {
@@ -135,9 +157,25 @@ pub(crate) async fn list(
                 "resolution IS NULL AND fingerprint = $4"
             )
         }
+        DeadQuery {
+            tenant: Some(_), ..
+        } => list!(
+            db,
+            query,
+            before,
+            limit,
+            "resolution IS NULL AND tenant = $5"
+        ),
         DeadQuery { kind: Some(_), .. } => {
             list!(db, query, before, limit, "resolution IS NULL AND kind = $1")
         }
+        DeadQuery { queue: Some(_), .. } => list!(
+            db,
+            query,
+            before,
+            limit,
+            "resolution IS NULL AND queue = $2"
+        ),
         _ => list!(db, query, before, limit, "resolution IS NULL"),
     }?;
     Ok(rows.into_iter().map(split).collect())
@@ -286,6 +324,23 @@ pub(crate) async fn prune(
     .await
 }
 
+/// Deletes up to 1,000 groups that have had no open dead letter for so many seconds or longer; tells how many.
+pub(crate) async fn prune_groups(
+    db: impl PgExecutor<'_>,
+    older_than_seconds: f64,
+) -> Result<u64, sqlx::Error> {
+    let deleted = sqlx::query!(
+        "DELETE FROM millpond.dead_groups
+          WHERE open = 0
+            AND ctid = ANY (ARRAY(SELECT ctid FROM millpond.dead_groups
+                                   WHERE open = 0 AND last_seen < now() - make_interval(secs => $1) LIMIT 1000))",
+        older_than_seconds,
+    )
+    .execute(db)
+    .await?;
+    Ok(deleted.rows_affected())
+}
+
 /// Dead letters of one cause.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct DeadGroup {
@@ -309,7 +364,7 @@ pub struct DeadGroup {
     pub note: Option<String>,
 }
 
-/// Groups with open dead letters, by fingerprint.
+/// Groups with open dead letters, by fingerprint. A group that is open in one queue or tenant is open.
 pub(crate) async fn groups(
     db: impl PgExecutor<'_>,
     query: &DeadQuery,
@@ -318,9 +373,12 @@ pub(crate) async fn groups(
 ) -> Result<Vec<DeadGroup>, sqlx::Error> {
     sqlx::query_as!(
         DeadGroup,
-        r#"SELECT fingerprint, min(kind) AS "kind!", min(error_class) AS "error_class!", max(sample_error) AS "sample_error!",
+        r#"SELECT fingerprint, min(kind) AS "kind!", min(error_class) AS "error_class!",
+                  (array_agg(sample_error ORDER BY last_seen DESC))[1] AS "sample_error!",
                   sum(open)::bigint AS "count!", min(first_seen) AS "first_seen!", max(last_seen) AS "last_seen!",
-                  max(state) AS "state!", max(note) AS note
+                  CASE WHEN bool_or(state = 'open') THEN 'open'
+                       WHEN bool_or(state = 'acknowledged') THEN 'acknowledged' ELSE 'resolved' END AS "state!",
+                  (array_agg(note ORDER BY last_seen DESC) FILTER (WHERE note IS NOT NULL))[1] AS note
              FROM millpond.dead_groups
             WHERE open > 0 AND fingerprint > COALESCE($8, '')
               AND ($1::text IS NULL OR kind = $1) AND ($2::text IS NULL OR queue = $2)
@@ -342,7 +400,8 @@ pub(crate) async fn groups(
     .await
 }
 
-/// Sets the state or the note of a group; `false` when there is none.
+/// Sets the state or the note of a group, whose note an empty one takes away; `false` when there is
+/// no group with open dead letters.
 pub(crate) async fn update_group(
     db: impl PgExecutor<'_>,
     fingerprint: &str,
@@ -351,8 +410,8 @@ pub(crate) async fn update_group(
     note: Option<&str>,
 ) -> Result<bool, sqlx::Error> {
     let updated = sqlx::query!(
-        "UPDATE millpond.dead_groups SET state = COALESCE($3, state), note = COALESCE($4, note)
-          WHERE fingerprint = $1 AND ($2::text IS NULL OR tenant = $2)",
+        "UPDATE millpond.dead_groups SET state = COALESCE($3, state), note = NULLIF(COALESCE($4, note), '')
+          WHERE fingerprint = $1 AND ($2::text IS NULL OR tenant = $2) AND open > 0",
         fingerprint,
         tenant,
         state,

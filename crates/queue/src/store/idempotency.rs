@@ -79,6 +79,32 @@ pub(crate) async fn find(
     .await
 }
 
+/// An idempotency key that was used before.
+#[derive(Debug)]
+pub(crate) struct KnownKey {
+    pub(crate) client: String,
+    pub(crate) key: String,
+}
+
+/// Those of these keys that were used before and have not expired; clients and keys belong together by their places.
+pub(crate) async fn known(
+    db: impl PgExecutor<'_>,
+    clients: &[String],
+    keys: &[String],
+) -> Result<Vec<KnownKey>, sqlx::Error> {
+    sqlx::query_as!(
+        KnownKey,
+        "SELECT k.client, k.key
+           FROM unnest($1::text[], $2::text[]) AS n (client, key)
+           JOIN millpond.idempotency_keys k ON k.client = n.client AND k.key = n.key
+          WHERE k.expires_at > now()",
+        clients,
+        keys,
+    )
+    .fetch_all(db)
+    .await
+}
+
 /// Corrects the answer where the job turned out to be another one than was to be created.
 pub(crate) async fn amend(
     db: impl PgExecutor<'_>,

@@ -81,6 +81,22 @@ pub(crate) async fn finished_of_kind(
     )
 }
 
+/// The same of one tenant: a small one is found among the jobs of large ones.
+pub(crate) async fn finished_of_tenant(
+    db: impl PgExecutor<'_>,
+    query: &ListQuery,
+) -> Result<Vec<SummaryRow>, sqlx::Error> {
+    list!(
+        db,
+        query,
+        r#"SELECT j.id, j.queue, j.kind, j.state, j.priority, j.tenant, j.key, j.tags, j.created_at, j.run_at, j.started_at,
+                  j.finished_at AS "finished_at?", j.attempts_used, j.max_attempts,
+                  j.attempts -> -1 ->> 'error_class' AS error_class, j.attempts -> -1 ->> 'error' AS error,
+                  j.replay_of, NULL::uuid AS replayed_as
+             FROM millpond.job_history j WHERE j.tenant = $4"#
+    )
+}
+
 /// Dead letters, as jobs in state `dead`.
 pub(crate) async fn dead(
     db: impl PgExecutor<'_>,
@@ -93,6 +109,36 @@ pub(crate) async fn dead(
                   j.died_at AS "finished_at?", j.attempts_used, j.max_attempts,
                   j.error_class AS "error_class?", j.error AS "error?", j.replay_of, j.replayed_as
              FROM (SELECT *, 'dead' AS state FROM millpond.dead_letters) j WHERE true"#
+    )
+}
+
+/// The same of one tenant.
+pub(crate) async fn dead_of_tenant(
+    db: impl PgExecutor<'_>,
+    query: &ListQuery,
+) -> Result<Vec<SummaryRow>, sqlx::Error> {
+    list!(
+        db,
+        query,
+        r#"SELECT j.id, j.queue, j.kind, j.state AS "state!", j.priority, j.tenant, j.key, j.tags, j.created_at, j.run_at, j.started_at,
+                  j.died_at AS "finished_at?", j.attempts_used, j.max_attempts,
+                  j.error_class AS "error_class?", j.error AS "error?", j.replay_of, j.replayed_as
+             FROM (SELECT *, 'dead' AS state FROM millpond.dead_letters) j WHERE j.tenant = $4"#
+    )
+}
+
+/// The same of one queue.
+pub(crate) async fn dead_of_queue(
+    db: impl PgExecutor<'_>,
+    query: &ListQuery,
+) -> Result<Vec<SummaryRow>, sqlx::Error> {
+    list!(
+        db,
+        query,
+        r#"SELECT j.id, j.queue, j.kind, j.state AS "state!", j.priority, j.tenant, j.key, j.tags, j.created_at, j.run_at, j.started_at,
+                  j.died_at AS "finished_at?", j.attempts_used, j.max_attempts,
+                  j.error_class AS "error_class?", j.error AS "error?", j.replay_of, j.replayed_as
+             FROM (SELECT *, 'dead' AS state FROM millpond.dead_letters) j WHERE j.queue = $3"#
     )
 }
 
@@ -247,7 +293,9 @@ pub(crate) async fn run_now(
 ) -> Result<bool, sqlx::Error> {
     let ready = sqlx::query!(
         "UPDATE millpond.jobs
-            SET state = 'ready', run_at = now(), unique_key = CASE WHEN unique_states & 2 <> 0 THEN unique_key END
+            SET state = 'ready', run_at = now(),
+                unique_key = CASE WHEN unique_states & 2 <> 0
+                    THEN COALESCE(unique_key, millpond.free_unique_key(kind, tenant, unique_wanted)) END
           WHERE id = $1 AND state IN ('scheduled', 'retrying') AND ($2::text IS NULL OR tenant = $2)",
         id,
         tenant,

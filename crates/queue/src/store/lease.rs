@@ -31,7 +31,7 @@ pub(crate) async fn renew(
         r#"UPDATE millpond.jobs j
               SET lease_until = now() + make_interval(secs => $4), progress = COALESCE(r.progress, j.progress)
              FROM unnest($2::uuid[], $3::uuid[], $5::jsonb[]) AS r (id, token, progress)
-            WHERE j.queue = $1 AND j.id = r.id AND j.state = 'running'
+            WHERE j.queue = $1 AND j.id = ANY ($2) AND j.id = r.id
               AND j.lease_token = r.token -- the fence
         RETURNING j.id, j.lease_token AS "token!", (j.cancel_requested_at IS NOT NULL) AS "cancel_requested!""#,
         queue,

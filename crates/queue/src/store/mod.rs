@@ -7,6 +7,7 @@ pub(crate) mod claim;
 pub(crate) mod dead;
 pub(crate) mod doctor;
 pub(crate) mod history;
+pub(crate) mod hot;
 pub(crate) mod idempotency;
 pub(crate) mod insert;
 pub(crate) mod jobs;

@@ -12,33 +12,40 @@ pub(crate) struct Waiting {
     pub(crate) has_expired: bool,
 }
 
-/// Looks at all queues in one statement that touches a few index entries of each.
+/// Looks at these queues, or at all that there are, in one statement. It touches a few index entries of each, and where
+/// no lease has run out every running job of the queue: no more than the fleet has slots, and cheaper than an index that
+/// each renewal would have to change. What a paused queue holds is not ready for anybody. No EXISTS on jobs: a plan made
+/// while the table was empty hashes all of them.
 pub(crate) async fn look(
     db: impl PgExecutor<'_>,
-    queues: &[String],
+    queues: Option<&[String]>,
 ) -> Result<Vec<Waiting>, sqlx::Error> {
     sqlx::query_as!(
         Waiting,
         r#"SELECT q.name AS "queue!",
-                  EXISTS (SELECT FROM millpond.jobs j WHERE j.queue = q.name AND j.state = 'ready') AS "has_ready!",
+                  COALESCE((SELECT true FROM millpond.jobs j WHERE j.queue = q.name AND j.state = 'ready' LIMIT 1), false)
+                  AND NOT EXISTS (SELECT FROM millpond.queues p WHERE p.name = q.name AND p.paused_at IS NOT NULL
+                                     AND (p.paused_until IS NULL OR p.paused_until > now())) AS "has_ready!",
                   (SELECT extract(epoch FROM j.run_at - now())::float8 FROM millpond.jobs j
                     WHERE j.queue = q.name AND j.state IN ('scheduled', 'retrying')
                     ORDER BY j.run_at LIMIT 1) AS next_due_seconds,
-                  EXISTS (SELECT FROM millpond.jobs j
-                           WHERE j.queue = q.name AND j.state = 'running' AND j.lease_until < now()) AS "has_expired!"
-             FROM unnest($1::text[]) AS q (name)"#,
-        queues,
+                  COALESCE((SELECT true FROM millpond.jobs j
+                             WHERE j.queue = q.name AND j.state = 'running' AND j.lease_until < now() LIMIT 1), false) AS "has_expired!"
+             FROM (SELECT unnest($1::text[]) UNION ALL SELECT name FROM millpond.queues WHERE $1 IS NULL) AS q (name)"#,
+        queues as Option<&[String]>,
     )
     .fetch_all(db)
     .await
 }
 
-/// Makes up to 1,000 due jobs of a queue ready; tells how many. A unique key is given up where `ready` is not among
-/// its states.
+/// Makes up to 1,000 due jobs of a queue ready; tells how many. A unique key that a job gave up is taken back
+/// where it is free.
 pub(crate) async fn promote(db: impl PgExecutor<'_>, queue: &str) -> Result<u64, sqlx::Error> {
     let promoted = sqlx::query!(
         "UPDATE millpond.jobs
-            SET state = 'ready', unique_key = CASE WHEN unique_states & 2 <> 0 THEN unique_key END
+            SET state = 'ready',
+                unique_key = CASE WHEN unique_states & 2 <> 0
+                    THEN COALESCE(unique_key, millpond.free_unique_key(kind, tenant, unique_wanted)) END
           WHERE queue = $1
             AND id = ANY (ARRAY(
                 SELECT id FROM millpond.jobs

@@ -52,6 +52,15 @@ pub(crate) async fn add_items(
     Ok(())
 }
 
+/// Whether any run is under way.
+pub(crate) async fn any_running(db: impl PgExecutor<'_>) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM millpond.replays WHERE status = 'running') AS "any!""#
+    )
+    .fetch_one(db)
+    .await
+}
+
 /// The oldest run that has work left, locked; one that another process advances is skipped.
 pub(crate) async fn next_running(
     db: impl PgExecutor<'_>,
@@ -122,6 +131,22 @@ pub(crate) async fn pending(
             ORDER BY i.dead_letter"#,
         replay,
         limit,
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// Dead letters as a run would find them; those that are gone are missing.
+pub(crate) async fn candidates(
+    db: impl PgExecutor<'_>,
+    ids: &[Uuid],
+) -> Result<Vec<Pending>, sqlx::Error> {
+    sqlx::query_as!(
+        Pending,
+        r#"SELECT id, kind AS "kind?", queue AS "queue?", priority AS "priority?", max_attempts, tenant, key, tags,
+                  payload::text AS "payload?", resolution, replay_of
+             FROM millpond.dead_letters WHERE id = ANY ($1)"#,
+        ids,
     )
     .fetch_all(db)
     .await
@@ -256,6 +281,25 @@ pub(crate) async fn get(
     .await
 }
 
+/// Whether a run has ended and none of its jobs is still to be done; `None` when there is no such run.
+pub(crate) async fn is_settled(
+    db: impl PgExecutor<'_>,
+    id: Uuid,
+    tenant: Option<&str>,
+) -> Result<Option<bool>, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"SELECT r.finished_at IS NOT NULL
+                  AND NOT EXISTS (SELECT FROM millpond.replay_items i JOIN millpond.jobs j ON j.id = i.job_id
+                                   WHERE i.replay_id = r.id) AS "is_settled!"
+             FROM millpond.replays r
+            WHERE r.id = $1 AND ($2::text IS NULL OR r.tenant = $2)"#,
+        id,
+        tenant,
+    )
+    .fetch_optional(db)
+    .await
+}
+
 /// What became of a chosen dead letter.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct ReplayItem {
@@ -307,4 +351,39 @@ pub(crate) async fn set_status(
     .execute(db)
     .await?;
     Ok(changed.rows_affected() == 1)
+}
+
+/// Deletes up to 5,000 items of runs that ended so many seconds ago; tells how many.
+pub(crate) async fn prune_items(
+    db: impl PgExecutor<'_>,
+    older_than_seconds: f64,
+) -> Result<u64, sqlx::Error> {
+    let deleted = sqlx::query!(
+        "DELETE FROM millpond.replay_items
+          WHERE ctid = ANY (ARRAY(SELECT i.ctid FROM millpond.replays r
+                                    JOIN millpond.replay_items i ON i.replay_id = r.id
+                                   WHERE r.finished_at < now() - make_interval(secs => $1) LIMIT 5000))",
+        older_than_seconds,
+    )
+    .execute(db)
+    .await?;
+    Ok(deleted.rows_affected())
+}
+
+/// Deletes up to 1,000 runs that ended so many seconds ago and have no item left; tells how many.
+pub(crate) async fn prune(
+    db: impl PgExecutor<'_>,
+    older_than_seconds: f64,
+) -> Result<u64, sqlx::Error> {
+    let deleted = sqlx::query!(
+        "DELETE FROM millpond.replays
+          WHERE id = ANY (ARRAY(SELECT id FROM millpond.replays r
+                                 WHERE finished_at < now() - make_interval(secs => $1)
+                                   AND NOT EXISTS (SELECT FROM millpond.replay_items i WHERE i.replay_id = r.id)
+                                 LIMIT 1000))",
+        older_than_seconds,
+    )
+    .execute(db)
+    .await?;
+    Ok(deleted.rows_affected())
 }

@@ -43,6 +43,34 @@ pub(crate) struct KindSeen {
     pub(crate) unique_rule: Option<Value>,
 }
 
+/// What the database was told of these kinds; those that no process ever registered are missing.
+pub(crate) async fn kinds_seen(
+    db: impl PgExecutor<'_>,
+    kinds: &[String],
+) -> Result<Vec<KindSeen>, sqlx::Error> {
+    sqlx::query_as!(
+        KindSeen,
+        "SELECT kind, queue, priority, max_attempts, key_path, unique_rule
+           FROM millpond.kinds_seen WHERE kind = ANY ($1)",
+        kinds,
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// Those of these queues that any process has.
+pub(crate) async fn queues_seen(
+    db: impl PgExecutor<'_>,
+    names: &[String],
+) -> Result<Vec<String>, sqlx::Error> {
+    sqlx::query_scalar!(
+        "SELECT name FROM millpond.queues WHERE name = ANY ($1)",
+        names,
+    )
+    .fetch_all(db)
+    .await
+}
+
 /// Makes a kind known, or brings what is known of it up to date.
 pub(crate) async fn remember_kind(
     db: impl PgExecutor<'_>,

@@ -1,8 +1,12 @@
 //! Settlements: an attempt ends, and its job leaves the hot table or waits again. Every statement names the queue and
-//! the lease's token and tells whose row it changed: who is missing was fenced off.
+//! the lease's token and tells whose row it changed: who is missing was fenced off. `id = ANY` beside the join has the
+//! rows found by their ids whatever the planner thinks of the table. Only running jobs have a token; naming their state
+//! as well would have all of them read by their own index instead, dead ones included.
 
 use sqlx::{PgExecutor, types::Json};
 use uuid::Uuid;
+
+use crate::job::AttemptOutcome;
 
 /// What all settlements say of an attempt, as arrays for `unnest`.
 #[derive(Debug, Default)]
@@ -15,6 +19,24 @@ pub(crate) struct Ended {
     pub(crate) progress: Vec<Option<Json<serde_json::Value>>>,
 }
 
+impl Ended {
+    /// Adds a job that ends because somebody asked for it.
+    pub(crate) fn push_cancelled(
+        &mut self,
+        id: Uuid,
+        token: Uuid,
+        progress: Option<Json<serde_json::Value>>,
+    ) {
+        self.ids.push(id);
+        self.tokens.push(token);
+        self.outcomes
+            .push(AttemptOutcome::Cancelled.as_str().to_owned());
+        self.classes.push(None);
+        self.errors.push(None);
+        self.progress.push(progress);
+    }
+}
+
 /// Deletes jobs that succeeded and of which nothing is kept.
 pub(crate) async fn delete(
     db: impl PgExecutor<'_>,
@@ -24,7 +46,7 @@ pub(crate) async fn delete(
     sqlx::query_scalar!(
         "DELETE FROM millpond.jobs j
           USING unnest($2::uuid[], $3::uuid[]) AS s (id, token)
-          WHERE j.queue = $1 AND j.id = s.id AND j.state = 'running'
+          WHERE j.queue = $1 AND j.id = ANY ($2) AND j.id = s.id
             AND j.lease_token = s.token -- the fence
       RETURNING j.id",
         queue,
@@ -47,7 +69,7 @@ pub(crate) async fn finish(
                DELETE FROM millpond.jobs j
                 USING unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::jsonb[], $8::jsonb[])
                       AS s (id, token, outcome, class, error, progress, result)
-                WHERE j.queue = $1 AND j.id = s.id AND j.state = 'running'
+                WHERE j.queue = $1 AND j.id = ANY ($2) AND j.id = s.id
                   AND j.lease_token = s.token -- the fence
             RETURNING j.id, j.queue, j.kind, j.priority, j.run_at, j.created_at, j.started_at, j.attempts_used, j.max_attempts,
                       j.tenant, j.key, j.payload, j.tags, j.attempts, j.attempt, j.worker, j.replay_of,
@@ -87,7 +109,7 @@ pub(crate) async fn bury(
                DELETE FROM millpond.jobs j
                 USING unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::jsonb[], $8::text[])
                       AS s (id, token, outcome, class, error, progress, fingerprint)
-                WHERE j.queue = $1 AND j.id = s.id AND j.state = 'running'
+                WHERE j.queue = $1 AND j.id = ANY ($2) AND j.id = s.id
                   AND j.lease_token = s.token -- the fence
             RETURNING j.id, j.queue, j.kind, j.priority, j.run_at, j.created_at, j.started_at, j.attempts_used, j.max_attempts,
                       j.tenant, j.key, j.payload, j.tags, j.attempts, j.attempt, j.worker, j.replay_of,
@@ -135,7 +157,8 @@ pub(crate) struct Again {
 }
 
 /// Puts jobs back to wait for another attempt. One that somebody asked to stop is left as it is: it is to be settled
-/// as cancelled. A job keeps the newest 200 of its attempts while it waits.
+/// as cancelled. A job keeps the newest 200 of its attempts while it waits, and takes back the unique key that it gave up
+/// while it ran, where nobody else has it.
 pub(crate) async fn put_back(
     db: impl PgExecutor<'_>,
     queue: &str,
@@ -153,10 +176,11 @@ pub(crate) async fn put_back(
                   progress = COALESCE(s.progress, j.progress),
                   lease_token = NULL, lease_until = NULL, worker = NULL, started_at = NULL,
                   unique_key = CASE WHEN j.unique_states
-                      & CASE s.state WHEN 'ready' THEN 2 WHEN 'scheduled' THEN 1 ELSE 8 END <> 0 THEN j.unique_key END
+                      & CASE s.state WHEN 'ready' THEN 2 WHEN 'scheduled' THEN 1 ELSE 8 END <> 0
+                      THEN COALESCE(j.unique_key, millpond.free_unique_key(j.kind, j.tenant, j.unique_wanted)) END
              FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::jsonb[], $8::text[], $9::float8[], $10::bool[])
                   AS s (id, token, outcome, class, error, progress, state, delay, used)
-            WHERE j.queue = $1 AND j.id = s.id AND j.state = 'running'
+            WHERE j.queue = $1 AND j.id = ANY ($2) AND j.id = s.id
               AND j.lease_token = s.token -- the fence
               AND j.cancel_requested_at IS NULL
         RETURNING j.id"#,
@@ -175,26 +199,57 @@ pub(crate) async fn put_back(
     .await
 }
 
-/// Hands back jobs that were claimed but never started, as if they had not been claimed.
+/// Hands back jobs that were claimed but never started, as if they had not been claimed. One that somebody asked to stop
+/// is left as it is: it is to be settled as cancelled.
 pub(crate) async fn unclaim(
     db: impl PgExecutor<'_>,
     queue: &str,
     ids: &[Uuid],
     tokens: &[Uuid],
-) -> Result<u64, sqlx::Error> {
-    let back = sqlx::query!(
+) -> Result<Vec<Uuid>, sqlx::Error> {
+    sqlx::query_scalar!(
         "UPDATE millpond.jobs j
             SET state = 'ready', attempt = j.attempt - 1, attempts_used = j.attempts_used - 1,
                 lease_token = NULL, lease_until = NULL, worker = NULL, started_at = NULL,
-                unique_key = CASE WHEN j.unique_states & 2 <> 0 THEN j.unique_key END
+                unique_key = CASE WHEN j.unique_states & 2 <> 0
+                    THEN COALESCE(j.unique_key, millpond.free_unique_key(j.kind, j.tenant, j.unique_wanted)) END
            FROM unnest($2::uuid[], $3::uuid[]) AS s (id, token)
-          WHERE j.queue = $1 AND j.id = s.id AND j.state = 'running'
-            AND j.lease_token = s.token -- the fence",
+          WHERE j.queue = $1 AND j.id = ANY ($2) AND j.id = s.id
+            AND j.lease_token = s.token -- the fence
+            AND j.cancel_requested_at IS NULL
+      RETURNING j.id",
         queue,
         ids,
         tokens,
     )
-    .execute(db)
-    .await?;
-    Ok(back.rows_affected())
+    .fetch_all(db)
+    .await
+}
+
+/// How the latest attempt of a job ended that has one.
+#[derive(Debug)]
+pub(crate) struct LatestEnd {
+    pub(crate) id: Uuid,
+    pub(crate) number: Option<i32>,
+    pub(crate) outcome: Option<String>,
+}
+
+/// Where jobs stand, for whoever does not know whether a settlement took effect. A job that is missing in the answer is
+/// deleted.
+pub(crate) async fn latest_ends(
+    db: impl PgExecutor<'_>,
+    ids: &[Uuid],
+) -> Result<Vec<LatestEnd>, sqlx::Error> {
+    sqlx::query_as!(
+        LatestEnd,
+        r#"SELECT id AS "id!", (attempts -> -1 ->> 'number')::int4 AS number, attempts -> -1 ->> 'outcome' AS outcome
+             FROM (SELECT id, attempts FROM millpond.jobs WHERE id = ANY ($1)
+                   UNION ALL
+                   SELECT id, attempts FROM millpond.job_history WHERE id = ANY ($1)
+                   UNION ALL
+                   SELECT id, attempts FROM millpond.dead_letters WHERE id = ANY ($1)) AS anywhere"#,
+        ids,
+    )
+    .fetch_all(db)
+    .await
 }

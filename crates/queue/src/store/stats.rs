@@ -3,6 +3,33 @@
 
 use sqlx::PgExecutor;
 
+/// Jobs that are still to be done, by queue, state and kind.
+#[derive(Debug)]
+pub(crate) struct JobCount {
+    pub(crate) queue: String,
+    pub(crate) state: String,
+    pub(crate) kind: String,
+    pub(crate) jobs: i64,
+}
+
+/// Counts the jobs that are still to be done: reads all of them, once for every gauge that needs it.
+pub(crate) async fn count_jobs(db: impl PgExecutor<'_>) -> Result<Vec<JobCount>, sqlx::Error> {
+    sqlx::query_as!(
+        JobCount,
+        r#"SELECT queue, state, kind, count(*) AS "jobs!" FROM millpond.jobs GROUP BY queue, state, kind"#
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// Numbers by queue and state, as arrays for `unnest`.
+#[derive(Debug, Default)]
+pub(crate) struct Depths {
+    pub(crate) queues: Vec<String>,
+    pub(crate) states: Vec<String>,
+    pub(crate) jobs: Vec<i64>,
+}
+
 /// A number by queue and state.
 #[derive(Debug)]
 pub(crate) struct Depth {
@@ -11,20 +38,37 @@ pub(crate) struct Depth {
     pub(crate) jobs: i64,
 }
 
-/// Counts the jobs that are still to be done and keeps the counts for deep queues' status.
-pub(crate) async fn count_jobs(db: impl PgExecutor<'_>) -> Result<Vec<Depth>, sqlx::Error> {
+/// Keeps the counts for deep queues' status, and gives them for every state of every queue.
+pub(crate) async fn keep_depths(
+    db: impl PgExecutor<'_>,
+    depths: &Depths,
+) -> Result<Vec<Depth>, sqlx::Error> {
     sqlx::query_as!(
         Depth,
-        r#"WITH counted AS (SELECT queue, state, count(*) AS jobs FROM millpond.jobs GROUP BY queue, state),
-                everywhere AS (
-                    SELECT q.name AS queue, s.state, COALESCE(c.jobs, 0) AS jobs
-                      FROM millpond.queues q
-                     CROSS JOIN (VALUES ('scheduled'), ('ready'), ('running'), ('retrying')) AS s (state)
-                      LEFT JOIN counted c ON c.queue = q.name AND c.state = s.state)
-           INSERT INTO millpond.queue_stats AS t (queue, state, jobs)
-           SELECT queue, state, jobs FROM everywhere
+        r#"INSERT INTO millpond.queue_stats AS t (queue, state, jobs)
+           SELECT q.name, s.state, COALESCE(c.jobs, 0)
+             FROM millpond.queues q
+            CROSS JOIN (VALUES ('scheduled'), ('ready'), ('running'), ('retrying')) AS s (state)
+             LEFT JOIN unnest($1::text[], $2::text[], $3::int8[]) AS c (queue, state, jobs)
+               ON c.queue = q.name AND c.state = s.state
            ON CONFLICT ON CONSTRAINT queue_stats_pkey DO UPDATE SET jobs = excluded.jobs, collected_at = now()
-        RETURNING queue, state, jobs"#
+        RETURNING queue, state, jobs"#,
+        &depths.queues,
+        &depths.states,
+        &depths.jobs,
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// The kinds that live workers have registered.
+pub(crate) async fn live_kinds(
+    db: impl PgExecutor<'_>,
+    silent_seconds: f64,
+) -> Result<Vec<String>, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"SELECT DISTINCT unnest(kinds) AS "kind!" FROM millpond.workers WHERE seen_at > now() - make_interval(secs => $1)"#,
+        silent_seconds,
     )
     .fetch_all(db)
     .await
@@ -93,11 +137,11 @@ pub(crate) async fn unclaimable(
 ) -> Result<Vec<Counted>, sqlx::Error> {
     sqlx::query_as!(
         Counted,
-        r#"SELECT kind AS "word!", count(*) AS "count!" FROM millpond.jobs
-            WHERE state = 'ready'
-              AND NOT EXISTS (SELECT FROM millpond.workers w
-                               WHERE w.seen_at > now() - make_interval(secs => $1) AND jobs.kind = ANY (w.kinds))
-            GROUP BY kind ORDER BY 2 DESC LIMIT 100"#,
+        r#"SELECT kind AS "word!", jobs AS "count!"
+             FROM (SELECT kind, count(*) AS jobs FROM millpond.jobs WHERE state = 'ready' GROUP BY kind) AS ready
+            WHERE NOT EXISTS (SELECT FROM millpond.workers w
+                               WHERE w.seen_at > now() - make_interval(secs => $1) AND ready.kind = ANY (w.kinds))
+            ORDER BY 2 DESC LIMIT 100"#,
         silent_seconds,
     )
     .fetch_all(db)

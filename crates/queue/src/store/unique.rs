@@ -16,9 +16,9 @@ pub(crate) async fn insert(
         Stored,
         r#"INSERT INTO millpond.jobs
                   (id, queue, kind, priority, run_at, state, max_attempts, tenant, key, unique_key, unique_states,
-                   payload, tags, traceparent, replay_of)
+                   unique_wanted, payload, tags, traceparent, replay_of)
            SELECT $1, $2, $3, $4, due.at, CASE WHEN due.at <= now() THEN 'ready' ELSE 'scheduled' END,
-                  $7, $8, $9, $10, $11, $12::text::json, $13, $14, $15
+                  $7, $8, $9, $10, $11, $10, $12::text::json, $13, $14, $15
              FROM (SELECT GREATEST(COALESCE($5::timestamptz, now() + make_interval(secs => $6::float8), now()), now())) AS due (at)
            ON CONFLICT (kind, COALESCE(tenant, ''), unique_key) WHERE unique_key IS NOT NULL DO NOTHING
            RETURNING id, state, run_at"#,
@@ -71,10 +71,11 @@ pub(crate) async fn holder(
     .await
 }
 
-/// Takes the key from a running job, so that one may wait behind it.
+/// Takes the key from a running job, so that one may wait behind it. Should it wait again it takes the key back where it
+/// is free.
 pub(crate) async fn release(db: impl PgExecutor<'_>, id: Uuid) -> Result<(), sqlx::Error> {
     sqlx::query!(
-        "UPDATE millpond.jobs SET unique_key = NULL, unique_states = NULL WHERE id = $1",
+        "UPDATE millpond.jobs SET unique_key = NULL WHERE id = $1",
         id
     )
     .execute(db)
@@ -82,18 +83,21 @@ pub(crate) async fn release(db: impl PgExecutor<'_>, id: Uuid) -> Result<(), sql
     Ok(())
 }
 
-/// Gives a waiting job the content of the new one; its id and its past attempts stay.
+/// Gives a waiting job the content of the new one, which has all its attempts before it; its id and the record of its
+/// past attempts stay.
 pub(crate) async fn replace(
     db: impl PgExecutor<'_>,
     id: Uuid,
     row: &JobRow,
+    unique: &UniqueRow,
 ) -> Result<Stored, sqlx::Error> {
     sqlx::query_as!(
         Stored,
         r#"UPDATE millpond.jobs j
               SET queue = $2, priority = $3, run_at = due.at,
                   state = CASE WHEN due.at <= now() THEN 'ready' ELSE 'scheduled' END,
-                  max_attempts = $6, key = $7, payload = $8::text::json, tags = $9, traceparent = $10
+                  max_attempts = $6, key = $7, payload = $8::text::json, tags = $9, traceparent = $10,
+                  attempts_used = 0, progress = NULL, unique_states = $11
              FROM (SELECT GREATEST(COALESCE($4::timestamptz, now() + make_interval(secs => $5::float8), now()), now())) AS due (at)
             WHERE j.id = $1 AND j.state <> 'running'
            RETURNING j.id, j.state, j.run_at"#,
@@ -107,6 +111,7 @@ pub(crate) async fn replace(
         row.payload,
         row.tags,
         row.traceparent,
+        unique.states,
     )
     .fetch_one(db)
     .await

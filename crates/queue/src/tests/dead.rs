@@ -4,7 +4,10 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 
 use super::fixture::{FAST, actor, engine, in_state, job, until, work};
-use crate::{AdminError, DeadFilter, JobId, PageRequest, Queue, ReplayRequest, Selection};
+use crate::{
+    AdminError, DeadFilter, GroupChange, JobId, PageRequest, Queue, ReplayRequest, Resolution,
+    Selection,
+};
 
 async fn dead_letters(queue: &Queue, count: usize) -> anyhow::Result<Vec<JobId>> {
     let jobs = (0..count)
@@ -111,6 +114,56 @@ async fn a_dry_run_tells_and_changes_nothing(db: PgPool) -> anyhow::Result<()> {
 }
 
 #[sqlx::test(migrations = "../../migrations")]
+async fn a_replay_tells_how_many_its_patch_spoils(db: PgPool) -> anyhow::Result<()> {
+    let queue = engine(&db, FAST);
+    let (workers, _) = work(&queue).await?;
+    dead_letters(&queue, 3).await?;
+
+    let patch = Some(json!({"do": "nonsense"}));
+    let answer = queue
+        .replay(request(Selection::Filter(of_kind()), patch), &actor())
+        .await?;
+
+    let skipped = answer.skipped.first().map(|skipped| skipped.count);
+    assert_eq!(
+        (answer.matched, answer.will_enqueue, skipped),
+        (3, 0, Some(3))
+    );
+    let run = answer.replay_id.expect("it was no dry run");
+    let run = queue.replay_run(run, None).await?.replay;
+    assert_eq!((run.enqueued, run.skipped), (0, 3));
+    workers.drain().await;
+    Ok(())
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_run_is_settled_when_its_jobs_have_ended_in_whatever_way(
+    db: PgPool,
+) -> anyhow::Result<()> {
+    let queue = engine(&db, FAST);
+    let (workers, _) = work(&queue).await?;
+    let id = dead_letters(&queue, 1).await?[0];
+    workers.drain().await;
+    let answer = queue
+        .replay(request(Selection::Ids(vec![id]), None), &actor())
+        .await?;
+    let run = answer.replay_id.expect("it was no dry run");
+    let letter = queue.dead_letter(id, None).await?;
+    let replayed = letter.summary.job.replayed_as.expect("it was replayed");
+
+    let while_it_waits = queue.is_replay_settled(run, None).await?;
+    queue.cancel(replayed, &actor()).await?;
+    let once_it_is_cancelled = queue.is_replay_settled(run, None).await?;
+
+    assert_eq!((while_it_waits, once_it_is_cancelled), (false, true));
+    assert!(matches!(
+        queue.is_replay_settled(run, Some("other")).await,
+        Err(AdminError::NotFound)
+    ));
+    Ok(())
+}
+
+#[sqlx::test(migrations = "../../migrations")]
 async fn a_letter_is_replayed_once_however_often_it_is_asked_for(db: PgPool) -> anyhow::Result<()> {
     let queue = engine(&db, FAST);
     let (workers, app) = work(&queue).await?;
@@ -128,12 +181,18 @@ async fn a_letter_is_replayed_once_however_often_it_is_asked_for(db: PgPool) -> 
 }
 
 #[sqlx::test(migrations = "../../migrations")]
-async fn an_empty_selection_is_refused(db: PgPool) -> anyhow::Result<()> {
+async fn a_selection_that_is_empty_or_names_a_resolution_is_refused(
+    db: PgPool,
+) -> anyhow::Result<()> {
     let queue = engine(&db, FAST);
 
     for selection in [
         Selection::Ids(Vec::new()),
         Selection::Filter(DeadFilter::default()),
+        Selection::Filter(DeadFilter {
+            resolution: Some(Resolution::Replayed),
+            ..of_kind()
+        }),
     ] {
         assert!(matches!(
             queue
@@ -142,7 +201,11 @@ async fn an_empty_selection_is_refused(db: PgPool) -> anyhow::Result<()> {
             Err(AdminError::Invalid { .. })
         ));
         assert!(matches!(
-            queue.discard(selection, "why", &actor()).await,
+            queue.discard(selection.clone(), "why", &actor()).await,
+            Err(AdminError::Invalid { .. })
+        ));
+        assert!(matches!(
+            queue.restore(selection, "why", &actor()).await,
             Err(AdminError::Invalid { .. })
         ));
     }
@@ -183,5 +246,31 @@ async fn groups_count_what_is_open_through_discard_and_restore(db: PgPool) -> an
     );
     assert_eq!(open().await?, Some(3));
     workers.drain().await;
+    Ok(())
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn an_empty_note_takes_a_groups_note_away(db: PgPool) -> anyhow::Result<()> {
+    let queue = engine(&db, FAST);
+    let (workers, _) = work(&queue).await?;
+    let id = dead_letters(&queue, 1).await?[0];
+    workers.drain().await;
+    let group = queue.dead_letter(id, None).await?.summary.fingerprint;
+    let note = async |text: Option<&str>| {
+        let change = GroupChange {
+            state: None,
+            note: text.map(str::to_owned),
+        };
+        let changed = queue.update_dead_group(&group, change, &actor()).await;
+        anyhow::Ok(changed?.note)
+    };
+
+    let noted = note(Some("seen")).await?;
+    let untouched = note(None).await?;
+    let taken_away = note(Some("")).await?;
+
+    assert_eq!(noted.as_deref(), Some("seen"));
+    assert_eq!(untouched, noted);
+    assert_eq!(taken_away, None);
     Ok(())
 }

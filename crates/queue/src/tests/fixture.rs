@@ -14,8 +14,9 @@ use sqlx::PgPool;
 use tokio::sync::Notify;
 
 use crate::{
-    Actor, BatchJob, Database, ErrorClass, Job, JobContext, JobDetail, JobError, JobId, NewJob,
-    Outcome, Queue, Registry, Source, WorkerSettings, Workers, config::Config,
+    Actor, BatchJob, Database, ErrorClass, Job, JobContext, JobDetail, JobError, JobId, JobState,
+    NewJob, OnConflict, Outcome, Queue, Registry, Source, Start, Unique, WorkerSettings, Workers,
+    config::Config,
 };
 
 /// Longest that a test waits for a condition.
@@ -62,6 +63,7 @@ pub(crate) enum Work {
     Snooze,
     EnqueueTwo,
     EnqueueAndFail,
+    EnqueueUniqueTwice,
     HonourCancellation,
 }
 
@@ -106,6 +108,11 @@ impl Job for Work {
                 ctx.enqueue(follow_up()).expect("one is allowed");
                 Err(JobError::from_text(ErrorClass::Invalid, "told to fail"))
             }
+            Self::EnqueueUniqueTwice => {
+                ctx.enqueue(unique_tomorrow()).expect("two are allowed");
+                ctx.enqueue(unique_tomorrow()).expect("two are allowed");
+                Ok(Outcome::Succeeded)
+            }
             Self::HonourCancellation => {
                 ctx.cancellation().cancelled().await;
                 Ok(Outcome::Cancelled("stopped by itself".to_owned()))
@@ -114,7 +121,8 @@ impl Job for Work {
     }
 }
 
-/// Runs together with others of its key; those that are named "bad" fail.
+/// Runs together with others of its key; those that are named "bad" fail, one named "poison" spoils the call for all,
+/// and one named "hang" keeps it from ending.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Together {
@@ -136,6 +144,11 @@ impl BatchJob for Together {
                 .expect("no test panics while it holds this")
                 .push(batch.len());
         }
+        let has = |name: &str| batch.iter().any(|(job, _)| job.name == name);
+        assert!(!has("poison"), "told to panic");
+        if has("hang") {
+            std::future::pending::<()>().await;
+        }
         batch
             .into_iter()
             .map(|(job, _)| match job.name.as_str() {
@@ -151,7 +164,7 @@ pub(crate) fn registry() -> Registry<App> {
 }
 
 pub(crate) fn engine(pool: &PgPool, config: &str) -> Queue {
-    let config = Config::parse(config)
+    let config = Config::parse(config, &[])
         .expect("the test's configuration is right")
         .config;
     let registry = registry();
@@ -182,6 +195,25 @@ pub(crate) fn job(payload: &Value) -> NewJob {
 
 pub(crate) fn succeed(name: &str) -> NewJob {
     job(&json!({"do": "succeed", "name": name}))
+}
+
+/// A job that refuses to be there twice, and that no test waits for.
+fn unique_tomorrow() -> NewJob {
+    let unique = Unique {
+        key: "one".to_owned(),
+        states: vec![
+            JobState::Scheduled,
+            JobState::Ready,
+            JobState::Running,
+            JobState::Retrying,
+        ],
+        on_conflict: OnConflict::Reject,
+    };
+    NewJob {
+        start: Start::After(Duration::from_secs(86_400)),
+        unique: Some(unique),
+        ..succeed("tomorrow")
+    }
 }
 
 pub(crate) fn together(name: &str, key: &str) -> NewJob {

@@ -2,7 +2,10 @@
 
 use std::collections::HashSet;
 
-use sqlx::PgPool;
+use sqlx::{
+    PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
 use uuid::Uuid;
 
 use super::fixture::{FAST, actor, engine, in_state, job, succeed, until, work};
@@ -81,16 +84,35 @@ async fn an_attempt_that_lost_its_lease_cannot_finish_the_job(db: PgPool) -> any
     Ok(())
 }
 
+/// Claims until there is nothing left, as a replica of a worker does.
+async fn claim_all(db: &PgPool) -> anyhow::Result<Vec<Uuid>> {
+    let mut ids = Vec::new();
+    loop {
+        let jobs = claim(db, 10, 60.0).await?;
+        if jobs.is_empty() {
+            return Ok(ids);
+        }
+        ids.extend(jobs.into_iter().map(|job| job.id));
+    }
+}
+
+// Fails when the claim does not lock what it takes, or locks it without checking anew.
 #[sqlx::test(migrations = "../../migrations")]
-async fn fifty_claimers_at_once_never_claim_a_job_twice(db: PgPool) -> anyhow::Result<()> {
+async fn a_hundred_claim_loops_at_once_never_claim_a_job_twice(
+    options: PgPoolOptions,
+    connection: PgConnectOptions,
+) -> anyhow::Result<()> {
+    // The pool of a test has five connections, which is too few for claims to meet.
+    let db = options.max_connections(16).connect_with(connection).await?;
     let queue = engine(&db, FAST);
-    some_jobs(&queue, 300).await?;
+    some_jobs(&queue, 3_000).await?;
 
-    let claims = futures::future::try_join_all((0..50).map(|_| claim(&db, 10, 60.0))).await?;
+    let claims = futures::future::try_join_all((0..100).map(|_| claim_all(&db))).await?;
 
-    let ids: Vec<Uuid> = claims.into_iter().flatten().map(|job| job.id).collect();
+    let ids: Vec<Uuid> = claims.into_iter().flatten().collect();
     assert_eq!(ids.iter().collect::<HashSet<_>>().len(), ids.len());
-    assert_eq!(ids.len(), 300);
+    assert_eq!(ids.len(), 3_000);
+    db.close().await;
     Ok(())
 }
 

@@ -2,20 +2,24 @@
 //! leases and shutdown end here, and each is the outcome of its own job and of nobody else's.
 
 use std::{
+    collections::HashSet,
     panic::AssertUnwindSafe,
     sync::{Arc, PoisonError},
     time::{Duration, Instant},
 };
 
-use futures::FutureExt;
+use futures::{FutureExt, StreamExt, stream::FuturesUnordered};
 use serde_json::value::RawValue;
-use tokio::task::JoinHandle;
+use tokio::{sync::OwnedSemaphorePermit, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
+use uuid::Uuid;
 
 use super::{
     claimed::{ClaimedJob, Settlement, Stop, StopReason, Unit},
     feeder::Feeder,
+    lease::Leases,
+    threads::HandlerThreads,
     verdict::{CallEnd, Facts, Verdict, verdict},
 };
 use crate::{
@@ -28,6 +32,8 @@ use crate::{
 
 /// How long an attempt that was told to stop may take before it is aborted.
 const GRACE: Duration = Duration::from_secs(5);
+/// The part of a lease that an attempt may take for it that lost its own: half of what is left when nobody renewed it.
+const LEFT_OF_LEASE: u32 = 12;
 
 /// Runs the units of one queue.
 pub(crate) struct Runner<A> {
@@ -35,6 +41,7 @@ pub(crate) struct Runner<A> {
     pub(crate) registry: Arc<Registry<A>>,
     pub(crate) app: Arc<A>,
     pub(crate) feeder: Arc<Feeder>,
+    pub(crate) threads: HandlerThreads,
     /// Cancelled when the process may not wait any longer for its attempts.
     pub(crate) interrupt: CancellationToken,
 }
@@ -51,21 +58,29 @@ impl<A: Send + Sync + 'static> Runner<A> {
             claimed_at,
         } = unit;
         self.complete_batch(&mut jobs).await;
+        let mut holding = Holding {
+            leases: &self.feeder.leases,
+            held: jobs.iter().map(|job| (job.row.id, job.row.token)).collect(),
+        };
         let Some(first) = jobs.first() else {
             return Vec::new();
         };
         let kind: Arc<str> = first.row.kind.as_str().into();
         let policy = self.shared.config.policy(&kind);
         let started = Instant::now();
-        let ends = self.call(&kind, &jobs, policy.timeout).await;
-        drop(slot);
+        let ends = self.call(&kind, &jobs, policy.timeout, slot).await;
         let took = started.elapsed();
         tracing::debug!(job.kind = %kind, jobs = jobs.len(), duration_ms = took.as_millis(),
             claim_to_start_ms = started.duration_since(claimed_at).as_millis(), "attempts ended");
-        jobs.into_iter()
+        let settlements: Vec<Settlement> = jobs
+            .into_iter()
             .zip(ends)
-            .map(|(job, end)| self.settlement(job, end, &policy, (Arc::clone(&kind), took)))
-            .collect()
+            .filter_map(|(job, end)| self.settlement(job, end, &policy, (Arc::clone(&kind), took)))
+            .collect();
+        let settled: HashSet<Uuid> = settlements.iter().map(|s| s.id.0).collect();
+        // What is settled is let go of when that is stored.
+        holding.held.retain(|(id, _)| !settled.contains(id));
+        settlements
     }
 
     /// Waits a moment for more jobs of the same kind and key where the kind takes them together.
@@ -77,10 +92,15 @@ impl<A: Send + Sync + 'static> Runner<A> {
             return;
         };
         let room = most.saturating_sub(jobs.len());
-        if room == 0 || self.interrupt.is_cancelled() {
+        if room == 0 || jobs.iter().any(ClaimedJob::runs_alone) {
             return;
         }
-        tokio::time::sleep(wait).await;
+        // Nothing more is claimed once the process is told to stop.
+        tokio::select! {
+            biased;
+            () = self.feeder.stop.cancelled() => return,
+            () = tokio::time::sleep(wait) => {}
+        }
         let Some(first) = jobs.first() else { return };
         match self.feeder.mates(&first.row, room).await {
             Ok(mates) => jobs.extend(mates),
@@ -90,10 +110,18 @@ impl<A: Send + Sync + 'static> Runner<A> {
         }
     }
 
-    /// Calls the handler with the jobs whose payload is JSON; the others fail here.
-    async fn call(&self, kind: &str, jobs: &[ClaimedJob], limit: Duration) -> Vec<CallEnd> {
+    /// Calls the handler with the jobs whose payload is JSON; the others fail here. The slot is the call's: a handler
+    /// that blocks its thread keeps it when its time is over, so that no more than fit are ever under way.
+    async fn call(
+        &self,
+        kind: &str,
+        jobs: &[ClaimedJob],
+        limit: Duration,
+        slot: OwnedSemaphorePermit,
+    ) -> Vec<CallEnd> {
         let mut unreadable: Vec<Option<CallEnd>> = Vec::with_capacity(jobs.len());
         let mut invocations = Vec::with_capacity(jobs.len());
+        let mut stops = Vec::with_capacity(jobs.len());
         for job in jobs {
             match RawValue::from_string(job.row.payload.clone()) {
                 Ok(payload) => {
@@ -101,20 +129,23 @@ impl<A: Send + Sync + 'static> Runner<A> {
                         payload,
                         ctx: self.context(job),
                     });
+                    stops.push(Arc::clone(&job.stop));
                     unreadable.push(None);
                 }
                 Err(_) => unreadable.push(Some(CallEnd::Answered(Err(undecodable())))),
             }
         }
-        let stops: Vec<Arc<Stop>> = jobs.iter().map(|job| Arc::clone(&job.stop)).collect();
         let mut ends = match self.registry.handler(kind) {
             Some(handler) if !invocations.is_empty() => {
-                let count = invocations.len();
                 let span = span(kind, jobs);
-                let call = AssertUnwindSafe(handler(invocations))
-                    .catch_unwind()
-                    .instrument(span);
-                self.wait(tokio::spawn(call), &stops, limit, count).await
+                let call = self.threads.at_home(handler(invocations));
+                let call = async move {
+                    let ended = AssertUnwindSafe(call).catch_unwind().await;
+                    drop(slot);
+                    ended
+                };
+                let call = self.threads.spawn(call.instrument(span));
+                self.wait(call, &stops, limit).await
             }
             _ => Vec::new(),
         }
@@ -150,46 +181,27 @@ impl<A: Send + Sync + 'static> Runner<A> {
     }
 
     /// Waits for the call's end, or for a reason to end it: then it has a moment to stop by itself before it is aborted.
-    async fn wait(
-        &self,
-        mut call: Call,
-        stops: &[Arc<Stop>],
-        limit: Duration,
-        count: usize,
-    ) -> Vec<CallEnd> {
-        // One job's cancellation ends its own call; in a batch its mates go on and the handler sees the token.
-        let alone = match stops {
-            [stop] => Some(stop),
-            _ => None,
-        };
-        let stopped = async {
-            match alone {
-                Some(stop) => stop.token().cancelled().await,
-                None => std::future::pending().await,
-            }
-        };
+    async fn wait(&self, mut call: Call, stops: &[Arc<Stop>], limit: Duration) -> Vec<CallEnd> {
+        // All are cancel-safe.
         let why = tokio::select! {
-            ended = &mut call => return ends(ended, None, count),
+            ended = &mut call => return ends(ended, None, stops),
             () = tokio::time::sleep(limit) => Why::TimedOut(limit),
-            () = stopped => match alone.and_then(|stop| stop.reason()) {
-                Some(StopReason::LeaseLost) => Why::Lost,
-                Some(StopReason::Cancelled) | None => Why::Cancelled,
-            },
+            why = stopped(stops) => why,
             () = self.interrupt.cancelled() => Why::Interrupted,
         };
         for stop in stops {
             stop.token().cancel();
         }
-        let grace = if matches!(why, Why::Interrupted) {
-            GRACE / 5
-        } else {
-            GRACE
+        let grace = match why {
+            Why::Lost => GRACE.min(self.shared.config.lease.ttl / LEFT_OF_LEASE),
+            Why::Interrupted => GRACE / 5,
+            Why::TimedOut(_) | Why::Cancelled => GRACE,
         };
         match tokio::time::timeout(grace, &mut call).await {
-            Ok(ended) => ends(ended, Some(why), count),
+            Ok(ended) => ends(ended, Some(why), stops),
             Err(_) => {
                 call.abort();
-                (0..count).map(|_| why.end()).collect()
+                stops.iter().map(|stop| why.end(stop)).collect()
             }
         }
     }
@@ -200,7 +212,7 @@ impl<A: Send + Sync + 'static> Runner<A> {
         end: CallEnd,
         policy: &Policy,
         (kind, took): (Arc<str>, Duration),
-    ) -> Settlement {
+    ) -> Option<Settlement> {
         let row = &job.row;
         let mut recorded: Recorded =
             std::mem::take(&mut *job.recorded.lock().unwrap_or_else(PoisonError::into_inner));
@@ -223,14 +235,14 @@ impl<A: Send + Sync + 'static> Runner<A> {
             (CallEnd::Answered(Ok(_)), Err(error)) => (CallEnd::Answered(Err(error)), Vec::new()),
             (end, _) => (end, Vec::new()),
         };
-        let verdict = verdict(end, &facts);
+        let verdict = verdict(end, &facts)?;
         log_failure(&job, &kind, &verdict);
         let follow_ups = if matches!(verdict, Verdict::Succeeded { .. }) {
             follow_ups
         } else {
             Vec::new()
         };
-        Settlement {
+        Some(Settlement {
             id: JobId(row.id),
             token: row.token,
             attempt: row.attempt,
@@ -239,7 +251,7 @@ impl<A: Send + Sync + 'static> Runner<A> {
             recorded,
             follow_ups,
             took,
-        }
+        })
     }
 
     fn prepare(&self, jobs: Vec<crate::job::NewJob>) -> Result<Vec<JobRow>, JobError> {
@@ -247,13 +259,39 @@ impl<A: Send + Sync + 'static> Runner<A> {
             .into_iter()
             .map(|job| self.shared.prepare(job))
             .collect();
-        let rows = prepared.map_err(|error| JobError::new(ErrorClass::Internal, error))?;
-        if rows.iter().any(|row| row.unique.is_some()) {
-            let text = "a job that is enqueued with an outcome cannot have a unique key";
-            return Err(JobError::from_text(ErrorClass::Internal, text));
-        }
-        Ok(rows)
+        prepared.map_err(|error| JobError::new(ErrorClass::Internal, error))
     }
+}
+
+/// The leases of a unit, which are let go of when its run does not come to its end: kept alive they would keep its jobs
+/// from everybody. So are those of attempts that are left to the rescuer.
+struct Holding<'a> {
+    leases: &'a Leases,
+    held: Vec<(Uuid, Uuid)>,
+}
+
+impl Drop for Holding<'_> {
+    fn drop(&mut self) {
+        for (id, token) in self.held.drain(..) {
+            self.leases.release(id, token);
+        }
+    }
+}
+
+/// Waits until no job of a call is wanted any more, or a lease is lost: no other worker may run that job beside this
+/// call. A cancelled job whose mates go on sees its token.
+async fn stopped(stops: &[Arc<Stop>]) -> Why {
+    let waiting = stops.iter().map(|stop| async move {
+        stop.token().cancelled().await;
+        stop.reason()
+    });
+    let mut waiting: FuturesUnordered<_> = waiting.collect();
+    while let Some(reason) = waiting.next().await {
+        if reason == Some(StopReason::LeaseLost) {
+            return Why::Lost;
+        }
+    }
+    Why::Cancelled
 }
 
 /// Why a call was ended from outside.
@@ -265,12 +303,14 @@ enum Why {
 }
 
 impl Why {
-    fn end(&self) -> CallEnd {
-        match self {
-            Self::TimedOut(limit) => CallEnd::TimedOut(*limit),
-            Self::Cancelled => CallEnd::Cancelled,
-            Self::Lost => CallEnd::Lost,
-            Self::Interrupted => CallEnd::Interrupted,
+    /// What it means for one job of the call.
+    fn end(&self, stop: &Stop) -> CallEnd {
+        match (self, stop.reason()) {
+            (Self::TimedOut(limit), _) => CallEnd::TimedOut(*limit),
+            (Self::Cancelled, _) | (Self::Lost, Some(StopReason::Cancelled)) => CallEnd::Cancelled,
+            (Self::Lost, Some(StopReason::LeaseLost)) => CallEnd::Lost,
+            // Its mate lost the lease: this job's own attempt was only broken off.
+            (Self::Lost, None) | (Self::Interrupted, _) => CallEnd::Interrupted,
         }
     }
 }
@@ -278,17 +318,18 @@ impl Why {
 type Ended = Result<Result<Answers, Box<dyn std::any::Any + Send>>, tokio::task::JoinError>;
 
 /// What a call that came to its end means for each job. What it did counts even where it had been told to stop.
-fn ends(ended: Ended, why: Option<Why>, count: usize) -> Vec<CallEnd> {
+fn ends(ended: Ended, why: Option<Why>, stops: &[Arc<Stop>]) -> Vec<CallEnd> {
     let Ok(Ok(answers)) = ended else {
-        return (0..count).map(|_| CallEnd::Panicked).collect();
+        return stops.iter().map(|_| CallEnd::Panicked).collect();
     };
     let mut answers = answers.into_iter();
-    (0..count)
-        .map(|_| match (answers.next(), &why) {
+    stops
+        .iter()
+        .map(|stop| match (answers.next(), &why) {
             (Some(Ok(outcome @ (Outcome::Succeeded | Outcome::SucceededWith(_)))), _) => {
                 CallEnd::Answered(Ok(outcome))
             }
-            (_, Some(why)) => why.end(),
+            (_, Some(why)) => why.end(stop),
             (Some(answer), None) => CallEnd::Answered(answer),
             (None, None) => CallEnd::Answered(Err(unanswered())),
         })
@@ -314,7 +355,7 @@ fn has_account(policy: &Policy, payload: &str) -> bool {
     let Some(field) = policy.account.as_deref() else {
         return false;
     };
-    serde_json::from_str(payload).is_ok_and(|value| field_text(&value, field).is_some())
+    field_text(payload, field).is_ok_and(|text| text.is_some())
 }
 
 fn span(kind: &str, jobs: &[ClaimedJob]) -> tracing::Span {

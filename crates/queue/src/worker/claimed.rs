@@ -9,7 +9,11 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
 use super::verdict::Verdict;
-use crate::{handler::Recorded, job::JobId, store::claim::ClaimedRow};
+use crate::{
+    handler::Recorded,
+    job::{ErrorClass, JobId},
+    store::claim::ClaimedRow,
+};
 
 /// Why a running attempt is told to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +53,16 @@ pub(crate) struct ClaimedJob {
     pub(crate) row: ClaimedRow,
     pub(crate) stop: Arc<Stop>,
     pub(crate) recorded: Arc<std::sync::Mutex<Recorded>>,
+}
+
+impl ClaimedJob {
+    /// Whether its last attempt ended so that one payload may have spoilt the call for all that shared it: only alone
+    /// does its end tell about nobody else.
+    pub(crate) fn runs_alone(&self) -> bool {
+        let suspects = [ErrorClass::Panic, ErrorClass::Timeout, ErrorClass::Lost];
+        let class = self.row.last_error_class.as_deref();
+        class.is_some_and(|class| suspects.iter().any(|suspect| suspect.as_str() == class))
+    }
 }
 
 /// One call of a handler: one job, or several of a kind that runs in batches. It holds its slot until the call ended.

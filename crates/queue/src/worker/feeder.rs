@@ -7,23 +7,25 @@ use std::{
     time::{Duration, Instant},
 };
 
+use sqlx::PgConnection;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{
     claimed::{ClaimedJob, Stop, Unit},
-    lease::Leases,
+    lease::{Leases, longest_silence},
 };
 use crate::{
     client::Shared,
     db::{DatabaseError, within},
     error_chain,
     handler::Recorded,
-    metrics,
+    job::AttemptOutcome,
+    metrics::{self, AttemptLabels},
     store::{
         claim::{self, Claim, ClaimedRow},
-        settle,
+        settle::{self, Ended},
     },
 };
 
@@ -105,27 +107,28 @@ impl Feeder {
         let rows = self.claim_rows(slots.len()).await?;
         metrics::claim_took(&self.queue, claimed_at.elapsed());
         let has_more = !rows.is_empty();
-        let jobs: Vec<ClaimedJob> = rows
-            .into_iter()
-            .map(|row| self.hold(row, claimed_at))
-            .collect();
+        let jobs = self.hold_all(rows, claimed_at).await;
+        let mut not_taken = Vec::new();
         for mut jobs in self.together(jobs) {
-            self.complete(&mut jobs).await;
-            let Some(slot) = slots.pop() else {
-                self.hand_back(jobs).await;
-                continue;
+            if !self.stop.is_cancelled() {
+                self.complete(&mut jobs).await;
+            }
+            // Both are cancel-safe: a place that is not taken is free for the next.
+            let place = tokio::select! {
+                biased;
+                () = self.stop.cancelled() => None,
+                place = units.reserve() => place.ok(),
             };
-            if let Err(mpsc::error::SendError(unit)) = units
-                .send(Unit {
+            match place.zip(slots.pop()) {
+                Some((place, slot)) => place.send(Unit {
                     jobs,
                     slot,
                     claimed_at,
-                })
-                .await
-            {
-                self.hand_back(unit.jobs).await;
+                }),
+                None => not_taken.extend(jobs),
             }
         }
+        self.hand_back(not_taken).await;
         Ok(has_more)
     }
 
@@ -146,6 +149,20 @@ impl Feeder {
         }
     }
 
+    /// Holds what was claimed. An answer that comes when its leases are as good as over is worth nothing.
+    async fn hold_all(&self, rows: Vec<ClaimedRow>, claimed_at: Instant) -> Vec<ClaimedJob> {
+        let jobs: Vec<ClaimedJob> = rows
+            .into_iter()
+            .map(|row| self.hold(row, claimed_at))
+            .collect();
+        if claimed_at.elapsed() < longest_silence(self.shared.config.lease.ttl) {
+            return jobs;
+        }
+        tracing::warn!(queue.name = %self.queue, jobs = jobs.len(), "a claim was answered too late; its jobs are handed back");
+        self.hand_back(jobs).await;
+        Vec::new()
+    }
+
     fn hold(&self, row: ClaimedRow, claimed_at: Instant) -> ClaimedJob {
         let waited = Duration::try_from_secs_f64(row.waited_seconds).unwrap_or_default();
         metrics::claimed(&self.queue, &row.kind, waited);
@@ -159,19 +176,24 @@ impl Feeder {
         job
     }
 
-    /// Puts jobs of one batched kind and key together; the others stay alone. The claim's order is kept.
+    /// Puts jobs of one batched kind and key together, no more than a call may get; the others stay alone. The claim's
+    /// order is kept.
     fn together(&self, jobs: Vec<ClaimedJob>) -> Vec<Vec<ClaimedJob>> {
         let mut units: Vec<Vec<ClaimedJob>> = Vec::new();
         let mut places: HashMap<(String, Option<String>), usize> = HashMap::new();
         for job in jobs {
-            if !self.batched.contains_key(&job.row.kind) {
+            let most = self.most_together(&job);
+            if most == 1 {
                 units.push(vec![job]);
                 continue;
             }
-            let place = *places
+            let place = places
                 .entry((job.row.kind.clone(), job.row.key.clone()))
                 .or_insert(units.len());
-            match units.get_mut(place) {
+            if units.get(*place).is_some_and(|unit| unit.len() >= most) {
+                *place = units.len();
+            }
+            match units.get_mut(*place) {
                 Some(unit) => unit.push(job),
                 None => units.push(vec![job]),
             }
@@ -179,11 +201,18 @@ impl Feeder {
         units
     }
 
+    /// Most jobs that a call with this one may get.
+    fn most_together(&self, job: &ClaimedJob) -> usize {
+        if job.runs_alone() {
+            return 1;
+        }
+        self.batched.get(&job.row.kind).copied().unwrap_or(1)
+    }
+
     /// Claims the mates of a batched kind's jobs before anything else is claimed, so that they come together.
     async fn complete(&self, jobs: &mut Vec<ClaimedJob>) {
         let Some(first) = jobs.first() else { return };
-        let most = self.batched.get(&first.row.kind).copied().unwrap_or(1);
-        let room = most.saturating_sub(jobs.len());
+        let room = self.most_together(first).saturating_sub(jobs.len());
         if room == 0 {
             return;
         }
@@ -214,28 +243,62 @@ impl Feeder {
             most,
         ))
         .await;
-        Ok(session
-            .end(rows)?
-            .into_iter()
-            .map(|row| self.hold(row, claimed_at))
-            .collect())
+        Ok(self.hold_all(session.end(rows)?, claimed_at).await)
     }
 
-    /// Gives back jobs that were claimed but never started. Where that fails their leases run out.
-    pub(crate) async fn hand_back(&self, jobs: Vec<ClaimedJob>) {
-        let ids: Vec<Uuid> = jobs.iter().map(|job| job.row.id).collect();
-        let tokens: Vec<Uuid> = jobs.iter().map(|job| job.row.token).collect();
-        for (id, token) in ids.iter().zip(&tokens) {
-            self.leases.release(*id, *token);
+    /// Gives back jobs that were claimed but never started; those that somebody asked to stop meanwhile end. Where that
+    /// fails their leases run out.
+    pub(crate) async fn hand_back(&self, mut jobs: Vec<ClaimedJob>) {
+        if jobs.is_empty() {
+            return;
+        }
+        jobs.sort_unstable_by_key(|job| job.row.id);
+        for job in &jobs {
+            self.leases.release(job.row.id, job.row.token);
         }
         let handed_back = async {
             let mut session = self.shared.db.engine().await?;
-            let done = within(settle::unclaim(session.conn(), &self.queue, &ids, &tokens)).await;
+            let done = within(self.unclaim(session.conn(), &jobs)).await;
             session.end(done)
         };
-        if let Err(error) = handed_back.await {
-            tracing::warn!(queue.name = %self.queue, jobs = ids.len(), error = %error_chain(&error),
-                "unstarted jobs could not be handed back; they will be rescued");
+        match handed_back.await {
+            Ok(cancelled) => {
+                for job in jobs.iter().filter(|job| cancelled.contains(&job.row.id)) {
+                    let labels = AttemptLabels {
+                        queue: &self.queue,
+                        kind: &job.row.kind,
+                        outcome: AttemptOutcome::Cancelled,
+                        class: None,
+                    };
+                    metrics::attempt_settled(labels, None);
+                }
+            }
+            Err(error) => {
+                tracing::warn!(queue.name = %self.queue, jobs = jobs.len(), error = %error_chain(&error),
+                    "unstarted jobs could not be handed back; they will be rescued");
+            }
         }
+    }
+
+    /// Tells which jobs ended as cancelled. Those that are fenced off match no row, neither here nor there.
+    async fn unclaim(
+        &self,
+        conn: &mut PgConnection,
+        jobs: &[ClaimedJob],
+    ) -> Result<Vec<Uuid>, sqlx::Error> {
+        let (ids, tokens): (Vec<Uuid>, Vec<Uuid>) =
+            jobs.iter().map(|job| (job.row.id, job.row.token)).unzip();
+        let back = settle::unclaim(&mut *conn, &self.queue, &ids, &tokens).await?;
+        let mut cancelled = Ended::default();
+        for (id, token) in ids.into_iter().zip(tokens) {
+            if !back.contains(&id) {
+                cancelled.push_cancelled(id, token, None);
+            }
+        }
+        if cancelled.ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let results = vec![None; cancelled.ids.len()];
+        settle::finish(&mut *conn, &self.queue, &cancelled, &results).await
     }
 }

@@ -2,7 +2,7 @@
 //! engine nor a handler that blocks its thread can starve it.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -19,13 +19,15 @@ use crate::{
     error_chain,
     handler::Recorded,
     metrics,
-    store::lease::{self, Renewals},
+    store::lease::{self, Renewals, Renewed},
 };
 
 /// Running jobs younger than this are not asked about: most end before anybody could cancel them.
 const CANCELLABLE_AFTER: Duration = Duration::from_secs(1);
-/// Most leases renewed in one statement.
+/// Most leases renewed or asked about in one statement.
 const PORTION: usize = 1_000;
+/// Longest that closing the connections may take.
+const CLOSE: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 struct Held {
@@ -115,7 +117,7 @@ impl Leases {
         let asked = held.iter().filter(|(_, lease)| {
             lease.since.elapsed() >= CANCELLABLE_AFTER && lease.stop.reason().is_none()
         });
-        asked.map(|(id, _)| *id).take(PORTION).collect()
+        asked.map(|(id, _)| *id).collect()
     }
 
     /// Stops attempts whose lease was not renewed for so long: another process may claim their jobs soon.
@@ -147,7 +149,11 @@ impl LeaseKeeper {
         let thread = std::thread::Builder::new().name("lease-keeper".to_owned()).spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             match runtime {
-                Ok(runtime) => runtime.block_on(keep(&db, &leases, &config, &stopped)),
+                Ok(runtime) => {
+                    runtime.block_on(keep(&db, &leases, &config, &stopped));
+                    // Not for ever: a name may be looked up that nobody answers for.
+                    runtime.shutdown_timeout(CLOSE);
+                }
                 Err(error) => tracing::error!(%error, "leases cannot be renewed: no runtime for their thread"),
             }
         })?;
@@ -164,75 +170,133 @@ impl LeaseKeeper {
     }
 }
 
+/// How long a lease may go without a renewal before its attempt is stopped, so that it has ended when another begins.
+pub(super) fn longest_silence(ttl: Duration) -> Duration {
+    ttl.mul_f64(5.0 / 6.0)
+}
+
 async fn keep(db: &Database, leases: &Leases, config: &config::Lease, stop: &CancellationToken) {
     // Two connections: a renewal never waits for a question about cancellations.
     let pool = db.separate_pool(2);
-    let tick = (config.renew_every / 4).clamp(Duration::from_millis(50), Duration::from_secs(1));
+    // None of these waits for another: attempts are stopped in time whatever the database does. A call that is dropped
+    // closes its connection.
+    tokio::select! {
+        () = keep_renewing(&pool, leases, config) => {}
+        () = keep_watching(leases, config.ttl) => {}
+        () = keep_hearing(&pool, leases, config) => {}
+        () = stop.cancelled() => {}
+    }
+    if tokio::time::timeout(CLOSE, pool.close()).await.is_err() {
+        tracing::debug!("connections of the lease keeper were still open when it ended");
+    }
+}
+
+/// How often leases and cancellations are looked at.
+fn tick(config: &config::Lease) -> Duration {
+    (config.renew_every / 4).clamp(Duration::from_millis(50), Duration::from_secs(1))
+}
+
+async fn keep_renewing(pool: &PgPool, leases: &Leases, config: &config::Lease) {
     loop {
-        tokio::select! {
-            () = tokio::time::sleep(tick) => {}
-            () = stop.cancelled() => break,
-        }
-        if let Err(error) = renew(&pool, leases, config).await {
-            tracing::warn!(error = %error_chain(&error), "leases could not be renewed; trying again");
-        }
-        leases.stop_overdue(config.ttl.mul_f64(5.0 / 6.0));
-        if let Err(error) = hear_cancellations(&pool, leases).await {
+        tokio::time::sleep(tick(config)).await;
+        renew(pool, leases, config).await;
+    }
+}
+
+async fn keep_watching(leases: &Leases, ttl: Duration) {
+    let often = (ttl / 60).min(Duration::from_secs(1));
+    loop {
+        tokio::time::sleep(often).await;
+        leases.stop_overdue(longest_silence(ttl));
+    }
+}
+
+async fn keep_hearing(pool: &PgPool, leases: &Leases, config: &config::Lease) {
+    loop {
+        tokio::time::sleep(tick(config)).await;
+        if let Err(error) = hear_cancellations(pool, leases).await {
             tracing::debug!(error = %error_chain(&error), "cancellations could not be read; trying again");
         }
     }
-    pool.close().await;
 }
 
-async fn renew(
-    pool: &PgPool,
-    leases: &Leases,
-    config: &config::Lease,
-) -> Result<(), DatabaseError> {
+/// Renews what is due, in portions that fail each for itself.
+async fn renew(pool: &PgPool, leases: &Leases, config: &config::Lease) {
     for (queue, mut due) in leases.due(config.renew_every) {
-        // Rows are locked in the order of ids everywhere, so that two statements never wait for each other.
+        // In the order of ids, as all who change many rows ask for them: a circle of waits is rare.
         due.sort_unstable_by_key(|(id, ..)| *id);
         for portion in due.chunks(PORTION) {
-            let mut renewals = Renewals::default();
-            for (id, token, progress) in portion {
-                renewals.ids.push(*id);
-                renewals.tokens.push(*token);
-                renewals.progress.push(progress.clone().map(Json));
-            }
             let asked_at = Instant::now();
-            let mut session = Session::open(pool).await?;
-            let renewed = within(lease::renew(
-                session.conn(),
-                &queue,
-                &renewals,
-                config.ttl.as_secs_f64(),
-            ))
-            .await;
-            let renewed = session.end(renewed)?;
-            for lease in &renewed {
-                leases.renewed(lease.id, lease.token, asked_at);
-                if lease.cancel_requested {
-                    leases.stop(lease.id, StopReason::Cancelled);
+            match renew_portion(pool, &queue, portion, config.ttl).await {
+                Ok(renewed) => heed(leases, portion, &renewed, asked_at),
+                Err(error) => {
+                    tracing::warn!(queue.name = %queue, leases = portion.len(), error = %error_chain(&error),
+                        "leases could not be renewed; trying again");
                 }
-            }
-            let kept: std::collections::HashSet<Uuid> =
-                renewed.iter().map(|lease| lease.token).collect();
-            let lost: Vec<_> = portion
-                .iter()
-                .filter(|(_, token, _)| !kept.contains(token))
-                .collect();
-            if !lost.is_empty() {
-                lose(
-                    leases,
-                    &lost
-                        .iter()
-                        .map(|(id, token, _)| (*id, *token))
-                        .collect::<Vec<_>>(),
-                );
             }
         }
     }
-    Ok(())
+}
+
+/// Renews once more where somebody was in the way, and without progress where that is what the database refuses: no
+/// attempt's words may cost another its lease.
+async fn renew_portion(
+    pool: &PgPool,
+    queue: &str,
+    portion: &[Due],
+    ttl: Duration,
+) -> Result<Vec<Renewed>, DatabaseError> {
+    let mut renewals = Renewals::default();
+    for (id, token, progress) in portion {
+        renewals.ids.push(*id);
+        renewals.tokens.push(*token);
+        renewals.progress.push(progress.clone().map(Json));
+    }
+    match ask(pool, queue, &renewals, ttl).await {
+        Err(DatabaseError::Busy(_)) => {}
+        Err(DatabaseError::Refused(error)) => {
+            tracing::error!(queue.name = %queue, error = %error_chain(&error),
+                "the progress of an attempt cannot be stored; leases are renewed without any");
+            renewals.progress.fill(None);
+        }
+        answered => return answered,
+    }
+    ask(pool, queue, &renewals, ttl).await
+}
+
+async fn ask(
+    pool: &PgPool,
+    queue: &str,
+    renewals: &Renewals,
+    ttl: Duration,
+) -> Result<Vec<Renewed>, DatabaseError> {
+    let asked = async {
+        let mut session = Session::open(pool).await?;
+        let ttl_seconds = ttl.as_secs_f64();
+        let renewed = within(lease::renew(session.conn(), queue, renewals, ttl_seconds)).await;
+        session.end(renewed)
+    };
+    // Well within the lease, so that a connection that says nothing leaves time to try another.
+    tokio::time::timeout(ttl / 3, asked)
+        .await
+        .unwrap_or(Err(DatabaseError::TimedOut))
+}
+
+/// Does what the answer to a renewal says: some leases are good for longer, some jobs are cancelled, some leases lost.
+fn heed(leases: &Leases, portion: &[Due], renewed: &[Renewed], asked_at: Instant) {
+    for lease in renewed {
+        leases.renewed(lease.id, lease.token, asked_at);
+        if lease.cancel_requested {
+            leases.stop(lease.id, StopReason::Cancelled);
+        }
+    }
+    let kept: HashSet<Uuid> = renewed.iter().map(|lease| lease.token).collect();
+    let lost: Vec<(Uuid, Uuid)> = portion
+        .iter()
+        .filter(|(_, token, _)| !kept.contains(token))
+        .map(|(id, token, _)| (*id, *token))
+        .collect();
+    lose(leases, &lost);
 }
 
 /// Stops attempts whose renewal matched no row, unless they were settled while it was under way.
@@ -251,14 +315,15 @@ fn lose(leases: &Leases, lost: &[(Uuid, Uuid)]) {
 }
 
 async fn hear_cancellations(pool: &PgPool, leases: &Leases) -> Result<(), DatabaseError> {
-    let ids = leases.cancellable();
-    if ids.is_empty() {
-        return Ok(());
-    }
-    let mut session = Session::open(pool).await?;
-    let cancelled = within(lease::cancelled_among(session.conn(), &ids)).await;
-    for id in session.end(cancelled)? {
-        leases.stop(id, StopReason::Cancelled);
+    for ids in leases.cancellable().chunks(PORTION) {
+        let mut session = Session::open(pool).await?;
+        let cancelled = within(lease::cancelled_among(session.conn(), ids)).await;
+        for id in session.end(cancelled)? {
+            leases.stop(id, StopReason::Cancelled);
+        }
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

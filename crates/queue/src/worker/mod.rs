@@ -10,6 +10,8 @@ pub(crate) mod pulse;
 pub(crate) mod rescuer;
 mod runtime;
 mod settler;
+mod sweeper;
+mod threads;
 mod verdict;
 
 use std::{sync::Arc, time::Duration};
@@ -39,11 +41,15 @@ use feeder::Feeder;
 use lease::{LeaseKeeper, Leases};
 use pulse::{Pulse, Slots};
 use settler::Settler;
+use sweeper::Sweeper;
+use threads::HandlerThreads;
 
 /// Outcomes that may wait to be settled, for each queue.
 const UNSETTLED: usize = 1_024;
 /// How long settling may take after the last attempt ended.
 const SETTLE: Duration = Duration::from_secs(10);
+/// How long each sort of task may take to end that nobody waits for any longer.
+const LAST: Duration = Duration::from_secs(5);
 /// Signs of life for each lease's time.
 const SIGNS: u32 = 3;
 
@@ -70,6 +76,7 @@ pub struct Workers {
     /// Cancelled when settling may not take any longer.
     give_up: CancellationToken,
     slots: Vec<Slots>,
+    sweeper: Arc<Sweeper>,
     background: JoinSet<()>,
     feeders: JoinSet<()>,
     runtimes: JoinSet<()>,
@@ -89,13 +96,21 @@ impl Workers {
     ) -> Result<Self, AdminError> {
         let shared = Arc::clone(&queue.shared);
         let names = queue_names(&shared, settings.queues.clone())?;
+        let no_thread = |error: std::io::Error| {
+            AdminError::invalid("", format!("the machine gives no thread: {error}"))
+        };
+        let threads = names
+            .iter()
+            .map(|name| HandlerThreads::start(name, concurrency(&shared, name)))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(no_thread)?;
         let leases = Arc::new(Leases::default());
         let keeper = LeaseKeeper::start(
             shared.db.clone(),
             Arc::clone(&leases),
             shared.config.lease.clone(),
         )
-        .map_err(|error| AdminError::invalid("", format!("no thread to renew leases: {error}")))?;
+        .map_err(no_thread)?;
         let mut workers = Self {
             id: Uuid::new_v4(),
             keeper,
@@ -103,6 +118,7 @@ impl Workers {
             interrupt: CancellationToken::new(),
             give_up: CancellationToken::new(),
             slots: Vec::new(),
+            sweeper: Arc::default(),
             background: JoinSet::new(),
             feeders: JoinSet::new(),
             runtimes: JoinSet::new(),
@@ -111,8 +127,12 @@ impl Workers {
         };
         let registry = Arc::new(registry);
         let soon = Arc::new(Notify::new());
-        for name in &names {
-            workers.start_queue(name, (&registry, &app), (&leases, &soon));
+        for (name, threads) in names.iter().zip(threads) {
+            workers.start_queue(
+                (name.as_str(), threads),
+                (&registry, &app),
+                (&leases, &soon),
+            );
         }
         workers.start_background(&settings, &names, &registry, (leases, soon));
         Ok(workers)
@@ -120,7 +140,7 @@ impl Workers {
 
     fn start_queue<A: Send + Sync + 'static>(
         &mut self,
-        name: &str,
+        (name, threads): (&str, HandlerThreads),
         (registry, app): (&Arc<Registry<A>>, &Arc<A>),
         (leases, soon): (&Arc<Leases>, &Arc<Notify>),
     ) {
@@ -147,12 +167,14 @@ impl Workers {
             leases: Arc::clone(leases),
             give_up: self.give_up.clone(),
             waits: Arc::clone(soon),
+            sweeper: Arc::clone(&self.sweeper),
         };
         let runner = Arc::new(Runner {
             shared: Arc::clone(&self.shared),
             registry: Arc::clone(registry),
             app: Arc::clone(app),
             feeder: Arc::clone(&feeder),
+            threads,
             interrupt: self.interrupt.clone(),
         });
         self.slots.push(Slots {
@@ -183,6 +205,13 @@ impl Workers {
             stop: self.stop.clone(),
         };
         self.background.spawn(pulse.run());
+        let (sweeper, db, stop) = (
+            Arc::clone(&self.sweeper),
+            self.shared.db.clone(),
+            self.give_up.clone(),
+        );
+        self.background
+            .spawn(async move { sweeper.run(&db, stop).await });
         let slots = names
             .iter()
             .map(|name| (name.clone(), concurrency(&self.shared, name).into()));
@@ -236,12 +265,16 @@ impl Workers {
             .await
             .is_err()
         {
-            self.give_up.cancel();
-            join(&mut self.settlers).await;
+            tracing::error!("outcomes were not settled in time; their jobs will be rescued");
         }
         self.give_up.cancel();
+        for tasks in [&mut self.settlers, &mut self.background] {
+            if tokio::time::timeout(LAST, join(tasks)).await.is_err() {
+                tracing::warn!("tasks of the engine did not end in time and are aborted");
+                tasks.abort_all();
+            }
+        }
         self.keeper.stop().await;
-        join(&mut self.background).await;
     }
 }
 
@@ -309,7 +342,12 @@ async fn show_life(shared: Arc<Shared>, row: WorkerRow, stop: CancellationToken)
             let seen = within(workers::seen(session.conn(), &row)).await;
             session.end(seen)
         };
-        let wait = match shown.await {
+        // Both are cancel-safe: a sign of life that is dropped closes its connection.
+        let shown = tokio::select! {
+            shown = shown => shown,
+            () = stop.cancelled() => break,
+        };
+        let wait = match shown {
             Ok(()) => every,
             Err(error) => {
                 tracing::debug!(error = %error_chain(&error), "the worker could not say that it is there");

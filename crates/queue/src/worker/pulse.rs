@@ -61,8 +61,8 @@ impl Pulse {
                     None
                 }
             };
-            // A fifth less at random keeps many processes from looking at the same moment.
-            let jittered = wait.mul_f64(1.0 - rand::random::<f64>() / 5.0);
+            // A little less at random: many processes drift apart and do not look at the same moment.
+            let jittered = wait.mul_f64(1.0 - rand::random::<f64>() / 20.0);
             let until = next.map_or(jittered, |due| due.min(jittered));
             tokio::select! {
                 () = tokio::time::sleep(until) => {}
@@ -81,41 +81,38 @@ impl Pulse {
             );
         }
         let mut session = self.shared.db.engine().await?;
-        let looked = within(poll::look(session.conn(), &self.queues)).await;
+        let looked = within(poll::look(session.conn(), Some(&self.queues))).await;
         let mut beat = Beat {
             did_something: false,
             next_due: None,
         };
         for waiting in session.end(looked)? {
-            beat.did_something |= waiting.has_ready;
-            self.attend(&waiting, &mut beat).await?;
-        }
-        Ok(beat)
-    }
-
-    async fn attend(&self, waiting: &Waiting, beat: &mut Beat) -> Result<(), DatabaseError> {
-        let queue = &waiting.queue;
-        let mut has_ready = waiting.has_ready;
-        match waiting.next_due_seconds {
-            Some(due) if due <= 0.0 => {
-                has_ready |= promote(&self.shared, queue).await? > 0;
-                beat.did_something = true;
-            }
-            Some(due) => {
+            beat.did_something |= look_after(&self.shared, &waiting).await?;
+            if let Some(due) = waiting.next_due_seconds.filter(|due| *due > 0.0) {
                 let due = Duration::try_from_secs_f64(due).unwrap_or(LONGEST);
                 beat.next_due = Some(beat.next_due.map_or(due, |known| known.min(due)));
             }
-            None => {}
         }
-        if waiting.has_expired {
-            rescuer::rescue(&self.shared, queue).await?;
-            beat.did_something = true;
-        }
-        if has_ready {
-            self.shared.bell.wake(queue);
-        }
-        Ok(())
+        Ok(beat)
     }
+}
+
+/// Does what a look found to do: makes due jobs ready, has expired leases rescued, wakes the queue's feeder. Tells
+/// whether there was anything.
+pub(crate) async fn look_after(shared: &Shared, waiting: &Waiting) -> Result<bool, DatabaseError> {
+    let queue = &waiting.queue;
+    let is_due = waiting.next_due_seconds.is_some_and(|due| due <= 0.0);
+    let mut has_ready = waiting.has_ready;
+    if is_due {
+        has_ready |= promote(shared, queue).await? > 0;
+    }
+    if waiting.has_expired {
+        rescuer::rescue(shared, queue).await?;
+    }
+    if has_ready {
+        shared.bell.wake(queue);
+    }
+    Ok(waiting.has_ready || is_due || waiting.has_expired)
 }
 
 /// What a look found.
@@ -125,7 +122,7 @@ struct Beat {
 }
 
 /// Makes all due jobs of a queue ready; tells how many.
-pub(crate) async fn promote(shared: &Shared, queue: &str) -> Result<u64, DatabaseError> {
+async fn promote(shared: &Shared, queue: &str) -> Result<u64, DatabaseError> {
     let mut total = 0;
     loop {
         let mut session = shared.db.engine().await?;

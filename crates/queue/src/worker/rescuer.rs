@@ -15,11 +15,25 @@ use crate::{
     },
 };
 
+/// Jobs taken back by one transaction.
+const TOGETHER: u64 = 500;
+
 const LOST: &str = "the worker died or lost its lease";
 
-/// Takes back up to 500 jobs of a queue; tells how many. Each has a `lost` attempt in its history; one that was lost
-/// too often, or had no attempt left, becomes a dead letter.
+/// Takes back all jobs of a queue whose lease ran out; tells how many. Each has a `lost` attempt in its history; one
+/// that was lost too often, or had no attempt left, becomes a dead letter.
 pub(crate) async fn rescue(shared: &Shared, queue: &str) -> Result<u64, DatabaseError> {
+    let mut total = 0;
+    loop {
+        let rescued = rescue_some(shared, queue).await?;
+        total += rescued;
+        if rescued < TOGETHER {
+            return Ok(total);
+        }
+    }
+}
+
+async fn rescue_some(shared: &Shared, queue: &str) -> Result<u64, DatabaseError> {
     let window = shared.config.lease.lost_window.as_secs_f64();
     let mut session = shared.db.engine().await?;
     let rescued = within(async {
@@ -34,28 +48,22 @@ pub(crate) async fn rescue(shared: &Shared, queue: &str) -> Result<u64, Database
         settle::bury(&mut *tx, queue, &plan.dead, &plan.fingerprints).await?;
         settle::put_back(&mut *tx, queue, &plan.ready.0, &plan.ready.1).await?;
         tx.commit().await?;
-        Ok(plan.kinds)
+        Ok(plan.fates)
     })
     .await;
     let rescued = session.end(rescued)?;
     if rescued.is_empty() {
         return Ok(0);
     }
-    for (kind, outcome) in &rescued {
+    for (kind, fate) in &rescued {
         let labels = AttemptLabels {
             queue,
             kind,
-            outcome: *outcome,
+            outcome: fate.outcome(),
             class: Some(ErrorClass::Lost),
         };
-        metrics::attempt_settled(
-            AttemptLabels {
-                outcome: AttemptOutcome::Lost,
-                ..labels
-            },
-            None,
-        );
-        if *outcome == AttemptOutcome::Dead {
+        metrics::attempt_settled(labels, None);
+        if *fate == Fate::Dead {
             metrics::died_of_loss(queue, kind);
         }
     }
@@ -76,7 +84,25 @@ struct Plan {
     dead: Ended,
     fingerprints: Vec<String>,
     ready: (Ended, Again),
-    kinds: Vec<(String, AttemptOutcome)>,
+    fates: Vec<(String, Fate)>,
+}
+
+/// What becomes of one of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Cancelled,
+    Dead,
+    Ready,
+}
+
+impl Fate {
+    /// How the attempt ended: one that was lost is lost, also where it was the last.
+    fn outcome(self) -> AttemptOutcome {
+        match self {
+            Self::Cancelled => AttemptOutcome::Cancelled,
+            Self::Dead | Self::Ready => AttemptOutcome::Lost,
+        }
+    }
 }
 
 impl Plan {
@@ -91,25 +117,23 @@ impl Plan {
             let is_dead = lost_too_often
                 || job.attempts_used >= most
                 || matches!(policy.on.action(ErrorClass::Lost), Action::Dead);
-            let outcome = if job.cancel_requested {
-                end(
-                    &mut plan.cancelled,
-                    job.id,
-                    job.token,
-                    AttemptOutcome::Cancelled,
-                );
-                AttemptOutcome::Cancelled
+            let fate = if job.cancel_requested {
+                Fate::Cancelled
             } else if is_dead {
-                // The attempt was lost; that it was the last one makes the job dead.
-                end(&mut plan.dead, job.id, job.token, AttemptOutcome::Lost);
-                plan.fingerprints
-                    .push(fingerprint(&job.kind, ErrorClass::Lost, None, LOST));
-                AttemptOutcome::Dead
+                Fate::Dead
             } else {
-                ready_again(&mut plan.ready, job.id, job.token, LOST);
-                AttemptOutcome::Lost
+                Fate::Ready
             };
-            plan.kinds.push((job.kind, outcome));
+            match fate {
+                Fate::Cancelled => end(&mut plan.cancelled, job.id, job.token, fate.outcome()),
+                Fate::Dead => {
+                    end(&mut plan.dead, job.id, job.token, fate.outcome());
+                    plan.fingerprints
+                        .push(fingerprint(&job.kind, ErrorClass::Lost, None, LOST));
+                }
+                Fate::Ready => ready_again(&mut plan.ready, job.id, job.token, LOST),
+            }
+            plan.fates.push((job.kind, fate));
         }
         plan
     }
@@ -124,4 +148,16 @@ fn end(ended: &mut Ended, id: Uuid, token: Uuid, outcome: AttemptOutcome) {
         .push(Some(ErrorClass::Lost.as_str().to_owned()));
     ended.errors.push(Some(LOST.to_owned()));
     ended.progress.push(None);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cancelled_job_counts_as_cancelled_and_a_dead_one_as_lost() {
+        assert_eq!(Fate::Cancelled.outcome(), AttemptOutcome::Cancelled);
+        assert_eq!(Fate::Dead.outcome(), AttemptOutcome::Lost);
+        assert_eq!(Fate::Ready.outcome(), AttemptOutcome::Lost);
+    }
 }

@@ -1,7 +1,11 @@
 //! The settler: stores how attempts ended. The next batch forms while the last one commits; what cannot be stored is
 //! tried again until it is stored, fenced off, or the process may not wait any longer. Nothing is dropped silently.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use sqlx::{Connection, PgConnection, types::Json};
 use tokio::sync::mpsc;
@@ -11,24 +15,27 @@ use uuid::Uuid;
 use super::{
     claimed::Settlement,
     lease::Leases,
+    sweeper::Sweeper,
     verdict::{Failure, Verdict},
 };
 use crate::{
-    client::Shared,
+    client::{EnqueueError, Shared, settle_conflict},
     db::{DatabaseError, within},
     error_chain,
     job::{AttemptOutcome, EnqueueOutcome, ErrorClass, JobState, Source},
     metrics::{self, AttemptLabels},
     store::{
-        insert::{self, Columns},
+        insert::{self, Columns, JobRow},
         logs::{self, Lines},
-        settle::{self, Again, Ended},
+        settle::{self, Again, Ended, LatestEnd},
     },
 };
 
 /// Most outcomes settled in one transaction.
 const MOST_TOGETHER: usize = 500;
-/// Waits between tries: the first, and the longest.
+/// Most jobs with a unique key that several outcomes may enqueue in one transaction: each is a statement of its own.
+const MOST_UNIQUE: usize = 1_000;
+/// Waits between tries: the first, and the longest. Where somebody was in the way the first is long enough.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
@@ -41,48 +48,61 @@ pub(crate) struct Settler {
     pub(crate) give_up: CancellationToken,
     /// Notified when a job waits for its next attempt, which may be due soon.
     pub(crate) waits: Arc<tokio::sync::Notify>,
+    pub(crate) sweeper: Arc<Sweeper>,
 }
 
 impl Settler {
     pub(crate) async fn run(self, mut outcomes: mpsc::Receiver<Settlement>) {
         let mut batch = Vec::with_capacity(MOST_TOGETHER);
         while outcomes.recv_many(&mut batch, MOST_TOGETHER).await > 0 {
-            // Rows are locked in the order of ids everywhere, so that two statements never wait for each other.
+            // In the order of ids, as all who change many rows ask for them: a circle of waits is rare.
             batch.sort_unstable_by_key(|settlement| settlement.id);
-            self.settle(&mut batch).await;
-            batch.clear();
+            while !batch.is_empty() {
+                let rest = batch.split_off(fitting(&batch));
+                self.settle(&mut batch, false).await;
+                batch.clear();
+                batch.extend(rest);
+            }
         }
     }
 
-    async fn settle(&self, batch: &mut Vec<Settlement>) {
+    /// Stores a batch; `is_in_doubt` when an earlier try may have done so.
+    async fn settle(&self, batch: &mut Vec<Settlement>, mut is_in_doubt: bool) {
         let mut wait = FIRST_WAIT;
         loop {
-            match self.store(batch).await {
-                Ok(stored) => return self.stored(batch, &stored),
+            let error = match self.store(batch, is_in_doubt).await {
+                Ok(written) => return self.stored(batch, &written),
                 Err(DatabaseError::Refused(_) | DatabaseError::Statement(_)) if batch.len() > 1 => {
                     for settlement in batch.drain(..) {
-                        Box::pin(self.settle(&mut vec![settlement])).await;
+                        Box::pin(self.settle(&mut vec![settlement], is_in_doubt)).await;
                     }
                     return;
                 }
-                Err(error @ (DatabaseError::Refused(_) | DatabaseError::Statement(_))) => {
+                Err(error @ DatabaseError::Refused(_)) => {
                     if !self.strip(batch, &error) {
                         return;
                     }
+                    continue;
                 }
-                Err(error) => {
-                    tracing::warn!(queue.name = %self.queue, outcomes = batch.len(), error = %error_chain(&error),
-                        "outcomes could not be stored; trying again");
-                    tokio::select! {
-                        () = tokio::time::sleep(wait) => wait = (wait * 2).min(LONGEST_WAIT),
-                        () = self.give_up.cancelled() => {
-                            tracing::error!(queue.name = %self.queue, outcomes = batch.len(),
-                                "outcomes were not stored before the process ended; their jobs will be rescued");
-                            return;
-                        }
-                    }
+                Err(error) => error,
+            };
+            tracing::warn!(queue.name = %self.queue, outcomes = batch.len(), error = %error_chain(&error),
+                "outcomes could not be stored; trying again");
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = self.give_up.cancelled() => {
+                    tracing::error!(queue.name = %self.queue, outcomes = batch.len(),
+                        "outcomes were not stored before the process ended; their jobs will be rescued");
+                    return;
                 }
             }
+            if !matches!(error, DatabaseError::Busy(_)) {
+                wait = (wait * 2).min(LONGEST_WAIT);
+            }
+            is_in_doubt |= matches!(
+                error,
+                DatabaseError::Unavailable(_) | DatabaseError::TimedOut
+            );
         }
     }
 
@@ -111,55 +131,62 @@ impl Settler {
         true
     }
 
-    async fn store(&self, batch: &[Settlement]) -> Result<HashSet<Uuid>, DatabaseError> {
+    async fn store(
+        &self,
+        batch: &[Settlement],
+        is_in_doubt: bool,
+    ) -> Result<Written, DatabaseError> {
         let mut session = self.shared.db.engine().await?;
-        let stored = within(self.write(session.conn(), batch)).await;
-        session.end(stored)
+        let written = within(self.write_or_recall(session.conn(), batch, is_in_doubt)).await;
+        session.end(written)
+    }
+
+    async fn write_or_recall(
+        &self,
+        conn: &mut PgConnection,
+        batch: &[Settlement],
+        is_in_doubt: bool,
+    ) -> Result<Written, sqlx::Error> {
+        let mut written = self.write(&mut *conn, batch).await?;
+        if is_in_doubt && written.settled.len() < batch.len() {
+            recall(conn, batch, &mut written).await?;
+        }
+        Ok(written)
     }
 
     async fn write(
         &self,
         conn: &mut PgConnection,
         batch: &[Settlement],
-    ) -> Result<HashSet<Uuid>, sqlx::Error> {
+    ) -> Result<Written, sqlx::Error> {
         let sorted = Sorted::of(batch);
         if sorted.is_one_statement(batch) {
-            return Ok(self
-                .write_verdicts(conn, &sorted)
-                .await?
-                .into_iter()
-                .collect());
+            return self.write_verdicts(conn, &sorted).await;
         }
         let mut tx = conn.begin().await?;
-        let stored: HashSet<Uuid> = self
-            .write_verdicts(&mut tx, &sorted)
-            .await?
-            .into_iter()
+        let mut written = self.write_verdicts(&mut tx, &sorted).await?;
+        let held: Vec<&Settlement> = batch
+            .iter()
+            .filter(|settlement| written.settled.contains(&settlement.id.0))
             .collect();
-        let held = || {
-            batch
-                .iter()
-                .filter(|settlement| stored.contains(&settlement.id.0))
-        };
-        let follow_ups = Columns::of(held().flat_map(|settlement| settlement.follow_ups.clone()));
-        if !follow_ups.ids.is_empty() {
-            insert::insert(&mut *tx, &follow_ups).await?;
-        }
-        let lines = lines(held());
+        let lines = lines(&held);
         if !lines.job_ids.is_empty() {
             logs::append(&mut *tx, &lines).await?;
         }
+        let follow_ups = held.iter().flat_map(|settlement| &settlement.follow_ups);
+        written.enqueued = enqueue(&mut tx, follow_ups.collect()).await?;
         tx.commit().await?;
-        Ok(stored)
+        Ok(written)
     }
 
     async fn write_verdicts(
         &self,
         conn: &mut PgConnection,
         sorted: &Sorted,
-    ) -> Result<Vec<Uuid>, sqlx::Error> {
+    ) -> Result<Written, sqlx::Error> {
         let queue = &*self.queue;
-        let mut stored = Vec::new();
+        let mut written = Written::default();
+        let stored = &mut written.settled;
         if !sorted.deleted.ids.is_empty() {
             stored.extend(settle::delete(&mut *conn, queue, &sorted.deleted).await?);
         }
@@ -181,25 +208,27 @@ impl Settler {
                 // no row here either.
                 let rest = cancelled_instead(&sorted.put_back, &put_back);
                 let results = vec![None; rest.ids.len()];
-                stored.extend(settle::finish(&mut *conn, queue, &rest, &results).await?);
+                let cancelled = settle::finish(&mut *conn, queue, &rest, &results).await?;
+                stored.extend(&cancelled);
+                written.cancelled.extend(cancelled);
             }
             stored.extend(put_back);
         }
-        Ok(stored)
+        Ok(written)
     }
 
-    fn stored(&self, batch: &[Settlement], stored: &HashSet<Uuid>) {
+    fn stored(&self, batch: &[Settlement], written: &Written) {
         let mut fenced = 0;
         let mut someone_waits = false;
         for settlement in batch {
             self.leases.release(settlement.id.0, settlement.token);
-            if !stored.contains(&settlement.id.0) {
+            if !written.settled.contains(&settlement.id.0) {
                 fenced += 1;
                 continue;
             }
-            someone_waits |= matches!(settlement.verdict, Verdict::Again { .. });
-            let outcome = settlement.verdict.outcome();
-            let class = settlement.verdict.failure().map(|failure| failure.class);
+            let (outcome, class) = written.end_of(settlement);
+            someone_waits |= matches!(settlement.verdict, Verdict::Again { .. })
+                && outcome != AttemptOutcome::Cancelled;
             let labels = AttemptLabels {
                 queue: &self.queue,
                 kind: &settlement.kind,
@@ -207,16 +236,17 @@ impl Settler {
                 class,
             };
             metrics::attempt_settled(labels, Some(settlement.took));
-            for row in &settlement.follow_ups {
-                metrics::enqueued(
-                    &row.queue,
-                    &row.kind,
-                    Source::Handler,
-                    EnqueueOutcome::Created,
-                );
-                self.shared.bell.ring(&row.queue);
-            }
         }
+        for FollowUp {
+            queue,
+            kind,
+            outcome,
+        } in &written.enqueued
+        {
+            metrics::enqueued(queue, kind, Source::Handler, *outcome);
+            self.shared.bell.ring(queue);
+        }
+        self.sweeper.settled(written.settled.len() as u64);
         if fenced > 0 {
             tracing::warn!(queue.name = %self.queue, attempts = fenced, "attempts had lost their lease; their outcomes changed nothing");
             metrics::fenced("settle", fenced);
@@ -225,6 +255,128 @@ impl Settler {
             self.waits.notify_one();
         }
     }
+}
+
+/// What a batch changed.
+#[derive(Debug, Default)]
+struct Written {
+    settled: HashSet<Uuid>,
+    /// Those of them that ended as cancelled instead, since somebody had asked for that.
+    cancelled: HashSet<Uuid>,
+    enqueued: Vec<FollowUp>,
+}
+
+impl Written {
+    /// How an attempt ended that was settled.
+    fn end_of(&self, settlement: &Settlement) -> (AttemptOutcome, Option<ErrorClass>) {
+        if self.cancelled.contains(&settlement.id.0) {
+            return (AttemptOutcome::Cancelled, None);
+        }
+        let class = settlement.verdict.failure().map(|failure| failure.class);
+        (settlement.verdict.outcome(), class)
+    }
+}
+
+/// What became of a job that was enqueued with an outcome.
+#[derive(Debug)]
+struct FollowUp {
+    queue: String,
+    kind: String,
+    outcome: EnqueueOutcome,
+}
+
+impl FollowUp {
+    fn of(row: &JobRow, outcome: EnqueueOutcome) -> Self {
+        Self {
+            queue: row.queue.clone(),
+            kind: row.kind.clone(),
+            outcome,
+        }
+    }
+}
+
+/// How many outcomes one transaction takes, at least one.
+fn fitting(batch: &[Settlement]) -> usize {
+    let mut unique = 0;
+    let fits = batch.iter().take_while(|settlement| {
+        let rows = settlement.follow_ups.iter();
+        unique += rows.filter(|row| row.unique.is_some()).count();
+        unique <= MOST_UNIQUE
+    });
+    fits.count().max(1)
+}
+
+/// Stores the jobs that come with outcomes. One whose unique key is taken does as its rule says; that it may be refused
+/// does not undo the work of the attempt that asked for it.
+async fn enqueue(
+    conn: &mut PgConnection,
+    rows: Vec<&JobRow>,
+) -> Result<Vec<FollowUp>, sqlx::Error> {
+    let (unique, plain): (Vec<&JobRow>, Vec<&JobRow>) =
+        rows.into_iter().partition(|row| row.unique.is_some());
+    if !plain.is_empty() {
+        let columns = Columns::of(plain.iter().map(|row| (*row).clone()));
+        insert::insert(&mut *conn, &columns).await?;
+    }
+    let created = plain.into_iter();
+    let mut enqueued: Vec<FollowUp> = created
+        .map(|row| FollowUp::of(row, EnqueueOutcome::Created))
+        .collect();
+    for row in unique {
+        let Some(key) = &row.unique else { continue };
+        // Ends with the transaction's deadline: any answer but these asks to try again.
+        loop {
+            match settle_conflict(&mut *conn, row, key).await? {
+                Ok(answer) => enqueued.push(FollowUp::of(row, answer.outcome)),
+                Err(refused @ EnqueueError::Conflict { .. }) => {
+                    tracing::info!(job.kind = row.kind, error = %error_chain(&refused),
+                        "a job that an attempt enqueued was refused");
+                }
+                Err(_) => continue,
+            }
+            break;
+        }
+    }
+    Ok(enqueued)
+}
+
+/// Adds what an earlier try stored whose answer was lost. A job that is kept nowhere was deleted, as was asked.
+async fn recall(
+    conn: &mut PgConnection,
+    batch: &[Settlement],
+    written: &mut Written,
+) -> Result<(), sqlx::Error> {
+    let missing: Vec<&Settlement> = batch
+        .iter()
+        .filter(|settlement| !written.settled.contains(&settlement.id.0))
+        .collect();
+    let ids: Vec<Uuid> = missing.iter().map(|settlement| settlement.id.0).collect();
+    let ends = settle::latest_ends(conn, &ids).await?;
+    let ends: HashMap<Uuid, LatestEnd> = ends.into_iter().map(|end| (end.id, end)).collect();
+    for settlement in missing {
+        let verdict = &settlement.verdict;
+        let end = ends.get(&settlement.id.0);
+        let word = end
+            .filter(|end| end.number == Some(settlement.attempt))
+            .and_then(|end| end.outcome.as_deref());
+        let is_ours = match end {
+            Some(_) => word == Some(verdict.outcome().as_str()),
+            None => matches!(verdict, Verdict::Succeeded { keep: false, .. }),
+        };
+        let was_cancelled = matches!(verdict, Verdict::Again { .. })
+            && word == Some(AttemptOutcome::Cancelled.as_str());
+        if !is_ours && !was_cancelled {
+            continue;
+        }
+        written.settled.insert(settlement.id.0);
+        if was_cancelled {
+            written.cancelled.insert(settlement.id.0);
+        }
+        let follow_ups = settlement.follow_ups.iter();
+        let created = follow_ups.map(|row| FollowUp::of(row, EnqueueOutcome::Created));
+        written.enqueued.extend(created);
+    }
+    Ok(())
 }
 
 /// Outcomes of a batch by the statement that stores them.
@@ -249,9 +401,7 @@ impl Sorted {
                 }
                 Verdict::Succeeded { result, keep: true } => {
                     push(&mut sorted.finished, settlement, None);
-                    sorted
-                        .results
-                        .push(result.clone().map(without_nul).map(Json));
+                    sorted.results.push(result.clone().map(Json));
                 }
                 Verdict::Cancelled { reason } => {
                     push(&mut sorted.finished, settlement, reason.as_deref());
@@ -307,14 +457,8 @@ fn push(ended: &mut Ended, settlement: &Settlement, error: Option<&str>) {
         .classes
         .push(failure.map(|failure| failure.class.as_str().to_owned()));
     ended.errors.push(error.map(|text| text.replace('\0', " ")));
-    ended.progress.push(
-        settlement
-            .recorded
-            .progress
-            .clone()
-            .map(without_nul)
-            .map(Json),
-    );
+    let progress = settlement.recorded.progress.clone();
+    ended.progress.push(progress.map(Json));
 }
 
 /// Those that were not put back, as cancelled.
@@ -326,18 +470,13 @@ fn cancelled_instead(put_back: &Ended, done: &[Uuid]) -> Ended {
         .enumerate()
         .filter(|(_, id)| !done.contains(id))
     {
-        rest.ids.push(*id);
-        rest.tokens.push(put_back.tokens[place]);
-        rest.outcomes
-            .push(AttemptOutcome::Cancelled.as_str().to_owned());
-        rest.classes.push(None);
-        rest.errors.push(None);
-        rest.progress.push(put_back.progress[place].clone());
+        let (token, progress) = (put_back.tokens[place], put_back.progress[place].clone());
+        rest.push_cancelled(*id, token, progress);
     }
     rest
 }
 
-fn lines<'a>(settlements: impl Iterator<Item = &'a Settlement>) -> Lines {
+fn lines(settlements: &[&Settlement]) -> Lines {
     let mut lines = Lines::default();
     for settlement in settlements {
         for (number, line) in (0..).zip(&settlement.recorded.log) {
@@ -350,22 +489,6 @@ fn lines<'a>(settlements: impl Iterator<Item = &'a Settlement>) -> Lines {
         }
     }
     lines
-}
-
-/// JSON that PostgreSQL can store: it has no place for U+0000 in a text.
-fn without_nul(value: serde_json::Value) -> serde_json::Value {
-    use serde_json::Value as V;
-    match value {
-        V::String(text) if text.contains('\0') => V::String(text.replace('\0', "\u{fffd}")),
-        V::Array(elements) => V::Array(elements.into_iter().map(without_nul).collect()),
-        V::Object(members) => V::Object(
-            members
-                .into_iter()
-                .map(|(name, value)| (name.replace('\0', "\u{fffd}"), without_nul(value)))
-                .collect(),
-        ),
-        other => other,
-    }
 }
 
 /// The state a put-back job is in; used by the rescuer too.
@@ -385,3 +508,6 @@ pub(super) fn ready_again(ended: &mut (Ended, Again), id: Uuid, token: Uuid, err
     again.delays.push(0.0);
     again.used.push(true);
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::fingerprint::fingerprint;
 use crate::{
     config::{Action, Policy},
-    handler::{JobError, Outcome},
+    handler::{JobError, Outcome, as_kept},
     job::{AttemptOutcome, ErrorClass, JobState},
 };
 
@@ -15,10 +15,10 @@ use crate::{
 const ACCOUNT_WAIT: Duration = Duration::from_secs(15 * 60);
 /// Longest that a failed attempt's `Retry-After` is honoured for.
 const LONGEST_TOLD: Duration = Duration::from_secs(2 * 3_600);
+/// Shortest wait that uses up no attempt: nothing else would ever end a loop of such waits.
+const LEAST_WAIT: Duration = Duration::from_secs(1);
 /// Longest snooze.
 const LONGEST_SNOOZE: Duration = Duration::from_secs(30 * 24 * 3_600);
-/// Largest result that is kept, in bytes of JSON.
-const LARGEST_RESULT: usize = 64 * 1_024;
 
 /// How the call of a handler ended for one job.
 #[derive(Debug)]
@@ -97,9 +97,9 @@ impl Verdict {
     }
 }
 
-/// Decides what follows.
-pub(crate) fn verdict(end: CallEnd, facts: &Facts<'_>) -> Verdict {
-    match end {
+/// Decides what follows; `None` for an attempt whose lease was lost: the rescuer decides, who knows how often that was.
+pub(crate) fn verdict(end: CallEnd, facts: &Facts<'_>) -> Option<Verdict> {
+    Some(match end {
         CallEnd::Answered(Ok(outcome)) => answered(outcome, facts),
         CallEnd::Answered(Err(error)) => failed(&error, facts),
         CallEnd::Panicked => failed(
@@ -111,23 +111,7 @@ pub(crate) fn verdict(end: CallEnd, facts: &Facts<'_>) -> Verdict {
             failed(&JobError::from_text(ErrorClass::Timeout, &text), facts)
         }
         CallEnd::Cancelled => Verdict::Cancelled { reason: None },
-        CallEnd::Lost => {
-            let text = "the lease could not be renewed in time";
-            let failure = Some(failure(
-                &JobError::from_text(ErrorClass::Lost, text),
-                facts.kind,
-            ));
-            if facts.attempts_used >= facts.max_attempts {
-                return failure.map_or(Verdict::Cancelled { reason: None }, Verdict::Dead);
-            }
-            Verdict::Again {
-                state: JobState::Ready,
-                delay: Duration::ZERO,
-                outcome: AttemptOutcome::Lost,
-                used: true,
-                failure,
-            }
-        }
+        CallEnd::Lost => return None,
         CallEnd::Interrupted => Verdict::Again {
             state: JobState::Ready,
             delay: Duration::ZERO,
@@ -135,7 +119,7 @@ pub(crate) fn verdict(end: CallEnd, facts: &Facts<'_>) -> Verdict {
             used: false,
             failure: None,
         },
-    }
+    })
 }
 
 fn answered(outcome: Outcome, facts: &Facts<'_>) -> Verdict {
@@ -143,7 +127,7 @@ fn answered(outcome: Outcome, facts: &Facts<'_>) -> Verdict {
     match outcome {
         Outcome::Succeeded => Verdict::Succeeded { result: None, keep },
         Outcome::SucceededWith(result) => Verdict::Succeeded {
-            result: Some(bounded(result)),
+            result: Some(as_kept(result, "result")),
             keep,
         },
         Outcome::Snoozed(delay) => Verdict::Again {
@@ -157,15 +141,6 @@ fn answered(outcome: Outcome, facts: &Facts<'_>) -> Verdict {
             reason: Some(reason),
         },
     }
-}
-
-/// A result that is not too large to keep; a larger one is replaced by a note that says so.
-fn bounded(result: Value) -> Value {
-    let size = result.to_string().len();
-    if size <= LARGEST_RESULT {
-        return result;
-    }
-    serde_json::json!({"left_out": format!("the result has {size} bytes, more than {LARGEST_RESULT}")})
 }
 
 fn failed(error: &JobError, facts: &Facts<'_>) -> Verdict {
@@ -186,10 +161,11 @@ fn failed(error: &JobError, facts: &Facts<'_>) -> Verdict {
         },
         Action::Wait { max } => Verdict::Again {
             state: JobState::Scheduled,
-            // Never earlier than the other side said; a tenth more at random spreads those who were told the same.
             delay: error
                 .wait()
-                .map_or(backoff, |wait| wait.mul_f64(1.0 + facts.random / 10.0))
+                // The longest wait comes first: a pause of centuries times anything is no duration.
+                .map_or(backoff, |told| told_wait(told.min(max), facts))
+                .max(LEAST_WAIT)
                 .min(max),
             outcome: AttemptOutcome::RateLimited,
             used: false,
@@ -204,6 +180,13 @@ fn failed(error: &JobError, facts: &Facts<'_>) -> Verdict {
             failure: Some(failure),
         },
     }
+}
+
+/// Never earlier than the other side said; a tenth more at random spreads those who were told the same. Nor before the
+/// kind's first backoff: a pause of zero, or until a date that has passed, is no leave to call without end.
+fn told_wait(told: Duration, facts: &Facts<'_>) -> Duration {
+    let first_backoff = facts.policy.backoff.delay(1, facts.random);
+    told.mul_f64(1.0 + facts.random / 10.0).max(first_backoff)
 }
 
 fn failure(error: &JobError, kind: &str) -> Failure {
@@ -229,7 +212,7 @@ mod tests {
             has_account: false,
             random: 1.0,
         };
-        verdict(end, &facts)
+        verdict(end, &facts).expect("the lease was not lost")
     }
 
     fn error(class: ErrorClass) -> CallEnd {
@@ -283,15 +266,73 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_limit_that_asks_for_years_is_clamped() {
-        let years = Some(Duration::from_secs(400_000_000));
-        let end = CallEnd::Answered(Err(
-            JobError::from_text(ErrorClass::RateLimited, "slow").retry_after(years)
-        ));
+    fn a_pause_of_nothing_is_no_shorter_than_the_first_backoff() {
+        let first_backoff = Config::builtin().policy("email.send").backoff.delay(1, 1.0);
+        let end =
+            CallEnd::Answered(Err(JobError::from_text(ErrorClass::RateLimited, "slow")
+                .retry_after(Some(Duration::ZERO))));
+
+        let verdict = decide(end, 8, 8);
 
         assert!(
-            matches!(decide(end, 1, 8), Verdict::Again { delay, .. } if delay <= Duration::from_secs(2 * 3_600))
+            matches!(verdict, Verdict::Again { delay, used: false, .. } if delay == first_backoff),
+            "{verdict:?}"
         );
+    }
+
+    #[test]
+    fn a_wait_that_uses_no_attempt_is_at_least_a_second_whatever_the_backoff() {
+        let text = "[kinds.\"email.send\"]\nbackoff = { strategy = \"fixed\", base = \"1ms\", jitter = \"none\" }\n";
+        let policy = Config::parse(text, &[])
+            .expect("the text is right")
+            .config
+            .policy("email.send");
+        let facts = Facts {
+            kind: "email.send",
+            policy: &policy,
+            attempts_used: 1,
+            max_attempts: 8,
+            has_account: false,
+            random: 0.0,
+        };
+
+        for told in [None, Some(Duration::ZERO)] {
+            let limited = JobError::from_text(ErrorClass::RateLimited, "slow").retry_after(told);
+            let verdict = verdict(CallEnd::Answered(Err(limited)), &facts);
+
+            assert!(
+                matches!(verdict, Some(Verdict::Again { delay, .. }) if delay == LEAST_WAIT),
+                "{verdict:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_rate_limit_that_asks_for_years_is_clamped() {
+        for years in [Duration::from_secs(400_000_000), Duration::MAX] {
+            let end = CallEnd::Answered(Err(
+                JobError::from_text(ErrorClass::RateLimited, "slow").retry_after(Some(years))
+            ));
+
+            assert!(
+                matches!(decide(end, 1, 8), Verdict::Again { delay, .. } if delay <= Duration::from_secs(2 * 3_600))
+            );
+        }
+    }
+
+    #[test]
+    fn a_lost_attempt_is_left_to_the_rescuer() {
+        let policy = Config::builtin().policy("email.send");
+        let facts = Facts {
+            kind: "email.send",
+            policy: &policy,
+            attempts_used: 1,
+            max_attempts: 8,
+            has_account: false,
+            random: 1.0,
+        };
+
+        assert!(verdict(CallEnd::Lost, &facts).is_none());
     }
 
     #[test]

@@ -154,8 +154,8 @@ fn ready(item: Item<'_>, caller: &Caller, traceparent: Option<&str>) -> Result<R
     let text = utf8(item)?;
     let mut request = EnqueueRequest::read_item(Object::parse(text)?)?;
     let key = idempotency::item_key(request.take_idempotency_key())?;
-    let idempotency = key.map(|key| idempotency::of_item(caller, key, text));
     let job = request.into_job(caller, traceparent.map(str::to_owned))?;
+    let idempotency = key.map(|key| idempotency::of_job(caller, key, &job));
     Ok((job, idempotency))
 }
 

@@ -66,7 +66,8 @@ impl From<Enqueued> for EnqueueAnswer {
 /// Enqueues a job.
 ///
 /// The answer is sent only after the job is committed to disk. With an `Idempotency-Key` the request is safe to repeat:
-/// the same key with the same body answers as the first time.
+/// the same key with the same body answers as the first time. Bodies are the same that ask for the same job, also in a
+/// batch, however they are laid out.
 #[utoipa::path(
     post,
     path = "/v1/jobs",
@@ -89,7 +90,7 @@ async fn enqueue_job(
 ) -> Result<(StatusCode, [(HeaderName, String); 1], Json<EnqueueAnswer>), ApiError> {
     let key = idempotency::key(&headers)?;
     let job = EnqueueRequest::read(body.object()?)?.into_job(&caller, traceparent(&headers))?;
-    let idempotency = key.map(|key| idempotency::of_request(&caller, key, body.bytes()));
+    let idempotency = key.map(|key| idempotency::of_job(&caller, key, &job));
 
     let enqueued = state.queue().enqueue(job, idempotency).await?;
     let location = [(header::LOCATION, format!("/v1/jobs/{}", enqueued.id))];

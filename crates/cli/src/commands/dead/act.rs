@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use queue::{ReplayAnswer, ReplayRequest, Resolution};
+use queue::{ReplayAnswer, ReplayRequest};
 use serde_json::{Value, json};
 
 use super::select::SelectionArgs;
@@ -50,7 +50,7 @@ pub(super) async fn replay(args: &ReplayArgs, ctx: &Context) -> anyhow::Result<E
         return Err(Misuse::NotYet("--rate").into());
     }
     let request = ReplayRequest {
-        selection: args.selection.selection(None)?,
+        selection: args.selection.selection()?,
         dry_run: args.dry_run,
         patch: args.patch.as_deref().map(read_patch).transpose()?,
         reason: args.reason.clone(),
@@ -62,7 +62,7 @@ pub(super) async fn replay(args: &ReplayArgs, ctx: &Context) -> anyhow::Result<E
 }
 
 pub(super) async fn discard(args: &ReasonedArgs, ctx: &Context) -> anyhow::Result<ExitCode> {
-    let selection = args.selection.selection(None)?;
+    let selection = args.selection.selection()?;
     let count = ctx
         .queue()
         .await?
@@ -76,7 +76,7 @@ pub(super) async fn discard(args: &ReasonedArgs, ctx: &Context) -> anyhow::Resul
 }
 
 pub(super) async fn restore(args: &ReasonedArgs, ctx: &Context) -> anyhow::Result<ExitCode> {
-    let selection = args.selection.selection(Some(Resolution::Discarded))?;
+    let selection = args.selection.selection()?;
     let count = ctx
         .queue()
         .await?

@@ -29,7 +29,7 @@ pub(crate) enum Command {
     Discard(Box<act::ReasonedArgs>),
     /// Bring discarded dead letters back
     Restore(Box<act::ReasonedArgs>),
-    /// Write dead letters with payload and attempts as lines of JSON
+    /// Write dead letters with payload and attempts as lines of JSON, with and without --json
     Export(Box<export::Args>),
 }
 

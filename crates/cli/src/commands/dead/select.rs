@@ -68,18 +68,18 @@ pub(crate) struct SelectionArgs {
 }
 
 impl SelectionArgs {
-    /// What the engine is asked for; `resolution` is what the filter's matches were dealt with by.
+    /// What the engine is asked for.
     ///
     /// # Errors
     /// [`Misuse::NoSelection`] with neither ids nor a filter.
-    pub(super) fn selection(&self, resolution: Option<Resolution>) -> Result<Selection, Misuse> {
+    pub(super) fn selection(&self) -> Result<Selection, Misuse> {
         if !self.ids.is_empty() {
             return Ok(Selection::Ids(self.ids.clone()));
         }
         if self.filter.is_empty() {
             return Err(Misuse::NoSelection);
         }
-        Ok(Selection::Filter(self.filter.filter(resolution)))
+        Ok(Selection::Filter(self.filter.filter(None)))
     }
 }
 
@@ -107,7 +107,7 @@ mod tests {
             filter: FilterArgs::default(),
         };
 
-        assert!(matches!(args.selection(None), Err(Misuse::NoSelection)));
+        assert!(matches!(args.selection(), Err(Misuse::NoSelection)));
     }
 
     #[test]
@@ -121,13 +121,11 @@ mod tests {
             filter,
         };
 
-        let selection = args
-            .selection(Some(Resolution::Discarded))
-            .expect("a filter");
+        let selection = args.selection().expect("a filter");
 
         assert!(matches!(
             selection,
-            Selection::Filter(filter) if filter.resolution == Some(Resolution::Discarded)
+            Selection::Filter(filter) if filter.kind.as_deref() == Some("email.send")
         ));
     }
 }

@@ -1,4 +1,5 @@
-//! A line of `enqueue --ndjson`: the members of `POST /v1/jobs`, and what they make of a job.
+//! A line of `enqueue --ndjson`: the members of `POST /v1/jobs`, and what they make of a job. Idempotency keys, however
+//! they are given.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -6,10 +7,11 @@ use chrono::{DateTime, Utc};
 use queue::{Idempotency, JobState, NewJob, OnConflict, Source, Start, Unique};
 use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::value::RawValue;
-use sha2::{Digest, Sha256};
 
-use super::CLIENT;
 use crate::output::words::span;
+
+/// Idempotency keys of the command line never meet those of API keys.
+const CLIENT: &str = "cli";
 
 /// The states in which a unique job holds its key unless it names others.
 const WAITING_OR_RUNNING: [JobState; 4] = [
@@ -61,11 +63,6 @@ pub(super) fn read(line: &str) -> Result<(NewJob, Option<Idempotency>), serde_js
         (None, Some(at)) => Start::At(at),
         (None, None) => Start::Now,
     };
-    let idempotency = item.idempotency_key.map(|key| Idempotency {
-        client: CLIENT.to_owned(),
-        key,
-        fingerprint: fingerprint(&[line.trim()]),
-    });
     let payload = match item.payload {
         Some(payload) => payload,
         None => RawValue::from_string("{}".to_owned())?,
@@ -85,17 +82,29 @@ pub(super) fn read(line: &str) -> Result<(NewJob, Option<Idempotency>), serde_js
         tags: item.tags,
         ..NewJob::new(item.kind, payload, Source::Cli)
     };
-    Ok((job, idempotency))
+    let idempotency = repeatable(item.idempotency_key, &job);
+    Ok((job, idempotency.map_err(serde_json::Error::custom)?))
 }
 
-/// A hash of the parts, in which no part can pass for another.
-pub(super) fn fingerprint(parts: &[&str]) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    for part in parts {
-        hash.update(part.len().to_be_bytes());
-        hash.update(part);
+/// An idempotency key that is none.
+#[derive(Debug, thiserror::Error)]
+#[error("an idempotency key must have 1 to 255 visible ASCII characters")]
+pub(crate) struct NotAKey;
+
+/// What makes the job safe to repeat, if a key is given.
+pub(super) fn repeatable(
+    key: Option<String>,
+    job: &NewJob,
+) -> Result<Option<Idempotency>, NotAKey> {
+    match key {
+        None => Ok(None),
+        Some(key) if Idempotency::is_key(&key) => Ok(Some(Idempotency {
+            client: CLIENT.to_owned(),
+            key,
+            fingerprint: job.fingerprint(),
+        })),
+        Some(_) => Err(NotAKey),
     }
-    hash.finalize().into()
 }
 
 fn in_words<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
@@ -162,7 +171,19 @@ mod tests {
     }
 
     #[test]
-    fn parts_cannot_pass_for_one_another() {
-        assert_ne!(fingerprint(&["ab", "c"]), fingerprint(&["a", "bc"]));
+    fn a_key_has_a_bearable_length_and_stays_what_it_was() {
+        let line = |key: &str| format!(r#"{{"kind": "a.b", "idempotency_key": "{key}"}}"#);
+
+        for bad in [String::new(), "k".repeat(256), "a b".to_owned()] {
+            let refused = read(&line(&bad)).expect_err(&bad).to_string();
+
+            assert!(refused.contains("1 to 255 visible"), "{bad}: {refused}");
+        }
+        let (job, idempotency) = read(&line("order-42")).expect("valid");
+        let alone = repeatable(Some("order-42".to_owned()), &job).expect("a key");
+        assert_eq!(
+            idempotency.map(|known| (known.key, known.fingerprint)),
+            alone.map(|known| (known.key, known.fingerprint))
+        );
     }
 }

@@ -8,19 +8,16 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use chrono::{DateTime, Utc};
-use queue::{Enqueued, Idempotency, NewJob, Source, Start};
+use queue::{Enqueued, NewJob, Source, Start};
 use serde_json::{json, value::RawValue};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use self::item::fingerprint;
+pub(crate) use self::item::NotAKey;
 use super::Context;
 use crate::{
     failure::Misuse,
     output::words::{instant, span},
 };
-
-/// Idempotency keys of the command line never meet those of API keys.
-const CLIENT: &str = "cli";
 
 /// What to enqueue.
 #[derive(Debug, clap::Args)]
@@ -48,7 +45,7 @@ pub(crate) struct Args {
     /// Not before so long from now, such as 15m
     #[arg(long, value_name = "SPAN", value_parser = span, conflicts_with = "run_at")]
     delay: Option<std::time::Duration>,
-    /// Makes the command safe to repeat: the same key never makes a second job
+    /// Makes the command safe to repeat: the same key never makes a second job; 1 to 255 visible ASCII characters
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
     /// The customer of the upstream app that the job belongs to
@@ -82,17 +79,6 @@ pub(super) async fn run(args: &Args, ctx: &Context) -> anyhow::Result<ExitCode> 
         (None, Some(at)) => Start::At(at),
         (None, None) => Start::Now,
     };
-    let idempotency = args.idempotency_key.as_ref().map(|key| Idempotency {
-        client: CLIENT.to_owned(),
-        key: key.clone(),
-        fingerprint: fingerprint(&[
-            kind,
-            payload.get(),
-            args.queue.as_deref().unwrap_or_default(),
-            args.tenant.as_deref().unwrap_or_default(),
-            &format!("{:?} {:?} {:?}", args.priority, args.delay, args.run_at),
-        ]),
-    });
     let job = NewJob {
         queue: args.queue.clone(),
         priority: args.priority,
@@ -100,6 +86,8 @@ pub(super) async fn run(args: &Args, ctx: &Context) -> anyhow::Result<ExitCode> 
         tenant: args.tenant.clone(),
         ..NewJob::new(kind, payload, Source::Cli)
     };
+    let idempotency =
+        item::repeatable(args.idempotency_key.clone(), &job).map_err(Misuse::NotAKey)?;
 
     let queue = ctx.queue().await?;
     let stored = queue.enqueue(job, idempotency).await;
@@ -143,18 +131,22 @@ async fn bounded(
     reader: impl AsyncRead + Unpin,
     limit_bytes: usize,
 ) -> Result<String, Misuse> {
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     let most = u64::try_from(limit_bytes)
         .unwrap_or(u64::MAX)
         .saturating_add(1);
-    let read = reader.take(most).read_to_string(&mut text).await;
+    let read = reader.take(most).read_to_end(&mut bytes).await;
     if read.map_err(|source| unreadable(path, source))? > limit_bytes {
         return Err(Misuse::TooLong {
             path: path.to_owned(),
             limit_bytes,
         });
     }
-    Ok(text)
+    // Only a whole payload is looked at: the limit may fall into the middle of a character.
+    String::from_utf8(bytes).map_err(|error| {
+        let source = std::io::Error::new(std::io::ErrorKind::InvalidData, error);
+        unreadable(path, source)
+    })
 }
 
 fn unreadable(path: &str, source: std::io::Error) -> Misuse {
@@ -193,5 +185,17 @@ mod tests {
 
         assert!(matches!(missing, Err(Misuse::Unreadable { .. })));
         assert!(matches!(long, Err(Misuse::TooLong { limit_bytes: 9, .. })));
+    }
+
+    #[tokio::test]
+    async fn a_payload_that_is_cut_within_a_character_is_too_long_and_one_of_other_bytes_no_text() {
+        let cut = bounded("mail.json", "aé€€".as_bytes(), 4).await;
+        let bytes = bounded("mail.json", &b"\xff\xfe"[..], 4).await;
+
+        assert!(
+            matches!(cut, Err(Misuse::TooLong { limit_bytes: 4, .. })),
+            "{cut:?}"
+        );
+        assert!(matches!(bytes, Err(Misuse::Unreadable { .. })), "{bytes:?}");
     }
 }

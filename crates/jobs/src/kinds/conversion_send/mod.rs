@@ -54,6 +54,7 @@ pub(super) struct ConversionSend {
 /// What one call of the destination may hold together.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Addressee {
+    tenant: Option<String>,
     dataset_id: String,
     test_event_code: Option<String>,
 }
@@ -132,6 +133,7 @@ impl ConversionSend {
         }
 
         let addressee = Addressee {
+            tenant: job.tenant.clone(),
             dataset_id: self.dataset_id,
             test_event_code: self.test_event_code,
         };

@@ -1,8 +1,9 @@
 //! Sends the events of a batch of jobs, and says for each job how its attempt ended.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use marketing::conversions::{Dataset, Delivered, Fate, Pending, Refusal, deliver};
+use providers::Error as ProviderError;
 use queue::Outcome;
 use serde_json::{Value, json};
 
@@ -12,27 +13,68 @@ use crate::{App, error::Error};
 /// Most bytes of a result: the engine keeps no more.
 const LARGEST_RESULT: usize = 64 * 1_024;
 
-/// Sends the orders, those for one addressee together, and answers for each in its place.
+/// Most events that are sent before the batch is answered for.
+const MOST_EVENTS: usize = 5_000;
+/// Most bytes of events, as they came, that are sent before the batch is answered for.
+const MOST_BYTES: usize = 8 * 1_024 * 1_024;
+/// Most addressees that are written to, one after another, before the batch is answered for.
+const MOST_ADDRESSEES: usize = 10;
+/// How soon the jobs are called again that a batch had no room for.
+const NEXT_BATCH: Duration = Duration::from_secs(1);
+
+/// Sends the orders, those for one addressee together, and answers for each in its place. What is too much for one call
+/// of the handler is put off to the next.
 pub(super) async fn send(
     app: &App,
     orders: Vec<Result<Order, Error>>,
 ) -> Vec<Result<Outcome, Error>> {
     let mut outcomes = BTreeMap::new();
-    let mut parcels: BTreeMap<Addressee, Vec<(usize, Vec<Pending>)>> = BTreeMap::new();
+    let mut load = Load::default();
     for (place, order) in orders.into_iter().enumerate() {
-        match order {
-            Ok(Order { addressee, events }) => {
-                parcels.entry(addressee).or_default().push((place, events));
+        match order.map(|order| load.add(place, order)) {
+            Ok(true) => {}
+            Ok(false) => {
+                outcomes.insert(place, Ok(Outcome::Snoozed(NEXT_BATCH)));
             }
             Err(error) => {
                 outcomes.insert(place, Err(error));
             }
         }
     }
-    for (addressee, parcel) in parcels {
+    for (addressee, parcel) in load.parcels {
         outcomes.extend(send_parcel(app, &addressee, parcel).await);
     }
     outcomes.into_values().collect()
+}
+
+/// What one call of the handler sends: a batch is counted in jobs, and a job may have a thousand events.
+#[derive(Default)]
+struct Load {
+    parcels: BTreeMap<Addressee, Vec<(usize, Vec<Pending>)>>,
+    events: usize,
+    bytes: usize,
+}
+
+impl Load {
+    /// Takes an order on, if there is room for it or it is the first.
+    fn add(&mut self, place: usize, Order { addressee, events }: Order) -> bool {
+        let bytes: usize = events.iter().map(bytes_of).sum();
+        let has_room = self.events + events.len() <= MOST_EVENTS
+            && self.bytes + bytes <= MOST_BYTES
+            && (self.parcels.len() < MOST_ADDRESSEES || self.parcels.contains_key(&addressee));
+        if !has_room && !self.parcels.is_empty() {
+            return false;
+        }
+        self.events += events.len();
+        self.bytes += bytes;
+        let parcel = self.parcels.entry(addressee).or_default();
+        parcel.push((place, events));
+        true
+    }
+}
+
+fn bytes_of(pending: &Pending) -> usize {
+    serde_json::to_vec(&pending.event).map_or(0, |json| json.len())
 }
 
 async fn send_parcel(
@@ -57,6 +99,7 @@ async fn send_parcel(
     };
     let events: Vec<Pending> = parcel.into_iter().flat_map(|(_, events)| events).collect();
     let dataset = Dataset {
+        tenant: addressee.tenant.as_deref(),
         id: &addressee.dataset_id,
         token,
         test_event_code: addressee.test_event_code.as_deref(),
@@ -83,6 +126,7 @@ async fn send_parcel(
 pub(super) fn outcome(events: Vec<Delivered>) -> Result<Outcome, Error> {
     let mut refusals: Vec<Refusal> = Vec::new();
     let mut is_in_doubt = false;
+    let mut is_postponed = false;
     let mut is_sent = false;
     for event in &events {
         match &event.fate {
@@ -90,8 +134,16 @@ pub(super) fn outcome(events: Vec<Delivered>) -> Result<Outcome, Error> {
             Fate::Refused(refusal) => refusals.push(refusal.clone()),
             Fate::InDoubt { .. } => is_in_doubt = true,
             Fate::Contended => return Err(Error::Contended),
+            Fate::Failed(ProviderError::Postponed { .. }) => is_postponed = true,
+            // As long as no job names an account, the token is our own.
+            Fate::Failed(error @ ProviderError::AuthExpired { .. }) => {
+                return Err(Error::OwnToken(error.clone()));
+            }
             Fate::Failed(error) => return Err(Error::Provider(error.clone())),
         }
+    }
+    if is_postponed {
+        return Ok(Outcome::Snoozed(NEXT_BATCH));
     }
     if is_sent {
         return Ok(Outcome::SucceededWith(result(&events)));

@@ -199,6 +199,73 @@ fn a_job_with_an_event_left_to_send_is_tried_again() {
     assert_eq!(class(outcome(events)), queue::ErrorClass::Transient);
 }
 
+#[test]
+fn a_spent_token_of_ours_is_a_matter_for_the_operator() {
+    let failure = providers::Error::AuthExpired {
+        detail: providers::Detail::default(),
+    };
+
+    let ended = outcome(vec![delivered(Fate::Failed(failure))]);
+
+    let error = ended.expect_err("nothing was sent");
+    assert!(error.to_string().contains("MILLPOND_META_ACCESS_TOKEN"));
+    assert_eq!(JobError::from(error).class(), queue::ErrorClass::Config);
+}
+
+#[test]
+fn a_job_whose_events_were_put_off_is_called_again_at_no_cost() {
+    let postponed = providers::Error::Postponed {
+        detail: providers::Detail::default(),
+    };
+    let events = vec![
+        delivered(refused(false)),
+        delivered(Fate::Failed(postponed)),
+    ];
+
+    let ended = outcome(events);
+
+    assert!(matches!(ended, Ok(Outcome::Snoozed(_))), "{ended:?}");
+}
+
+/// Which jobs of a batch, each with so many events for its tenant, are put off. Nothing is sent: there is no token.
+async fn put_off(batch: &[(usize, &str)]) -> Vec<usize> {
+    let app = App {
+        meta_token: None,
+        ..app(no_database(), "http://127.0.0.1:9")
+    };
+    let orders = batch.iter().map(|(events, tenant)| {
+        let events: Vec<Value> = (0..*events).map(|_| event(None)).collect();
+        let job = JobInfo {
+            tenant: Some((*tenant).to_owned()),
+            ..job()
+        };
+        order(&json!({ "events": events }), &job)
+    });
+
+    let outcomes = send(&app, orders.collect()).await;
+
+    let is_put_off = |place: &usize| matches!(outcomes[*place], Ok(Outcome::Snoozed(_)));
+    (0..batch.len()).filter(is_put_off).collect()
+}
+
+#[tokio::test]
+async fn a_batch_is_bounded_by_its_events_and_the_rest_is_put_off() {
+    let full = put_off(&[(1_000, "a"); 7]).await;
+    let with_room = put_off(&[(1_000, "a"); 5]).await;
+
+    assert_eq!(full, [5, 6]);
+    assert!(with_room.is_empty(), "{with_room:?}");
+}
+
+#[tokio::test]
+async fn a_batch_is_bounded_by_its_addressees_too() {
+    let tenants = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "a"];
+
+    let late = put_off(&tenants.map(|tenant| (1, tenant))).await;
+
+    assert_eq!(late, [10]);
+}
+
 #[sqlx::test(migrations = "../../migrations")]
 async fn jobs_of_one_data_set_share_a_request_and_not_a_fate(db: PgPool) -> anyhow::Result<()> {
     let server = MockServer::start().await;

@@ -6,7 +6,10 @@ mod tests;
 
 use std::time::Duration;
 
-use marketing::email::{Begun, MailIdentity, Unsent, begin_send, record_sent, record_unsent};
+use marketing::email::{
+    Begun, MailIdentity, Unsent, begin_send, data_schemas, record_sent, record_unsent,
+    template_names,
+};
 use providers::smtp::{Mail, Sent};
 use queue::{Job, JobContext, JobInfo, Outcome};
 use schemars::JsonSchema;
@@ -32,12 +35,13 @@ const MAILBOX: &str = r"^[^\x00-\x1f\x7f,;]+@[^\x00-\x1f\x7f,;@]+$";
     "else" = { "required": ["subject", "text"], "properties": {
         "subject": { "type": "string" }, "text": { "type": "string" }, "data": { "type": "null" },
     } },
+    "allOf" = data_of_templates(),
 ))]
 pub(super) struct EmailSend {
     /// Who gets it: one address or up to 50, who see each other's.
     to: Recipients,
     /// The template that says what is in it; instead of `subject`, `text` and `html`.
-    #[schemars(length(min = 1, max = 100))]
+    #[schemars(extend("enum" = templates_or_none()))]
     template: Option<String>,
     /// What the template is filled with.
     #[schemars(with = "Option<serde_json::Map<String, Value>>")]
@@ -68,6 +72,22 @@ pub(super) struct EmailSend {
 enum Recipients {
     One(#[schemars(regex(pattern = MAILBOX))] String),
     Many(#[schemars(length(min = 1, max = 50), inner(regex(pattern = MAILBOX)))] Vec<String>),
+}
+
+fn templates_or_none() -> Vec<Option<&'static str>> {
+    template_names().map(Some).chain([None]).collect()
+}
+
+/// For each template that its data suits it, so that what could not be rendered is never taken.
+fn data_of_templates() -> Vec<Value> {
+    data_schemas()
+        .map(|(name, schema)| {
+            json!({
+                "if": { "required": ["template"], "properties": { "template": { "const": name } } },
+                "then": { "required": ["data"], "properties": { "data": schema } },
+            })
+        })
+        .collect()
 }
 
 impl Job for EmailSend {

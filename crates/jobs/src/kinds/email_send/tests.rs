@@ -110,6 +110,43 @@ fn the_schema_takes_a_template_or_a_written_mail() {
 }
 
 #[test]
+fn the_schema_knows_every_template_and_what_suits_it() {
+    let accepts = |template: &str, data: Value| {
+        let payload = json!({ "to": "a@example.com", "template": template, "data": data });
+        schema_accepts::<EmailSend>(&payload)
+    };
+    let without_data = json!({ "to": "a@example.com", "template": "welcome" });
+
+    for name in template_names() {
+        let data = marketing::email::sample(name).expect("a known template");
+        assert!(accepts(name, data), "{name}");
+    }
+    assert!(accepts(
+        "welcome",
+        json!({ "name": "Ada", "product": null })
+    ));
+    assert!(accepts(
+        "plain",
+        json!({ "subject": "Hi", "text": "One\n\n\ttwo" })
+    ));
+    assert!(!accepts("wellcome", json!({ "name": "Ada" })));
+    assert!(!accepts("", json!({})));
+    assert!(!accepts("welcome", json!({})));
+    assert!(!accepts("welcome", json!({ "name": "Ada", "nmae": "Eve" })));
+    assert!(!accepts("welcome", json!({ "name": " " })));
+    assert!(!accepts("welcome", json!({ "name": "x".repeat(201) })));
+    assert!(!accepts(
+        "plain",
+        json!({ "subject": "Hi\r\nX: y", "text": "x" })
+    ));
+    assert!(!accepts(
+        "plain",
+        json!({ "subject": "Hi", "text": "x\u{0}" })
+    ));
+    assert!(!schema_accepts::<EmailSend>(&without_data));
+}
+
+#[test]
 fn the_schema_refuses_what_could_become_another_header_or_recipient() {
     let accepts = |payload: Value| schema_accepts::<EmailSend>(&payload);
     let injected = "a@example.com\r\nBcc: eve@example.com";

@@ -143,6 +143,28 @@ async fn a_failure_that_is_not_about_the_events_goes_to_all_that_were_not_sent()
 }
 
 #[tokio::test]
+async fn a_refusal_with_any_code_condemns_the_event_at_fault_alone() {
+    for code in [2_635, 803, 987_654] {
+        let server = server(move |request| {
+            if ids(request).iter().any(|id| id == "bad") {
+                ResponseTemplate::new(400)
+                    .set_body_json(json!({"error": {"message": "no", "code": code}}))
+            } else {
+                judge(request, false)
+            }
+        })
+        .await;
+
+        let results = client_of(&server)
+            .send_batch("1", &token(), &events(20, &[13]), None)
+            .await;
+
+        let bad: Vec<usize> = (0..20).filter(|&i| results[i].is_err()).collect();
+        assert_eq!(bad, [13], "{code}");
+    }
+}
+
+#[tokio::test]
 async fn a_refusal_of_the_call_itself_is_not_split() {
     let server = server(|_: &Request| {
         ResponseTemplate::new(400)
@@ -188,11 +210,16 @@ async fn the_number_of_calls_has_a_bound() {
 
     assert_eq!(calls(&server).await, 200);
     assert_eq!(results.len(), 1_000);
-    let later = results
-        .iter()
-        .filter(|r| matches!(r, Err(Error::Unavailable { .. })))
-        .count();
-    assert!(later > 0);
+    let count = |is: fn(&Error) -> bool| {
+        results
+            .iter()
+            .filter(|result| matches!(result, Err(error) if is(error)))
+            .count()
+    };
+    let refused = count(|error| matches!(error, Error::Rejected { .. }));
+    let postponed = count(|error| matches!(error, Error::Postponed { .. }));
+    assert!(refused > 0 && postponed > 0);
+    assert_eq!(refused + postponed, 1_000);
 }
 
 #[tokio::test]

@@ -150,6 +150,11 @@ async fn a_limit_under_status_400_says_how_long_to_wait() {
         ),
         (limit().insert_header("retry-after", "12"), 12),
         (limit().insert_header("retry-after", "-12"), 300),
+        (limit().insert_header("retry-after", "0"), 300),
+        (
+            limit().insert_header("retry-after", "Fri, 20 Nov 2015 12:00:00 GMT"),
+            300,
+        ),
     ];
 
     for (answer, seconds) in cases {

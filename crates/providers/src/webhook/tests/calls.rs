@@ -17,7 +17,7 @@ use wiremock::{
 use super::{loopback_caller, loopback_policy, post};
 use crate::{
     error::Error,
-    webhook::{CallAnswer, CallRequest, Caller, Received, Signer},
+    webhook::{CallAnswer, CallRequest, Caller, ChosenBy, OutboundPolicy, Received, Signer},
 };
 
 async fn answering(answer: ResponseTemplate) -> MockServer {
@@ -272,6 +272,45 @@ async fn an_answer_that_trickles_times_out() {
 
     assert!(matches!(error, Error::TimedOut { .. }), "{error}");
     assert!(error.maybe_received());
+}
+
+#[tokio::test]
+async fn an_endpoint_that_hangs_keeps_further_calls_from_being_made() {
+    let (url, _endpoint) = raw_endpoint(|socket: TcpStream| async move {
+        let _open = socket;
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let policy = OutboundPolicy {
+        per_endpoint: 1,
+        ..loopback_policy()
+    };
+    let caller = Caller::new(policy, Duration::from_secs(10)).expect("a caller");
+    let operators = CallRequest {
+        chosen_by: ChosenBy::Operator,
+        ..post("http://127.0.0.1:9/")
+    };
+
+    let hanging = caller.call(post(&url));
+    let (second, elsewhere, operators) = tokio::select! {
+        biased;
+        ended = hanging => panic!("nobody answers: {ended:?}"),
+        others = async {
+            tokio::join!(
+                caller.call(post(&url)),
+                caller.call(post("http://127.0.0.1:9/")),
+                caller.call(operators),
+            )
+        } => others,
+    };
+
+    assert!(matches!(second, Err(Error::Postponed { .. })), "{second:?}");
+    for called in [elsewhere, operators] {
+        assert!(
+            matches!(called, Err(Error::Unavailable { .. })),
+            "{called:?}"
+        );
+    }
 }
 
 #[tokio::test]

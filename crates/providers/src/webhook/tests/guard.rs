@@ -1,13 +1,20 @@
 //! Nothing here dials: what must not be called is refused before there is a connection.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, UdpSocket},
+    sync::Arc,
+    time::Duration,
+};
 
 use reqwest::dns::Resolve;
 
 use super::{FixedLookup, loopback_policy, post};
 use crate::{
     error::Error,
-    webhook::{Caller, OutboundPolicy, Refusal, is_forbidden, resolver::GuardedResolver},
+    webhook::{
+        Caller, ChosenBy, OutboundPolicy, Refusal, guard::is_of_this_machine, is_forbidden,
+        resolver::GuardedResolver,
+    },
 };
 
 fn ip(text: &str) -> IpAddr {
@@ -120,7 +127,7 @@ fn no_spelling_of_an_address_gets_past() {
         "LOCALHOST",
         "192.168.0.1.",
     ] {
-        let verdict = policy.check(&format!("https://{host}/hook"));
+        let verdict = policy.check(&format!("https://{host}/hook"), ChosenBy::Requester);
 
         assert_eq!(verdict, Err(Refusal::Network), "{host}");
     }
@@ -146,24 +153,63 @@ fn everything_but_plain_https_is_refused() {
     ];
 
     for (url, expected) in cases {
-        assert_eq!(policy.check(url), Err(expected), "{url}");
+        assert_eq!(
+            policy.check(url, ChosenBy::Requester),
+            Err(expected),
+            "{url}"
+        );
     }
     let long = format!("https://example.com/{}", "x".repeat(5_000));
-    assert_eq!(policy.check(&long), Err(Refusal::NotUrl));
-    assert!(policy.check("https://example.com/hook?x=1").is_ok());
-    assert!(policy.check("https://example.com:8443/hook").is_ok());
+    assert_eq!(
+        policy.check(&long, ChosenBy::Requester),
+        Err(Refusal::NotUrl)
+    );
+    assert!(
+        policy
+            .check("https://example.com/hook?x=1", ChosenBy::Requester)
+            .is_ok()
+    );
+    assert!(
+        policy
+            .check("https://example.com:8443/hook", ChosenBy::Requester)
+            .is_ok()
+    );
+}
+
+#[test]
+fn the_operator_may_name_any_port_and_no_other_network() {
+    let check = |url| OutboundPolicy::default().check(url, ChosenBy::Operator);
+
+    assert!(check("https://app.example.com:9443/jobs").is_ok());
+    assert_eq!(check("https://10.0.0.1:9443/"), Err(Refusal::Network));
+    assert_eq!(check("http://localhost:3000/"), Err(Refusal::Scheme));
+    assert_eq!(check("http://app.example.com/"), Err(Refusal::Scheme));
 }
 
 #[test]
 fn plain_http_needs_a_loopback_address_that_is_opened() {
     let opened = loopback_policy();
 
-    assert!(opened.check("http://127.0.0.1:49152/").is_ok());
-    assert!(opened.check("http://localhost:49152/").is_ok());
-    assert_eq!(opened.check("http://[::1]:49152/"), Err(Refusal::Scheme));
-    assert_eq!(opened.check("http://10.0.0.1/"), Err(Refusal::Scheme));
+    assert!(
+        opened
+            .check("http://127.0.0.1:49152/", ChosenBy::Requester)
+            .is_ok()
+    );
+    assert!(
+        opened
+            .check("http://localhost:49152/", ChosenBy::Requester)
+            .is_ok()
+    );
     assert_eq!(
-        opened.check("http://localhost.example.com/"),
+        opened.check("http://[::1]:49152/", ChosenBy::Requester),
+        Err(Refusal::Scheme)
+    );
+    assert_eq!(
+        opened.check("http://10.0.0.1/", ChosenBy::Requester),
+        Err(Refusal::Scheme)
+    );
+    assert_eq!(
+        opened.check("http://localhost.example.com/", ChosenBy::Requester),
         Err(Refusal::Scheme)
     );
 }
@@ -175,12 +221,19 @@ fn what_we_listen_on_is_never_called() {
         ..loopback_policy()
     };
 
-    assert_eq!(policy.check("https://127.0.0.1/"), Err(Refusal::Network));
     assert_eq!(
-        policy.check("https://[::ffff:8.8.8.8]/"),
+        policy.check("https://127.0.0.1/", ChosenBy::Requester),
         Err(Refusal::Network)
     );
-    assert!(policy.check("https://127.0.0.2/").is_ok());
+    assert_eq!(
+        policy.check("https://[::ffff:8.8.8.8]/", ChosenBy::Requester),
+        Err(Refusal::Network)
+    );
+    assert!(
+        policy
+            .check("https://127.0.0.2/", ChosenBy::Requester)
+            .is_ok()
+    );
 }
 
 #[tokio::test]
@@ -255,4 +308,34 @@ async fn a_literal_address_is_refused_without_asking_the_resolver() {
 
     assert!(matches!(error, Error::Rejected { .. }), "{error}");
     assert_eq!(lookup.questions(), 0);
+}
+
+#[test]
+fn an_address_of_this_machine_is_known_from_others() {
+    assert!(is_of_this_machine(ip("127.0.0.1")));
+    assert!(!is_of_this_machine(ip("192.0.2.1")));
+    assert!(!is_of_this_machine(ip("2001:db8::1")));
+}
+
+#[test]
+fn a_process_that_listens_everywhere_calls_no_address_of_its_machine_but_loopback_that_is_opened() {
+    let policy = OutboundPolicy {
+        listens_everywhere: true,
+        ..loopback_policy()
+    };
+    // Which address the machine has is its own affair; without a network it has none but loopback.
+    let outward = UdpSocket::bind("0.0.0.0:0").and_then(|socket| {
+        socket.connect("192.0.2.1:9")?;
+        socket.local_addr()
+    });
+
+    assert!(policy.permits(ip("127.0.0.1")));
+    assert!(policy.permits(ip("8.8.8.8")));
+    if let Ok(own) = outward {
+        let opened = OutboundPolicy {
+            allow: vec![own.ip().into()],
+            ..policy
+        };
+        assert!(own.ip().is_loopback() || !opened.permits(own.ip()));
+    }
 }

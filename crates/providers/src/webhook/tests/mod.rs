@@ -18,7 +18,7 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    CallRequest, Caller, OutboundPolicy,
+    CallRequest, Caller, ChosenBy, OutboundPolicy,
     resolver::{LookedUp, Lookup},
 };
 
@@ -71,5 +71,6 @@ fn post(url: &str) -> CallRequest {
         headers: BTreeMap::new(),
         body: Bytes::from_static(b"{\"n\":1}"),
         signature: None,
+        chosen_by: ChosenBy::Requester,
     }
 }

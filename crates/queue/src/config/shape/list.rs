@@ -132,7 +132,7 @@ mod tests {
     fn a_payload_becomes_the_json_that_it_looks_like() {
         let text = schedule_with("{ a = [1, 2.5, true], b = { c = \"x\" }, d = 2026-01-31 }");
 
-        let parsed = Config::parse(&text).expect("the schedule is right");
+        let parsed = Config::parse(&text, &[]).expect("the schedule is right");
 
         let expected =
             serde_json::json!({ "a": [1, 2.5, true], "b": { "c": "x" }, "d": "2026-01-31" });
@@ -157,7 +157,7 @@ mod tests {
         ];
 
         for (payload, reason) in cases {
-            let problems = Config::parse(&schedule_with(&payload)).expect_err("it is refused");
+            let problems = Config::parse(&schedule_with(&payload), &[]).expect_err("it is refused");
 
             assert!(problems[0].message.ends_with(reason), "{problems:?}");
         }

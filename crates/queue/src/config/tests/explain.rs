@@ -102,7 +102,7 @@ fn the_schema_takes_what_the_check_takes() {
 
         let errors: Vec<String> = validator
             .iter_errors(&document)
-            .map(|error| format!("{}: {error}", error.instance_path))
+            .map(|error| format!("{}: {error}", error.instance_path()))
             .collect();
 
         assert!(errors.is_empty(), "{errors:#?}");

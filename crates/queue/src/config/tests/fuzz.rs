@@ -2,12 +2,12 @@
 
 use proptest::prelude::{any, prop_assert, proptest};
 
-use super::{FILE, file_with_examples};
+use super::{FILE, REGISTERED, file_with_examples};
 use crate::config::Config;
 
 /// Whether a text is taken, or refused for reasons that have a place in it.
 fn is_read_or_refused(text: &str) -> bool {
-    let Err(problems) = Config::parse(text) else {
+    let Err(problems) = Config::parse(text, &REGISTERED) else {
         return true;
     };
     let lines = text.matches('\n').count() + 1;
@@ -70,6 +70,6 @@ fn tables_that_nest_as_deep_as_the_parser_allows_are_refused() {
     ];
 
     for text in cases {
-        assert!(Config::parse(&text).is_err());
+        assert!(Config::parse(&text, &REGISTERED).is_err());
     }
 }

@@ -237,6 +237,17 @@ fn conversions_are_grouped_by_data_set_and_keep_people_hidden() {
 }
 
 #[test]
+fn headers_of_requests_are_hidden_whatever_the_file_says() {
+    let text = "[kinds.\"http.request\"]\nredact = [\"url\"]\n";
+
+    let built_in = Config::builtin().policy("http.request");
+    let policy = accepted(text).config.policy("http.request");
+
+    assert_eq!(built_in.redact, ["/headers"]);
+    assert_eq!(policy.redact, ["/headers", "url"]);
+}
+
+#[test]
 fn a_unique_rule_holds_while_a_job_is_to_be_done_unless_told_otherwise() {
     let text = "[kinds.\"sync.account\"]\nunique = { fields = [\"account_id\", \"/a/b\"] }\n\
                 [kinds.\"sync.watch\"]\nunique = { fields = [\"a\"], on_conflict = \"one_behind\", \

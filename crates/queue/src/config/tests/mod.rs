@@ -12,14 +12,20 @@ use super::{Config, Parsed, Problem};
 /// The file at the root of the repository.
 const FILE: &str = include_str!("../../../../../jobs.toml");
 
+/// The kinds of a program of these days.
+const REGISTERED: [&str; 3] = ["conversion.send", "email.send", "http.request"];
+
 /// Reads a text that is right.
 fn accepted(text: &str) -> Parsed {
-    Config::parse(text).unwrap_or_else(|problems| panic!("{:#?} in:\n{text}", shown(&problems)))
+    Config::parse(text, &REGISTERED)
+        .unwrap_or_else(|problems| panic!("{:#?} in:\n{text}", shown(&problems)))
 }
 
 /// Reads a text that is wrong, and shows what is told about it.
 fn refused(text: &str) -> Vec<String> {
-    let problems = Config::parse(text).map(|_| text).expect_err("it is wrong");
+    let problems = Config::parse(text, &REGISTERED)
+        .map(|_| text)
+        .expect_err("it is wrong");
     shown(&problems)
 }
 

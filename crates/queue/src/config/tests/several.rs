@@ -1,6 +1,7 @@
 //! Everything wrong is told at once, in the order of the file.
 
 use super::{accepted, refused, shown};
+use crate::config::Config;
 
 #[test]
 fn problems_of_all_sections_are_told_together() {
@@ -95,6 +96,9 @@ cost = "spend"
 kind = "sync.account"
 within = "1h"
 target = 0.99
+
+[dead_letters.replay]
+canary = 9
 "#;
 
     let warnings = shown(&accepted(text).warnings);
@@ -106,6 +110,7 @@ target = 0.99
             format!("3:1: global_concurrency in [queues.sync] {later}"),
             format!("4:1: rate in [queues.sync] {later}"),
             format!("5:1: fair_by in [queues.sync] {later}"),
+            format!("8:1: [kinds.\"sync.account\"] {later}"),
             format!("10:1: per_key_concurrency in [kinds.\"sync.account\"] {later}"),
             format!("11:1: budget in [kinds.\"sync.account\"] {later}"),
             format!("12:1: encrypt in [kinds.\"sync.account\"] {later}"),
@@ -113,6 +118,35 @@ target = 0.99
             format!("17:2: [schedules] {later}"),
             format!("21:2: [kpis] {later}"),
             format!("24:2: [slo] {later}"),
+            format!("29:15: [dead_letters.replay] {later}"),
         ]
     );
+}
+
+#[test]
+fn a_kind_of_a_later_release_is_taken_with_a_warning_until_it_is_registered() {
+    let text = "[kinds.\"sync.account\"]\ntimeout = \"5m\"\n";
+
+    let now = Config::parse(text, &["email.send"]).expect("the text is right");
+    let later = Config::parse(text, &["sync.account"]).expect("the text is right");
+
+    assert_eq!(
+        shown(&now.warnings),
+        ["1:1: [kinds.\"sync.account\"] has no effect yet in this release"]
+    );
+    assert!(later.warnings.is_empty(), "{:?}", later.warnings);
+}
+
+#[test]
+fn a_kind_that_is_registered_needs_no_other_list() {
+    let text = "[kinds.\"demo.work\"]\nmax_attempts = 3\n";
+
+    let known = Config::parse(text, &["demo.work"]).expect("the kind is registered");
+    let unknown = Config::parse(text, &[]).expect_err("nobody knows the kind");
+    let without_section = Config::parse("", &["sync.orders"]).expect("nothing can be wrong");
+
+    assert_eq!(known.config.policy("demo.work").max_attempts, 3);
+    assert!(known.warnings.is_empty(), "{:?}", known.warnings);
+    assert!(unknown[0].message.starts_with("unknown kind \"demo.work\""));
+    assert_eq!(without_section.config.policy("sync.orders").queue, "sync");
 }
