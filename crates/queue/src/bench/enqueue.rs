@@ -2,23 +2,24 @@
 
 use std::{
     future::Future,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
 use sqlx::PgPool;
-use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
-use super::{BenchError, BenchSettings, engine, noop, report::Figure};
+use super::{
+    BenchError, BenchSettings, GroupCommit, ROUND, empty, engine, noop,
+    report::{Figure, Goal, per_second},
+};
 use crate::{
     Queue,
     db::{Database, Session, within},
     store::bench as store,
 };
 
-/// How long a round lasts.
-const ROUND: Duration = Duration::from_millis(1_500);
+/// What callers in this process are called in plots.
+const SERIES: &str = "client library";
 /// Jobs of a call in bulk.
 const BULK: usize = 1_000;
 
@@ -33,12 +34,10 @@ pub(super) async fn alone(db: &Database, settings: &BenchSettings) -> Result<Fig
         empty(db).await?;
     }
     queue.close().await;
-    let name = (
-        "P1",
-        "enqueue, 1 caller".to_owned(),
-        "one prepared INSERT and commit",
-    );
-    Ok(Figure::ratio(name, ours, limit, 0.9))
+    Ok(Figure::new("P1", "enqueue, 1 caller", "/s", ours)
+        .beside("one prepared INSERT and commit", limit)
+        .judged_by(Goal::AtLeast(0.9))
+        .in_series(SERIES, 1))
 }
 
 /// P2: several callers at once, one job a call.
@@ -48,7 +47,7 @@ pub(super) async fn together(
     callers: usize,
 ) -> Result<Figure, BenchError> {
     let queue = engine(db, false)?;
-    let bare = BareGroupCommit::start(db.separate_pool(1));
+    let bare = GroupCommit::start(db);
     let (mut ours, mut limit) = (Vec::new(), Vec::new());
     for _ in 0..settings.rounds {
         ours.push(at_once(callers, &queue, enqueue_one).await?);
@@ -56,12 +55,11 @@ pub(super) async fn together(
         empty(db).await?;
     }
     queue.close().await;
-    let name = (
-        "P2",
-        format!("enqueue, {callers} callers"),
-        "bare in-process group commit",
-    );
-    Ok(Figure::ratio(name, ours, limit, 0.8))
+    let what = format!("enqueue, {callers} callers");
+    Ok(Figure::new("P2", what, "/s", ours)
+        .beside("bare in-process group commit", limit)
+        .judged_by(Goal::AtLeast(0.8))
+        .in_series(SERIES, callers))
 }
 
 /// P3: a thousand jobs a call, one connection.
@@ -71,27 +69,25 @@ pub(super) async fn bulk(db: &Database, settings: &BenchSettings) -> Result<Figu
     let (mut ours, mut limit) = (Vec::new(), Vec::new());
     for _ in 0..settings.rounds {
         ours.push(repeat(async || enqueue_bulk(&queue).await).await?);
-        limit.push(repeat(async || insert_bulk(&pool).await).await?);
+        limit.push(repeat(async || insert_rows(&pool, BULK).await).await?);
         empty(db).await?;
     }
     queue.close().await;
-    let name = (
-        "P3",
-        "bulk enqueue, 1,000 a call".to_owned(),
-        "INSERT … SELECT FROM unnest of 1,000 narrow rows",
-    );
-    Ok(Figure::ratio(name, ours, limit, 0.8))
+    Ok(Figure::new("P3", "bulk enqueue, 1,000 a call", "/s", ours)
+        .beside("INSERT … SELECT FROM unnest of 1,000 narrow rows", limit)
+        .judged_by(Goal::AtLeast(0.8)))
 }
 
-/// Empties what a round filled.
-pub(super) async fn empty(db: &Database) -> Result<(), BenchError> {
-    let mut session = db.request().await?;
-    let emptied = within(async {
-        store::empty_jobs(session.conn()).await?;
-        store::prepare(session.conn()).await
-    })
-    .await;
-    Ok(session.end(emptied)?)
+/// The limit of P5, in rows a second: callers that each store this many narrow rows at once, again and again.
+///
+/// # Errors
+/// When the database fails.
+pub async fn insert_together(db: &Database, callers: u32, rows: usize) -> Result<f64, BenchError> {
+    let pool = db.separate_pool(callers);
+    let callers = usize::try_from(callers).unwrap_or(usize::MAX);
+    let calls = at_once(callers, &(pool.clone(), rows), insert_once).await?;
+    pool.close().await;
+    Ok(calls * per_second(rows, Duration::from_secs(1)))
 }
 
 /// Calls again and again for the time of a round and gives jobs a second.
@@ -130,11 +126,6 @@ where
     Ok(per_second(jobs, started.elapsed()))
 }
 
-#[expect(clippy::cast_precision_loss, reason = "jobs of a round are few")]
-pub(super) fn per_second(jobs: usize, took: Duration) -> f64 {
-    jobs as f64 / took.as_secs_f64()
-}
-
 async fn enqueue_one(queue: Queue) -> Result<(), BenchError> {
     queue.enqueue(noop::job(), None).await?;
     Ok(())
@@ -160,47 +151,18 @@ async fn insert_one(pool: &PgPool) -> Result<usize, BenchError> {
     Ok(1)
 }
 
-async fn insert_bulk(pool: &PgPool) -> Result<usize, BenchError> {
-    let ids: Vec<Uuid> = (0..BULK).map(|_| Uuid::now_v7()).collect();
+async fn insert_rows(pool: &PgPool, rows: usize) -> Result<usize, BenchError> {
+    let ids: Vec<Uuid> = (0..rows).map(|_| Uuid::now_v7()).collect();
     let mut session = Session::open(pool).await?;
     let stored = within(store::insert_many(session.conn(), &ids, noop::PAYLOAD)).await;
     session.end(stored)?;
-    Ok(BULK)
+    Ok(rows)
 }
 
-/// A group commit with nothing around it: what P2 is measured against.
-#[derive(Clone)]
-struct BareGroupCommit(mpsc::Sender<(Uuid, oneshot::Sender<()>)>);
-
-impl BareGroupCommit {
-    fn start(pool: PgPool) -> Arc<Self> {
-        let (sender, mut waiting) = mpsc::channel(8_192);
-        tokio::spawn(async move {
-            let mut batch = Vec::new();
-            while waiting.recv_many(&mut batch, BULK).await > 0 {
-                let (ids, answers): (Vec<Uuid>, Vec<oneshot::Sender<()>>) = batch.drain(..).unzip();
-                let Ok(mut session) = Session::open(&pool).await else {
-                    continue;
-                };
-                let stored = within(store::insert_many(session.conn(), &ids, noop::PAYLOAD)).await;
-                if session.end(stored).is_ok() {
-                    for answer in answers {
-                        // A caller that is gone has ended its round.
-                        let _: Result<(), ()> = answer.send(());
-                    }
-                }
-            }
-        });
-        Arc::new(Self(sender))
-    }
+async fn insert_once((pool, rows): (PgPool, usize)) -> Result<(), BenchError> {
+    insert_rows(&pool, rows).await.map(drop)
 }
 
-async fn bare_one(bare: Arc<BareGroupCommit>) -> Result<(), BenchError> {
-    let (answer, answered) = oneshot::channel();
-    let failed = |_| BenchError::Database(crate::DatabaseError::TimedOut);
-    bare.0
-        .send((Uuid::now_v7(), answer))
-        .await
-        .map_err(|_| failed(()))?;
-    answered.await.map_err(|_| failed(()))
+async fn bare_one(bare: GroupCommit) -> Result<(), BenchError> {
+    bare.store(noop::PAYLOAD.to_owned()).await
 }

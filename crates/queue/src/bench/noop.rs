@@ -8,8 +8,10 @@ use serde_json::value::RawValue;
 
 use crate::{Job, JobContext, JobError, NewJob, Outcome, Registry, Source};
 
-/// The payload: 200 bytes.
-pub(super) const PAYLOAD: &str = r#"{"data":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}"#;
+/// The kind's name.
+pub const KIND: &str = "bench.noop";
+/// The payload of its jobs: 200 bytes.
+pub const PAYLOAD: &str = r#"{"data":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}"#;
 
 /// How many ran.
 #[derive(Debug, Default)]
@@ -26,7 +28,7 @@ pub(super) struct Noop {
 }
 
 impl Job for Noop {
-    const KIND: &'static str = "bench.noop";
+    const KIND: &'static str = KIND;
     type App = Ran;
     type Error = JobError;
 
@@ -42,5 +44,5 @@ pub(super) fn registry() -> Registry<Ran> {
 
 pub(super) fn job() -> NewJob {
     let payload = RawValue::from_string(PAYLOAD.to_owned()).expect("the constant is JSON");
-    NewJob::new(<Noop as Job>::KIND, payload, Source::Cli)
+    NewJob::new(KIND, payload, Source::Cli)
 }

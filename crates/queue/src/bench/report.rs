@@ -1,8 +1,10 @@
 //! The benchmark's figures, each with its limit, its goal, and whether the goal was reached.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
-use super::BenchSettings;
+use super::{BenchSettings, PAYLOAD, ROUND};
 
 /// A figure of several rounds.
 #[derive(Debug, Clone, Serialize)]
@@ -13,22 +15,26 @@ pub struct Rounds {
     pub min: f64,
     /// The most.
     pub max: f64,
+    /// All of them, in the order they were measured.
+    pub values: Vec<f64>,
 }
 
 impl Rounds {
-    pub(super) fn of(mut values: Vec<f64>) -> Self {
-        values.sort_by(f64::total_cmp);
-        let median = values.get(values.len() / 2).copied().unwrap_or(f64::NAN);
+    fn of(values: Vec<f64>) -> Self {
+        let mut sorted = values.clone();
+        sorted.sort_by(f64::total_cmp);
+        let at = |place: Option<&f64>| place.copied().unwrap_or(f64::NAN);
         Self {
-            median,
-            min: values.first().copied().unwrap_or(f64::NAN),
-            max: values.last().copied().unwrap_or(f64::NAN),
+            median: at(sorted.get(sorted.len() / 2)),
+            min: at(sorted.first()),
+            max: at(sorted.last()),
+            values,
         }
     }
 }
 
 /// What a figure should be.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Goal {
     /// At least this.
@@ -38,12 +44,52 @@ pub enum Goal {
 }
 
 impl Goal {
-    fn is_reached_by(self, value: f64) -> bool {
-        match self {
+    fn verdict_on(self, value: f64) -> Verdict {
+        let is_reached = match self {
             Self::AtLeast(least) => value >= least,
             Self::AtMost(most) => value <= most,
+        };
+        if is_reached {
+            Verdict::Reached
+        } else {
+            Verdict::Missed
         }
     }
+}
+
+/// Whether a goal was reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum Verdict {
+    /// It was.
+    #[serde(rename = "reached")]
+    Reached,
+    /// It was not.
+    #[serde(rename = "missed")]
+    Missed,
+    /// There is no goal, or nothing was measured.
+    #[serde(rename = "-")]
+    NotJudged,
+}
+
+impl Verdict {
+    /// As people read it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Reached => "reached",
+            Self::Missed => "missed",
+            Self::NotJudged => "-",
+        }
+    }
+}
+
+/// A figure's place in a plot of throughput against callers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Series {
+    /// What is called.
+    pub name: &'static str,
+    /// How many call at once.
+    pub callers: usize,
 }
 
 /// One line of the table.
@@ -53,73 +99,102 @@ pub struct Figure {
     pub id: &'static str,
     /// What was measured.
     pub what: String,
-    /// What a limit is made of; empty where the figure stands for itself.
+    /// What the limit is made of; empty where there is none.
     pub limit_is: &'static str,
-    /// What the engine did.
-    pub ours: Rounds,
+    /// The unit of ours and of the limit.
+    pub unit: &'static str,
+    /// What Millpond did; `None` where it was not measured.
+    pub ours: Option<Rounds>,
     /// What the machine can do.
     pub limit: Option<Rounds>,
-    /// The unit of both.
-    pub unit: &'static str,
-    /// Ours by the limit, round by round.
+    /// Ours by the limit, round by round, where that is what counts.
     pub ratio: Option<Rounds>,
     /// What is compared with the goal: the ratio's median where there is one, else ours.
-    pub goal: Goal,
+    pub goal: Option<Goal>,
     /// Whether the goal was reached.
-    pub reached: bool,
+    pub verdict: Verdict,
+    /// Where it stands in the plot of throughput against callers.
+    pub series: Option<Series>,
+    /// Why nothing was measured, or what to know when reading it; may be empty.
+    pub note: String,
 }
 
 impl Figure {
-    /// A figure beside its limit; both have a value for each round.
-    pub(super) fn ratio(
-        (id, what, limit_is): (&'static str, String, &'static str),
+    /// A figure that stands for itself, a value for each round.
+    #[must_use]
+    pub fn new(
+        id: &'static str,
+        what: impl Into<String>,
+        unit: &'static str,
         ours: Vec<f64>,
-        limit: Vec<f64>,
-        goal: f64,
     ) -> Self {
-        let ratio = Rounds::of(
-            ours.iter()
-                .zip(&limit)
-                .map(|(ours, limit)| ours / limit)
-                .collect(),
-        );
-        let goal = Goal::AtLeast(goal);
-        let reached = goal.is_reached_by(ratio.median);
-        let (ours, limit) = (Rounds::of(ours), Some(Rounds::of(limit)));
         Self {
             id,
-            what,
-            limit_is,
-            ours,
-            limit,
-            unit: "/s",
-            ratio: Some(ratio),
-            goal,
-            reached,
+            what: what.into(),
+            limit_is: "",
+            unit,
+            ours: Some(Rounds::of(ours)),
+            limit: None,
+            ratio: None,
+            goal: None,
+            verdict: Verdict::NotJudged,
+            series: None,
+            note: String::new(),
         }
     }
 
-    /// A figure that stands for itself.
-    pub(super) fn alone(
-        id: &'static str,
-        what: String,
-        ours: Vec<f64>,
-        unit: &'static str,
-        goal: Goal,
-    ) -> Self {
-        let ours = Rounds::of(ours);
-        let reached = goal.is_reached_by(ours.median);
+    /// A line that says why there is no figure.
+    #[must_use]
+    pub fn not_measured(id: &'static str, what: impl Into<String>, why: impl Into<String>) -> Self {
         Self {
-            id,
-            what,
-            limit_is: "",
-            ours,
-            limit: None,
-            unit,
-            ratio: None,
-            goal,
-            reached,
+            ours: None,
+            note: why.into(),
+            ..Self::new(id, what, "", Vec::new())
         }
+    }
+
+    /// Shows what the machine can do, a value for each round, without comparing.
+    #[must_use]
+    pub fn with_limit(mut self, limit_is: &'static str, limit: Vec<f64>) -> Self {
+        self.limit_is = limit_is;
+        self.limit = Some(Rounds::of(limit));
+        self
+    }
+
+    /// Compares with what the machine can do, round by round.
+    #[must_use]
+    pub fn beside(self, limit_is: &'static str, limit: Vec<f64>) -> Self {
+        let ours = self.ours.iter().flat_map(|ours| &ours.values);
+        let ratio = ours.zip(&limit).map(|(ours, limit)| ours / limit).collect();
+        Self {
+            ratio: Some(Rounds::of(ratio)),
+            ..self.with_limit(limit_is, limit)
+        }
+    }
+
+    /// Judges the ratio's median where there is one, else the median of ours: call it last.
+    #[must_use]
+    pub fn judged_by(mut self, goal: Goal) -> Self {
+        self.goal = Some(goal);
+        self.verdict = match self.ratio.as_ref().or(self.ours.as_ref()) {
+            Some(rounds) => goal.verdict_on(rounds.median),
+            None => Verdict::NotJudged,
+        };
+        self
+    }
+
+    /// Gives it a place in the plot of throughput against callers.
+    #[must_use]
+    pub fn in_series(mut self, name: &'static str, callers: usize) -> Self {
+        self.series = Some(Series { name, callers });
+        self
+    }
+
+    /// Says what to know when reading it.
+    #[must_use]
+    pub fn noted(mut self, note: impl Into<String>) -> Self {
+        self.note = note.into();
+        self
     }
 }
 
@@ -130,8 +205,14 @@ pub struct Report {
     pub server: String,
     /// Rounds of each figure.
     pub rounds: usize,
+    /// Length of a round of figures that repeat for a time, in seconds.
+    pub round_seconds: f64,
     /// Jobs of a fill and drain.
     pub jobs: usize,
+    /// Fills and drains between the two looks at the hot table's size.
+    pub fills: usize,
+    /// Size of a job's payload, in bytes.
+    pub payload_bytes: usize,
     /// The table.
     pub figures: Vec<Figure>,
 }
@@ -141,7 +222,10 @@ impl Report {
         Self {
             server,
             rounds: settings.rounds,
+            round_seconds: ROUND.as_secs_f64(),
             jobs: settings.jobs,
+            fills: settings.fills,
+            payload_bytes: PAYLOAD.len(),
             figures: Vec::new(),
         }
     }
@@ -149,5 +233,89 @@ impl Report {
     /// Adds a line.
     pub fn add(&mut self, figure: Figure) {
         self.figures.push(figure);
+    }
+
+    /// Puts the lines in the order of the documentation; those of one id keep theirs.
+    pub fn sort(&mut self) {
+        let number = |id: &str| id.trim_start_matches('P').parse::<u32>();
+        self.figures
+            .sort_by_key(|figure| number(figure.id).unwrap_or(u32::MAX));
+    }
+}
+
+/// The value that this many of a hundred do not exceed: 50 is the median. Sorts them; NaN when there are none.
+#[must_use]
+pub fn percentile(values: &mut [f64], percent: usize) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let place = (values.len() * percent).div_ceil(100).saturating_sub(1);
+    values.get(place).copied().unwrap_or(f64::NAN)
+}
+
+/// A count by the time it took.
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "jobs of a round are few")]
+pub fn per_second(count: usize, took: Duration) -> f64 {
+    count as f64 / took.as_secs_f64()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ratio_is_taken_round_by_round_and_judged_by_its_median() {
+        let figure = Figure::new("P1", "enqueue", "/s", vec![90.0, 10.0, 40.0])
+            .beside("an insert", vec![100.0, 10.0, 50.0])
+            .judged_by(Goal::AtLeast(0.9));
+
+        let ratio = figure.ratio.expect("compared");
+        assert_eq!(ratio.values, [0.9, 1.0, 0.8]);
+        assert_eq!((ratio.median, ratio.min, ratio.max), (0.9, 0.8, 1.0));
+        assert_eq!(figure.verdict, Verdict::Reached);
+    }
+
+    #[test]
+    fn a_limit_that_is_only_shown_leaves_the_goal_to_ours() {
+        let figure = Figure::new("P4", "p99", "ms", vec![5.0])
+            .with_limit("bare", vec![4.0])
+            .judged_by(Goal::AtMost(4.5));
+
+        assert_eq!(figure.verdict, Verdict::Missed);
+    }
+
+    #[test]
+    fn what_was_not_measured_is_not_judged() {
+        let figure = Figure::not_measured("P13", "history", "pass --large");
+
+        assert_eq!(figure.judged_by(Goal::AtMost(2.0)).verdict.as_str(), "-");
+    }
+
+    #[test]
+    fn lines_stand_in_the_order_of_their_numbers() {
+        let settings = BenchSettings {
+            rounds: 1,
+            jobs: 1,
+            fills: 1,
+            only: Vec::new(),
+            large: false,
+        };
+        let mut report = Report::new(String::new(), &settings);
+        for (id, what) in [("P11", "a"), ("P2", "b"), ("P11", "c")] {
+            report.add(Figure::new(id, what, "", vec![1.0]));
+        }
+
+        report.sort();
+
+        let order: Vec<&str> = report.figures.iter().map(|f| f.what.as_str()).collect();
+        assert_eq!(order, ["b", "a", "c"]);
+    }
+
+    #[test]
+    fn a_percentile_is_one_of_the_values() {
+        let mut values: Vec<f64> = (1..=100).rev().map(f64::from).collect();
+
+        assert!((percentile(&mut values, 50) - 50.0).abs() < f64::EPSILON);
+        assert!((percentile(&mut values, 99) - 99.0).abs() < f64::EPSILON);
+        assert!(percentile(&mut [], 99).is_nan());
     }
 }
