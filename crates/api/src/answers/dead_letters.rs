@@ -45,9 +45,10 @@ impl From<queue::DeadLetterSummary> for DeadLetterSummary {
 pub(crate) struct DeadLetterDetail {
     #[serde(flatten)]
     summary: DeadLetterSummary,
-    /// What the handler got, without the fields that its kind never shows.
+    /// What the handler got, without the fields that its kind never shows; a note where this process does not know the
+    /// kind.
     payload: Value,
-    /// Every execution, the oldest first.
+    /// Its executions, the oldest first; of more than 200 the newest.
     attempts: Vec<Attempt>,
     /// How far it came.
     progress: Option<Value>,

@@ -81,9 +81,10 @@ impl From<queue::JobSummary> for JobSummary {
 pub(crate) struct JobDetail {
     #[serde(flatten)]
     summary: JobSummary,
-    /// What the handler gets, without the fields that its kind never shows.
+    /// What the handler gets, without the fields that its kind never shows; a note where this process does not know the
+    /// kind.
     payload: Value,
-    /// Every execution, the oldest first.
+    /// Its executions, the oldest first; of more than 200 the newest.
     attempts: Vec<Attempt>,
     /// How far it is, in the handler's words.
     progress: Option<Value>,

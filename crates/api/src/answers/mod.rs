@@ -20,7 +20,7 @@ pub(crate) use replays::{Replay, ReplayAnswer, ReplayDetail};
 pub(crate) struct Page<T> {
     /// What is on it.
     items: Vec<T>,
-    /// Goes into `cursor` to get the next page; null on the last one.
+    /// Goes into `cursor` of the same list to get the next page; null on the last one.
     next: Option<String>,
 }
 

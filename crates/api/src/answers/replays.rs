@@ -34,6 +34,8 @@ impl From<queue::ReplayAnswer> for ReplayAnswer {
 /// Dead letters for which nothing is enqueued.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Skipped {
+    /// `not_found`, `already_replayed`, `already_discarded`, `unknown_kind`, `unknown_queue` or `invalid_payload`.
+    #[schema(example = "already_replayed")]
     reason: String,
     count: u64,
 }

@@ -23,7 +23,7 @@ pub(super) fn operations(operations: Operations) -> Operations {
     path = "/v1/audit",
     params(
         ("limit" = Option<i64>, Query, description = "Items on a page: 1 to 500, 50 unless said"),
-        ("cursor" = Option<String>, Query, description = "`next` of the page before"),
+        ("cursor" = Option<String>, Query, description = "`next` of this list's page before"),
     ),
     responses((status = 200, description = "A page", body = Page<AuditEntry>)),
 )]

@@ -34,10 +34,10 @@ pub(super) fn operations(operations: Operations) -> Operations {
         ("class" = Option<String>, Query, description = "Only this error class"),
         ("fingerprint" = Option<String>, Query, description = "Only this group"),
         ("tenant" = Option<String>, Query, description = "Only this tenant"),
-        ("since" = Option<String>, Query, description = "Only those that died at this time or later (RFC 3339)"),
-        ("until" = Option<String>, Query, description = "Only those that died before this time (RFC 3339)"),
+        ("since" = Option<String>, Query, description = "Only groups whose last one died at this time or later (RFC 3339)"),
+        ("until" = Option<String>, Query, description = "Only groups whose first one died before this time (RFC 3339)"),
         ("limit" = Option<i64>, Query, description = "Items on a page: 1 to 500, 50 unless said"),
-        ("cursor" = Option<String>, Query, description = "`next` of the page before"),
+        ("cursor" = Option<String>, Query, description = "`next` of this list's page before"),
     ),
     responses((status = 200, description = "A page", body = Page<DeadGroup>)),
 )]
@@ -62,7 +62,7 @@ struct GroupBody {
     /// `open`, `acknowledged` or `resolved`; a new dead letter opens a resolved one again.
     #[schema(value_type = Option<String>, example = "acknowledged")]
     state: Option<GroupState>,
-    /// At most 2,000 characters; null takes it away.
+    /// At most 2,000 characters; null or an empty text takes it away.
     #[schema(example = "the provider is at it")]
     note: Option<String>,
 }

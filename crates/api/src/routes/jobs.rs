@@ -35,7 +35,7 @@ pub(super) fn operations(operations: Operations) -> Operations {
         ("since" = Option<String>, Query, description = "Only jobs enqueued at this time or later (RFC 3339)"),
         ("until" = Option<String>, Query, description = "Only jobs enqueued before this time (RFC 3339)"),
         ("limit" = Option<i64>, Query, description = "Items on a page: 1 to 500, 50 unless said"),
-        ("cursor" = Option<String>, Query, description = "`next` of the page before"),
+        ("cursor" = Option<String>, Query, description = "`next` of this list's page before"),
     ),
     responses((status = 200, description = "A page", body = Page<JobSummary>)),
 )]

@@ -96,7 +96,7 @@ async fn create_key(
     path = "/v1/api-keys",
     params(
         ("limit" = Option<i64>, Query, description = "Items on a page: 1 to 500, 50 unless said"),
-        ("cursor" = Option<String>, Query, description = "`next` of the page before"),
+        ("cursor" = Option<String>, Query, description = "`next` of this list's page before"),
     ),
     responses((status = 200, description = "A page", body = Page<ApiKey>)),
 )]

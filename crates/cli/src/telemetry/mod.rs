@@ -29,7 +29,12 @@ pub(crate) enum TelemetryError {
 
 /// Starts the log. `quiet` shows warnings alone where the environment names no filter, for commands that answer and end.
 pub(crate) fn start_log(settings: &LogSettings, quiet: bool) -> Result<(), TelemetryError> {
-    let default = if quiet { "warn" } else { "info" };
+    // Notices of the migrations' own statements tell an operator nothing.
+    let default = if quiet {
+        "warn"
+    } else {
+        "info,sqlx::postgres::notice=warn"
+    };
     let filter = EnvFilter::try_new(settings.filter.as_deref().unwrap_or(default))?;
     let registry = tracing_subscriber::registry().with(filter);
     let is_terminal = io::stderr().is_terminal();

@@ -128,11 +128,7 @@ async fn write(
     atomic: bool,
 ) -> Result<Results, sqlx::Error> {
     if items.iter().all(Item::is_plain) {
-        let stored = insert::insert(
-            conn,
-            &Columns::of(items.iter().map(|item| item.row.clone())),
-        )
-        .await?;
+        let stored = insert::insert(conn, &Columns::of(items.iter().map(|item| &item.row))).await?;
         return Ok(in_order(items, stored));
     }
     let mut tx = conn.begin().await?;
@@ -188,11 +184,8 @@ async fn write_with_keys(
         .filter(is_new)
         .filter(|item| item.row.unique.is_none())
         .collect();
-    let stored = insert::insert(
-        &mut *conn,
-        &Columns::of(plain.iter().map(|item| item.row.clone())),
-    )
-    .await?;
+    let stored =
+        insert::insert(&mut *conn, &Columns::of(plain.iter().map(|item| &item.row))).await?;
     let mut stored: HashMap<_, _> = stored
         .into_iter()
         .map(|stored| (stored.id, stored))

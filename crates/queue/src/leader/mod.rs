@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use sqlx::Connection;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -37,6 +38,8 @@ const TERM: Duration = Duration::from_secs(15);
 const CERTAIN: Duration = Duration::from_secs(10);
 /// How often the lead is kept or asked for, and how often what waits is looked at.
 const TICK: Duration = Duration::from_secs(5);
+/// How often the gauges are read, and queues looked at on which nobody works: an idle fleet costs next to nothing.
+const UNHURRIED: Duration = Duration::from_secs(10);
 /// Longest time to ask for the lead, and the wait before the next try where that failed.
 const ASK: Duration = Duration::from_secs(3);
 const RETRY: Duration = Duration::from_secs(1);
@@ -220,11 +223,17 @@ fn failed(duty: &'static str, error: &DatabaseError) {
 /// Looks after the queues on which nobody works, and has replays go on.
 async fn see_to_queues(shared: &Shared, lead: &Lead) {
     loop {
+        let mut wait = UNHURRIED;
         match survey(shared).await {
-            Ok(survey) => act_on(shared, lead, &survey).await,
+            Ok(survey) => {
+                act_on(shared, lead, &survey).await;
+                if survey.has_replays {
+                    wait = TICK;
+                }
+            }
             Err(error) => failed("survey", &error),
         }
-        tokio::time::sleep(TICK).await;
+        tokio::time::sleep(wait).await;
     }
 }
 
@@ -238,10 +247,13 @@ struct Survey {
 async fn survey(shared: &Shared) -> Result<Survey, DatabaseError> {
     let mut session = shared.db.request().await?;
     let read = within(async {
-        Ok(Survey {
-            waiting: poll::look(session.conn(), None).await?,
-            has_replays: replays::any_running(session.conn()).await?,
-        })
+        let mut tx = session.conn().begin().await?;
+        let survey = Survey {
+            waiting: poll::look(&mut *tx, None).await?,
+            has_replays: replays::any_running(&mut *tx).await?,
+        };
+        tx.commit().await?;
+        Ok(survey)
     })
     .await;
     session.end(read)
@@ -276,7 +288,7 @@ async fn show_gauges(shared: &Shared, lead: &Lead, gauges: &mut stats::Gauges) {
         {
             failed("gauges", &error);
         }
-        tokio::time::sleep(TICK).await;
+        tokio::time::sleep(UNHURRIED).await;
     }
 }
 

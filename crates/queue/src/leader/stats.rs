@@ -6,7 +6,7 @@ use std::{
 };
 
 use chrono::Utc;
-use sqlx::PgConnection;
+use sqlx::{Connection, PgConnection};
 
 use crate::{
     client::Shared,
@@ -58,7 +58,12 @@ impl Gauges {
         }
         let started = Instant::now();
         let mut session = shared.db.request().await?;
-        let shown = within(self.show(session.conn(), shared.config.lease.ttl)).await;
+        let shown = within(async {
+            let mut tx = session.conn().begin().await?;
+            self.show(&mut tx, shared.config.lease.ttl).await?;
+            tx.commit().await
+        })
+        .await;
         self.not_before =
             Some(Instant::now() + (started.elapsed() * SHARE_OF_TIME).min(LONGEST_PAUSE));
         session.end(shown)?;

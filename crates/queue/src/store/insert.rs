@@ -53,38 +53,38 @@ pub(crate) struct Answer {
 
 /// Columns of many rows, as arrays for `unnest`.
 #[derive(Debug, Default)]
-pub(crate) struct Columns {
+pub(crate) struct Columns<'a> {
     pub(crate) ids: Vec<Uuid>,
-    pub(crate) queues: Vec<String>,
-    pub(crate) kinds: Vec<String>,
+    pub(crate) queues: Vec<&'a str>,
+    pub(crate) kinds: Vec<&'a str>,
     pub(crate) priorities: Vec<i16>,
     pub(crate) run_ats: Vec<Option<DateTime<Utc>>>,
     pub(crate) delays: Vec<Option<f64>>,
     pub(crate) max_attempts: Vec<Option<i32>>,
-    pub(crate) tenants: Vec<Option<String>>,
-    pub(crate) keys: Vec<Option<String>>,
-    pub(crate) payloads: Vec<String>,
-    pub(crate) tags: Vec<Option<serde_json::Value>>,
-    pub(crate) traceparents: Vec<Option<String>>,
+    pub(crate) tenants: Vec<Option<&'a str>>,
+    pub(crate) keys: Vec<Option<&'a str>>,
+    pub(crate) payloads: Vec<&'a str>,
+    pub(crate) tags: Vec<Option<&'a serde_json::Value>>,
+    pub(crate) traceparents: Vec<Option<&'a str>>,
     pub(crate) replays: Vec<Option<Uuid>>,
 }
 
-impl Columns {
-    pub(crate) fn of(rows: impl IntoIterator<Item = JobRow>) -> Self {
+impl<'a> Columns<'a> {
+    pub(crate) fn of(rows: impl IntoIterator<Item = &'a JobRow>) -> Self {
         let mut columns = Self::default();
         for row in rows {
             columns.ids.push(row.id.0);
-            columns.queues.push(row.queue);
-            columns.kinds.push(row.kind);
+            columns.queues.push(&row.queue);
+            columns.kinds.push(&row.kind);
             columns.priorities.push(row.priority);
             columns.run_ats.push(row.run_at);
             columns.delays.push(row.delay_seconds);
             columns.max_attempts.push(row.max_attempts);
-            columns.tenants.push(row.tenant);
-            columns.keys.push(row.key);
-            columns.payloads.push(row.payload);
-            columns.tags.push(row.tags);
-            columns.traceparents.push(row.traceparent);
+            columns.tenants.push(row.tenant.as_deref());
+            columns.keys.push(row.key.as_deref());
+            columns.payloads.push(&row.payload);
+            columns.tags.push(row.tags.as_ref());
+            columns.traceparents.push(row.traceparent.as_deref());
             columns.replays.push(row.replay_of);
         }
         columns
@@ -94,7 +94,7 @@ impl Columns {
 /// Stores jobs that have no unique key. The database's clock decides what is due.
 pub(crate) async fn insert(
     db: impl PgExecutor<'_>,
-    c: &Columns,
+    c: &Columns<'_>,
 ) -> Result<Vec<Stored>, sqlx::Error> {
     sqlx::query_as!(
         Stored,
@@ -108,17 +108,17 @@ pub(crate) async fn insert(
                   LATERAL (SELECT GREATEST(COALESCE(n.run_at, now() + make_interval(secs => n.delay), now()), now())) AS due (at)
            RETURNING id, state, run_at"#,
         &c.ids,
-        &c.queues,
-        &c.kinds,
+        &c.queues as &[&str],
+        &c.kinds as &[&str],
         &c.priorities,
         &c.run_ats as &[Option<DateTime<Utc>>],
         &c.delays as &[Option<f64>],
         &c.max_attempts as &[Option<i32>],
-        &c.tenants as &[Option<String>],
-        &c.keys as &[Option<String>],
-        &c.payloads,
-        &c.tags as &[Option<serde_json::Value>],
-        &c.traceparents as &[Option<String>],
+        &c.tenants as &[Option<&str>],
+        &c.keys as &[Option<&str>],
+        &c.payloads as &[&str],
+        &c.tags as &[Option<&serde_json::Value>],
+        &c.traceparents as &[Option<&str>],
         &c.replays as &[Option<Uuid>],
     )
     .fetch_all(db)

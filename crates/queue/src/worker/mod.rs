@@ -44,6 +44,8 @@ use settler::Settler;
 use sweeper::Sweeper;
 use threads::HandlerThreads;
 
+/// Units on their way from the feeder to the runtime, for each queue.
+const HANDED_OVER: usize = 500;
 /// Outcomes that may wait to be settled, for each queue.
 const UNSETTLED: usize = 1_024;
 /// How long settling may take after the last attempt ended.
@@ -182,7 +184,8 @@ impl Workers {
             all: concurrency,
             free: Arc::clone(&feeder.slots),
         });
-        let (units, claimed) = mpsc::channel(1);
+        // Each unit in it holds a slot; the feeder claims on while the runtime takes them.
+        let (units, claimed) = mpsc::channel(HANDED_OVER);
         let (outcomes, settled) = mpsc::channel(UNSETTLED);
         self.settlers.spawn(settler.run(settled));
         self.runtimes

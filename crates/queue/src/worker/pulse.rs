@@ -98,7 +98,8 @@ impl Pulse {
 }
 
 /// Does what a look found to do: makes due jobs ready, has expired leases rescued, wakes the queue's feeder. Tells
-/// whether there was anything.
+/// whether anything changed: that jobs are ready is no reason to look again soon, for a feeder that finds any goes on by
+/// itself, and jobs that nobody here can run may lie there for days.
 pub(crate) async fn look_after(shared: &Shared, waiting: &Waiting) -> Result<bool, DatabaseError> {
     let queue = &waiting.queue;
     let is_due = waiting.next_due_seconds.is_some_and(|due| due <= 0.0);
@@ -112,7 +113,7 @@ pub(crate) async fn look_after(shared: &Shared, waiting: &Waiting) -> Result<boo
     if has_ready {
         shared.bell.wake(queue);
     }
-    Ok(waiting.has_ready || is_due || waiting.has_expired)
+    Ok(is_due || waiting.has_expired)
 }
 
 /// What a look found.

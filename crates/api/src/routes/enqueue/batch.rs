@@ -76,7 +76,8 @@ struct BatchResult {
 /// Enqueues many jobs.
 ///
 /// The answer is sent only after those that were kept are committed to disk. An item whose idempotency key is known
-/// answers `deduplicated` with the first id.
+/// answers `deduplicated` with the first id. Where a queue has room for some of its items alone, each of the others has
+/// the problem `queue-full`.
 #[utoipa::path(
     post,
     path = "/v1/jobs/batch",
@@ -86,7 +87,8 @@ struct BatchResult {
     )),
     responses(
         (status = 200, description = "What became of each item", body = BatchAnswer),
-        (status = 422, description = "The batch itself is wrong, or it is atomic and an item is: nothing was stored"),
+        (status = 422, description = "The batch itself is wrong, or it is atomic and an item is, or it never fits: nothing was stored"),
+        (status = 429, description = "The API key makes too many requests, or the queues have no room for any item, or for all of an atomic batch"),
     ),
 )]
 async fn enqueue_batch(

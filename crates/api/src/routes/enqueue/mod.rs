@@ -80,6 +80,7 @@ impl From<Enqueued> for EnqueueAnswer {
         (status = 201, description = "A new job; `Location` leads to it", body = EnqueueAnswer),
         (status = 200, description = "The job was there already", body = EnqueueAnswer),
         (status = 409, description = "Its unique key is taken (`reject`), or the first request with this idempotency key is still at work"),
+        (status = 429, description = "The API key makes too many requests, or the queue takes no more jobs at present"),
     ),
 )]
 async fn enqueue_job(

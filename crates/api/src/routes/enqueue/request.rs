@@ -51,7 +51,7 @@ pub(super) struct EnqueueRequest {
     max_attempts: Option<u32>,
     /// The customer of the upstream app that it belongs to.
     tenant: Option<String>,
-    /// Groups jobs.
+    /// Groups jobs; what the kind's own field of the payload says unless sent.
     key: Option<String>,
     /// Claims that it is the only job of its kind and tenant with a key.
     unique: Option<UniqueRequest>,
@@ -66,7 +66,8 @@ pub(super) struct EnqueueRequest {
 struct UniqueRequest {
     /// 1 to 255 characters.
     key: String,
-    /// The states in which the job holds the key; all four unless said.
+    /// The states in which the job holds the key: `scheduled`, `ready` and `retrying` must be among them, `running` may
+    /// be; all four unless said.
     #[schema(rename = "while", value_type = Option<Vec<String>>, example = json!(["scheduled", "ready", "running", "retrying"]))]
     states: Option<Vec<JobState>>,
     /// What happens when the key is taken: `keep` (unless said), `replace`, `reject` or `one_behind`.

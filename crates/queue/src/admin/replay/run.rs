@@ -84,7 +84,7 @@ async fn enqueue_portion(
         .iter()
         .map(|row| (row.queue.clone(), row.kind.clone()))
         .collect();
-    insert::insert(&mut *conn, &Columns::of(rows)).await?;
+    insert::insert(&mut *conn, &Columns::of(&rows)).await?;
     let resolved = replays::record(conn, run, &done).await?;
     Ok((enqueued, resolved))
 }

@@ -4,6 +4,7 @@ use sqlx::PgPool;
 use tokio::sync::Notify;
 
 use super::*;
+use crate::JobState;
 use crate::{
     Queue,
     handler::Recorded,

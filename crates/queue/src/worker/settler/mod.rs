@@ -1,17 +1,21 @@
 //! The settler: stores how attempts ended. The next batch forms while the last one commits; what cannot be stored is
 //! tried again until it is stored, fenced off, or the process may not wait any longer. Nothing is dropped silently.
 
+mod sorted;
+
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
     time::Duration,
 };
 
-use sqlx::{Connection, PgConnection, types::Json};
+use sqlx::{Connection, PgConnection};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+pub(super) use self::sorted::ready_again;
+use self::sorted::{Sorted, cancelled_instead, lines};
 use super::{
     claimed::Settlement,
     lease::Leases,
@@ -22,17 +26,20 @@ use crate::{
     client::{EnqueueError, Shared, settle_conflict},
     db::{DatabaseError, within},
     error_chain,
-    job::{AttemptOutcome, EnqueueOutcome, ErrorClass, JobState, Source},
+    job::{AttemptOutcome, EnqueueOutcome, ErrorClass, Source},
     metrics::{self, AttemptLabels},
     store::{
         insert::{self, Columns, JobRow},
-        logs::{self, Lines},
-        settle::{self, Again, Ended, LatestEnd},
+        logs,
+        settle::{self, LatestEnd},
     },
 };
 
 /// Most outcomes settled in one transaction.
 const MOST_TOGETHER: usize = 500;
+/// So many outcomes at once are load: then more are waited for, but no longer than this.
+const BUSY: usize = 16;
+const GATHER: Duration = Duration::from_millis(4);
 /// Most jobs with a unique key that several outcomes may enqueue in one transaction: each is a statement of its own.
 const MOST_UNIQUE: usize = 1_000;
 /// Waits between tries: the first, and the longest. Where somebody was in the way the first is long enough.
@@ -54,7 +61,7 @@ pub(crate) struct Settler {
 impl Settler {
     pub(crate) async fn run(self, mut outcomes: mpsc::Receiver<Settlement>) {
         let mut batch = Vec::with_capacity(MOST_TOGETHER);
-        while outcomes.recv_many(&mut batch, MOST_TOGETHER).await > 0 {
+        while gather(&mut outcomes, &mut batch).await {
             // In the order of ids, as all who change many rows ask for them: a circle of waits is rare.
             batch.sort_unstable_by_key(|settlement| settlement.id);
             while !batch.is_empty() {
@@ -295,10 +302,35 @@ impl FollowUp {
     }
 }
 
-/// How many outcomes one transaction takes, at least one.
+/// Waits for outcomes, and under load a moment more, so that a commit is worth its flush; `false` when none will come.
+async fn gather(outcomes: &mut mpsc::Receiver<Settlement>, batch: &mut Vec<Settlement>) -> bool {
+    if outcomes.recv_many(batch, MOST_TOGETHER).await == 0 {
+        return false;
+    }
+    if batch.len() < BUSY {
+        return true;
+    }
+    let moment = tokio::time::sleep(GATHER);
+    tokio::pin!(moment);
+    while batch.len() < MOST_TOGETHER {
+        // Both are cancel-safe.
+        tokio::select! {
+            more = outcomes.recv_many(batch, MOST_TOGETHER - batch.len()) => if more == 0 { break },
+            () = &mut moment => break,
+        }
+    }
+    true
+}
+
+/// How many outcomes of a batch, which is in the order of ids, one transaction takes: at least one, and of each job one.
+/// What was stored is told by job, and of two attempts of one job one has lost its lease.
 fn fitting(batch: &[Settlement]) -> usize {
     let mut unique = 0;
+    let mut last = None;
     let fits = batch.iter().take_while(|settlement| {
+        if last.replace(settlement.id) == Some(settlement.id) {
+            return false;
+        }
         let rows = settlement.follow_ups.iter();
         unique += rows.filter(|row| row.unique.is_some()).count();
         unique <= MOST_UNIQUE
@@ -315,7 +347,7 @@ async fn enqueue(
     let (unique, plain): (Vec<&JobRow>, Vec<&JobRow>) =
         rows.into_iter().partition(|row| row.unique.is_some());
     if !plain.is_empty() {
-        let columns = Columns::of(plain.iter().map(|row| (*row).clone()));
+        let columns = Columns::of(plain.iter().copied());
         insert::insert(&mut *conn, &columns).await?;
     }
     let created = plain.into_iter();
@@ -377,136 +409,6 @@ async fn recall(
         written.enqueued.extend(created);
     }
     Ok(())
-}
-
-/// Outcomes of a batch by the statement that stores them.
-#[derive(Debug, Default)]
-struct Sorted {
-    deleted: Ended,
-    finished: Ended,
-    results: Vec<Option<Json<serde_json::Value>>>,
-    buried: Ended,
-    fingerprints: Vec<String>,
-    put_back: Ended,
-    again: Again,
-}
-
-impl Sorted {
-    fn of(batch: &[Settlement]) -> Self {
-        let mut sorted = Self::default();
-        for settlement in batch {
-            match &settlement.verdict {
-                Verdict::Succeeded { keep: false, .. } => {
-                    push(&mut sorted.deleted, settlement, None)
-                }
-                Verdict::Succeeded { result, keep: true } => {
-                    push(&mut sorted.finished, settlement, None);
-                    sorted.results.push(result.clone().map(Json));
-                }
-                Verdict::Cancelled { reason } => {
-                    push(&mut sorted.finished, settlement, reason.as_deref());
-                    sorted.results.push(None);
-                }
-                Verdict::Dead(failure) => {
-                    push(&mut sorted.buried, settlement, Some(&failure.error));
-                    sorted.fingerprints.push(failure.fingerprint.clone());
-                }
-                Verdict::Again {
-                    state,
-                    delay,
-                    used,
-                    failure,
-                    ..
-                } => {
-                    push(
-                        &mut sorted.put_back,
-                        settlement,
-                        failure.as_ref().map(|failure| failure.error.as_str()),
-                    );
-                    sorted.again.states.push(state.as_str().to_owned());
-                    sorted.again.delays.push(delay.as_secs_f64());
-                    sorted.again.used.push(*used);
-                }
-            }
-        }
-        sorted
-    }
-
-    /// Whether one statement stores all, so that it needs no transaction around it.
-    fn is_one_statement(&self, batch: &[Settlement]) -> bool {
-        let statements = [&self.deleted, &self.finished, &self.buried]
-            .iter()
-            .filter(|ended| !ended.ids.is_empty())
-            .count();
-        statements == 1
-            && self.put_back.ids.is_empty()
-            && batch.iter().all(|settlement| {
-                settlement.follow_ups.is_empty() && settlement.recorded.log.is_empty()
-            })
-    }
-}
-
-fn push(ended: &mut Ended, settlement: &Settlement, error: Option<&str>) {
-    let failure = settlement.verdict.failure();
-    ended.ids.push(settlement.id.0);
-    ended.tokens.push(settlement.token);
-    ended
-        .outcomes
-        .push(settlement.verdict.outcome().as_str().to_owned());
-    ended
-        .classes
-        .push(failure.map(|failure| failure.class.as_str().to_owned()));
-    ended.errors.push(error.map(|text| text.replace('\0', " ")));
-    let progress = settlement.recorded.progress.clone();
-    ended.progress.push(progress.map(Json));
-}
-
-/// Those that were not put back, as cancelled.
-fn cancelled_instead(put_back: &Ended, done: &[Uuid]) -> Ended {
-    let mut rest = Ended::default();
-    for (place, id) in put_back
-        .ids
-        .iter()
-        .enumerate()
-        .filter(|(_, id)| !done.contains(id))
-    {
-        let (token, progress) = (put_back.tokens[place], put_back.progress[place].clone());
-        rest.push_cancelled(*id, token, progress);
-    }
-    rest
-}
-
-fn lines(settlements: &[&Settlement]) -> Lines {
-    let mut lines = Lines::default();
-    for settlement in settlements {
-        for (number, line) in (0..).zip(&settlement.recorded.log) {
-            lines.job_ids.push(settlement.id.0);
-            lines.attempts.push(settlement.attempt);
-            lines.numbers.push(number);
-            lines.times.push(line.at);
-            lines.levels.push(line.level.as_str().to_owned());
-            lines.messages.push(line.message.clone());
-        }
-    }
-    lines
-}
-
-/// The state a put-back job is in; used by the rescuer too.
-pub(super) fn ready_again(ended: &mut (Ended, Again), id: Uuid, token: Uuid, error: &str) {
-    let (ended, again) = ended;
-    ended.ids.push(id);
-    ended.tokens.push(token);
-    ended
-        .outcomes
-        .push(AttemptOutcome::Lost.as_str().to_owned());
-    ended
-        .classes
-        .push(Some(ErrorClass::Lost.as_str().to_owned()));
-    ended.errors.push(Some(error.to_owned()));
-    ended.progress.push(None);
-    again.states.push(JobState::Ready.as_str().to_owned());
-    again.delays.push(0.0);
-    again.used.push(true);
 }
 
 #[cfg(test)]
