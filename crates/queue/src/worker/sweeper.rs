@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Settled jobs that are worth a vacuum at once.
-const MANY: u64 = 25_000;
+const MANY: u64 = 10_000;
 /// Settled jobs that are worth one when the work has paused; fewer are left to autovacuum.
 const SOME: u64 = 1_000;
 /// How long the work must rest to count as paused.

@@ -54,7 +54,7 @@ pub struct Args {
     /// Jobs of a fill and drain.
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1_000..=10_000_000))]
     jobs: u32,
-    /// Fills and drains between the two measurements of the hot table's size.
+    /// Fills and drains of P12, the size of the hot table
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u8).range(2..=100))]
     fills: u8,
     /// The figures to measure; all unless given.
