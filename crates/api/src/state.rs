@@ -36,6 +36,9 @@ pub struct ApiSettings {
     pub version: &'static str,
     /// The commit it was built from.
     pub commit: &'static str,
+    /// Cancelled when the process has begun its work, its kinds known to the database: until then `/readyz` fails. Of the
+    /// settings of an ordinary process it is cancelled already.
+    pub started: CancellationToken,
     /// Cancelled when the process begins to stop: `/readyz` fails from then on, everything else goes on.
     pub stopping: CancellationToken,
     /// Requests with a key that are at work at once: those beyond get 503. Bodies that still arrive do not count.
@@ -50,9 +53,12 @@ impl ApiSettings {
     /// The settings of an ordinary process.
     #[must_use]
     pub fn new(version: &'static str, commit: &'static str, stopping: CancellationToken) -> Self {
+        let started = CancellationToken::new();
+        started.cancel();
         Self {
             version,
             commit,
+            started,
             stopping,
             in_flight: IN_FLIGHT,
             body_pace: Pace::default(),

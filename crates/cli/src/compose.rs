@@ -233,6 +233,8 @@ fn signer(environment: &Environment, variable: &str) -> Result<Option<Signer>, V
 pub(crate) struct HttpPart {
     /// The whole API, or only health and metrics.
     pub(crate) is_api: bool,
+    /// Cancelled when the process has begun its work: it is not ready before.
+    pub(crate) started: CancellationToken,
     /// Cancelled when the process begins to stop: it is not ready any more.
     pub(crate) stopping: CancellationToken,
     /// Cancelled when no request is taken any more.
@@ -247,7 +249,8 @@ pub(crate) async fn serve_http(
     part: HttpPart,
 ) -> Result<(), api::ServeError> {
     let drain = queue.config().worker.drain;
-    let settings = api::ApiSettings::new(VERSION, COMMIT, part.stopping);
+    let mut settings = api::ApiSettings::new(VERSION, COMMIT, part.stopping);
+    settings.started = part.started;
     let state = api::ApiState::new(queue, prometheus, settings);
     let router = if part.is_api {
         api::router(state)

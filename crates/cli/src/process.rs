@@ -125,8 +125,10 @@ impl Process {
         let prometheus = telemetry::start_metrics()?;
         compose::describe_metrics();
         let (stopping, closing) = (CancellationToken::new(), CancellationToken::new());
+        let started = CancellationToken::new();
         let part = HttpPart {
             is_api: plan.roles.contains(&Role::Api),
+            started: started.clone(),
             stopping: stopping.clone(),
             closing: closing.clone(),
         };
@@ -157,7 +159,10 @@ impl Process {
             with_demo: plan.with_demo,
         };
         match process.start_work(work, shutdown).await {
-            Ok(()) => Ok(process),
+            Ok(()) => {
+                started.cancel();
+                Ok(process)
+            }
             Err(error) => {
                 process.stop().await;
                 Err(error)

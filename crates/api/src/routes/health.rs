@@ -57,7 +57,7 @@ async fn livez(State(state): State<ApiState>) -> Json<Healthy> {
     path = "/readyz",
     responses(
         (status = 200, description = "It should", body = Healthy),
-        (status = 503, description = "It should not: it stops, the database does not answer, or its schema is too old"),
+        (status = 503, description = "It should not: it starts or stops, the database does not answer, or its schema is too old"),
     ),
 )]
 async fn readyz(State(state): State<ApiState>) -> Result<Json<Healthy>, ApiError> {
@@ -72,6 +72,9 @@ async fn readyz(State(state): State<ApiState>) -> Result<Json<Healthy>, ApiError
         return Err(ApiError::NotReady(
             "the database's schema is older than this release: run `millpond migrate`",
         ));
+    }
+    if !state.settings().started.is_cancelled() {
+        return Err(ApiError::NotReady("the process is starting"));
     }
     Ok(Healthy::of(&state))
 }

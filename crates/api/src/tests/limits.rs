@@ -9,6 +9,7 @@ use axum::{
 use queue::config::{Config, Rate};
 use serde_json::json;
 use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
 
 use super::{Api, request};
 
@@ -68,6 +69,21 @@ async fn wrong_keys_are_slowed_down_and_right_ones_are_not(pool: PgPool) {
     api.get("/v1/kinds", "")
         .await
         .is_problem(401, "unauthenticated");
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn readiness_fails_until_the_process_has_begun_its_work(pool: PgPool) {
+    let started = CancellationToken::new();
+    let api = Api::with(pool, Config::builtin(), |settings| {
+        settings.started = started.clone();
+    })
+    .await;
+
+    let starting = api.get("/readyz", "").await;
+    started.cancel();
+
+    starting.is_problem(503, "not-ready");
+    assert_eq!(api.get("/readyz", "").await.status, 200);
 }
 
 #[sqlx::test(migrations = "../../migrations")]

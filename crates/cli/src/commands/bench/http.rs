@@ -143,7 +143,10 @@ impl Api {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let addr = listener.local_addr()?;
         let closing = CancellationToken::new();
+        let started = CancellationToken::new();
+        started.cancel();
         let part = HttpPart {
+            started,
             is_api: true,
             stopping: CancellationToken::new(),
             closing: closing.clone(),
