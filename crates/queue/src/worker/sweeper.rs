@@ -16,13 +16,13 @@ use crate::{
 };
 
 /// Settled jobs that are worth a vacuum at once.
-const MANY: u64 = 10_000;
+const MANY: u64 = 5_000;
 /// Settled jobs that are worth one when the work has paused; fewer are left to autovacuum.
 const SOME: u64 = 1_000;
 /// How long the work must rest to count as paused.
 const PAUSE: Duration = Duration::from_millis(500);
-/// A sweep may take at most this part of the time.
-const SHARE_OF_TIME: u32 = 10;
+/// After a sweep it rests so many times as long as the sweep took.
+const REST: u32 = 3;
 
 /// Counts what is settled and sweeps.
 #[derive(Debug, Default)]
@@ -60,7 +60,7 @@ impl Sweeper {
                 tracing::debug!(error = %error_chain(&error), "the hot table was not swept; autovacuum will do it");
             }
             tokio::select! {
-                () = tokio::time::sleep(started.elapsed() * SHARE_OF_TIME) => {}
+                () = tokio::time::sleep(started.elapsed() * REST) => {}
                 () = stop.cancelled() => break,
             }
         }
