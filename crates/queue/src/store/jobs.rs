@@ -6,12 +6,12 @@ use uuid::Uuid;
 
 use super::rows::{DetailRow, ListQuery, SummaryRow};
 
-// Every list has the same filters; only where it reads from and what leads differ.
+// Every list has the same filters; only where it reads from and what leads differ: an index is of use to what leads.
 macro_rules! list {
-    ($db:expr, $query:expr, $from:literal) => {
+    ($db:expr, $query:expr, $from:literal, $led_by:literal) => {
         sqlx::query_as!(
             SummaryRow,
-            $from + r#"
+            $from + " WHERE " + $led_by + r#"
               AND ($1::text IS NULL OR j.state = $1) AND ($2::text IS NULL OR j.kind = $2)
               AND ($3::text IS NULL OR j.queue = $3) AND ($4::text IS NULL OR j.tenant = $4)
               AND ($5::jsonb IS NULL OR j.tags @> $5)
@@ -33,6 +33,35 @@ macro_rules! list {
     };
 }
 
+macro_rules! finished {
+    ($db:expr, $query:expr, $led_by:literal) => {
+        list!(
+            $db,
+            $query,
+            r#"SELECT j.id, j.queue, j.kind, j.state, j.priority, j.tenant, j.key, j.tags, j.created_at, j.run_at, j.started_at,
+                  j.finished_at AS "finished_at?", j.attempts_used, j.max_attempts,
+                  j.attempts -> -1 ->> 'error_class' AS error_class, j.attempts -> -1 ->> 'error' AS error,
+                  j.replay_of, NULL::uuid AS replayed_as
+             FROM millpond.job_history j"#,
+            $led_by
+        )
+    };
+}
+
+macro_rules! dead {
+    ($db:expr, $query:expr, $led_by:literal) => {
+        list!(
+            $db,
+            $query,
+            r#"SELECT j.id, j.queue, j.kind, j.state AS "state!", j.priority, j.tenant, j.key, j.tags, j.created_at, j.run_at, j.started_at,
+                  j.died_at AS "finished_at?", j.attempts_used, j.max_attempts,
+                  j.error_class AS "error_class?", j.error AS "error?", j.replay_of, j.replayed_as
+             FROM (SELECT *, 'dead' AS state FROM millpond.dead_letters) j"#,
+            $led_by
+        )
+    };
+}
+
 /// Jobs that are still to be done.
 pub(crate) async fn live(
     db: impl PgExecutor<'_>,
@@ -45,7 +74,8 @@ pub(crate) async fn live(
                   NULL::timestamptz AS finished_at, j.attempts_used, j.max_attempts,
                   j.attempts -> -1 ->> 'error_class' AS error_class, j.attempts -> -1 ->> 'error' AS error,
                   j.replay_of, NULL::uuid AS replayed_as
-             FROM millpond.jobs j WHERE true"#
+             FROM millpond.jobs j"#,
+        "true"
     )
 }
 
@@ -54,15 +84,7 @@ pub(crate) async fn finished(
     db: impl PgExecutor<'_>,
     query: &ListQuery,
 ) -> Result<Vec<SummaryRow>, sqlx::Error> {
-    list!(
-        db,
-        query,
-        r#"SELECT j.id, j.queue, j.kind, j.state, j.priority, j.tenant, j.key, j.tags, j.created_at, j.run_at, j.started_at,
-                  j.finished_at AS "finished_at?", j.attempts_used, j.max_attempts,
-                  j.attempts -> -1 ->> 'error_class' AS error_class, j.attempts -> -1 ->> 'error' AS error,
-                  j.replay_of, NULL::uuid AS replayed_as
-             FROM millpond.job_history j WHERE true"#
-    )
+    finished!(db, query, "true")
 }
 
 /// The same of one kind: led by the kind, so that a rare one is found among ten million others.
@@ -70,15 +92,7 @@ pub(crate) async fn finished_of_kind(
     db: impl PgExecutor<'_>,
     query: &ListQuery,
 ) -> Result<Vec<SummaryRow>, sqlx::Error> {
-    list!(
-        db,
-        query,
-        r#"SELECT j.id, j.queue, j.kind, j.state, j.priority, j.tenant, j.key, j.tags, j.created_at, j.run_at, j.started_at,
-                  j.finished_at AS "finished_at?", j.attempts_used, j.max_attempts,
-                  j.attempts -> -1 ->> 'error_class' AS error_class, j.attempts -> -1 ->> 'error' AS error,
-                  j.replay_of, NULL::uuid AS replayed_as
-             FROM millpond.job_history j WHERE j.kind = $2"#
-    )
+    finished!(db, query, "j.kind = $2")
 }
 
 /// The same of one tenant: a small one is found among the jobs of large ones.
@@ -86,15 +100,7 @@ pub(crate) async fn finished_of_tenant(
     db: impl PgExecutor<'_>,
     query: &ListQuery,
 ) -> Result<Vec<SummaryRow>, sqlx::Error> {
-    list!(
-        db,
-        query,
-        r#"SELECT j.id, j.queue, j.kind, j.state, j.priority, j.tenant, j.key, j.tags, j.created_at, j.run_at, j.started_at,
-                  j.finished_at AS "finished_at?", j.attempts_used, j.max_attempts,
-                  j.attempts -> -1 ->> 'error_class' AS error_class, j.attempts -> -1 ->> 'error' AS error,
-                  j.replay_of, NULL::uuid AS replayed_as
-             FROM millpond.job_history j WHERE j.tenant = $4"#
-    )
+    finished!(db, query, "j.tenant = $4")
 }
 
 /// Dead letters, as jobs in state `dead`.
@@ -102,14 +108,7 @@ pub(crate) async fn dead(
     db: impl PgExecutor<'_>,
     query: &ListQuery,
 ) -> Result<Vec<SummaryRow>, sqlx::Error> {
-    list!(
-        db,
-        query,
-        r#"SELECT j.id, j.queue, j.kind, j.state AS "state!", j.priority, j.tenant, j.key, j.tags, j.created_at, j.run_at, j.started_at,
-                  j.died_at AS "finished_at?", j.attempts_used, j.max_attempts,
-                  j.error_class AS "error_class?", j.error AS "error?", j.replay_of, j.replayed_as
-             FROM (SELECT *, 'dead' AS state FROM millpond.dead_letters) j WHERE true"#
-    )
+    dead!(db, query, "true")
 }
 
 /// The same of one tenant.
@@ -117,14 +116,7 @@ pub(crate) async fn dead_of_tenant(
     db: impl PgExecutor<'_>,
     query: &ListQuery,
 ) -> Result<Vec<SummaryRow>, sqlx::Error> {
-    list!(
-        db,
-        query,
-        r#"SELECT j.id, j.queue, j.kind, j.state AS "state!", j.priority, j.tenant, j.key, j.tags, j.created_at, j.run_at, j.started_at,
-                  j.died_at AS "finished_at?", j.attempts_used, j.max_attempts,
-                  j.error_class AS "error_class?", j.error AS "error?", j.replay_of, j.replayed_as
-             FROM (SELECT *, 'dead' AS state FROM millpond.dead_letters) j WHERE j.tenant = $4"#
-    )
+    dead!(db, query, "j.tenant = $4")
 }
 
 /// The same of one queue.
@@ -132,14 +124,7 @@ pub(crate) async fn dead_of_queue(
     db: impl PgExecutor<'_>,
     query: &ListQuery,
 ) -> Result<Vec<SummaryRow>, sqlx::Error> {
-    list!(
-        db,
-        query,
-        r#"SELECT j.id, j.queue, j.kind, j.state AS "state!", j.priority, j.tenant, j.key, j.tags, j.created_at, j.run_at, j.started_at,
-                  j.died_at AS "finished_at?", j.attempts_used, j.max_attempts,
-                  j.error_class AS "error_class?", j.error AS "error?", j.replay_of, j.replayed_as
-             FROM (SELECT *, 'dead' AS state FROM millpond.dead_letters) j WHERE j.queue = $3"#
-    )
+    dead!(db, query, "j.queue = $3")
 }
 
 /// A job's whole page.

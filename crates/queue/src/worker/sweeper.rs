@@ -21,7 +21,7 @@ const MANY: u64 = 5_000;
 const SOME: u64 = 1_000;
 /// How long the work must rest to count as paused.
 const PAUSE: Duration = Duration::from_millis(500);
-/// After a sweep it rests so many times as long as the sweep took.
+/// After a sweep: rest for so many times as long as the sweep took.
 const REST: u32 = 3;
 
 /// Counts what is settled and sweeps.
