@@ -88,7 +88,7 @@ async fn ended(world: &World, victim: Uuid, killed_at: DateTime<Utc>) -> anyhow:
                   count(*) FILTER (WHERE numbers <> ideal OR successes <> 1 OR last <> 'succeeded') AS odd,
                   COALESCE(sum(lost), 0)::bigint AS lost,
                   COALESCE(sum(late), 0)::bigint AS late
-             FROM millpond.job_history
+             FROM millpond.job_history h
             CROSS JOIN LATERAL (
                   SELECT array_agg((a ->> 'number')::bigint ORDER BY n) AS numbers, array_agg(n ORDER BY n) AS ideal,
                          count(*) FILTER (WHERE a ->> 'outcome' = 'succeeded') AS successes,
@@ -96,7 +96,7 @@ async fn ended(world: &World, victim: Uuid, killed_at: DateTime<Utc>) -> anyhow:
                          count(*) FILTER (WHERE a ->> 'outcome' = 'lost') AS lost,
                          count(*) FILTER (WHERE a ->> 'outcome' = 'lost' AND a ->> 'worker' = $3::text
                                             AND (a ->> 'finished_at')::timestamptz > $1 + make_interval(secs => $2)) AS late
-                    FROM jsonb_array_elements(attempts) WITH ORDINALITY AS t (a, n)) AS all_attempts"#,
+                    FROM jsonb_array_elements(millpond.attempts_of(h)) WITH ORDINALITY AS t (a, n)) AS all_attempts"#,
     );
     let ended = ended
         .bind(killed_at)

@@ -282,12 +282,14 @@ mod tests {
     }
 
     #[test]
-    fn a_database_that_is_away_is_told_with_a_time_to_come_back() {
-        let problem = Problem::from(ApiError::from(AdminError::Database(
-            DatabaseError::TimedOut,
-        )));
+    fn a_database_that_is_away_or_busy_is_told_with_a_time_to_come_back() {
+        let away = ApiError::from(AdminError::Database(DatabaseError::TimedOut));
+        let deadlocked = DatabaseError::Busy(sqlx::Error::WorkerCrashed);
+        let busy = ApiError::from(EnqueueError::Unavailable(deadlocked));
 
-        assert_eq!(problem.kind, ProblemKind::Unavailable);
-        assert!(problem.retry_after.is_some());
+        for problem in [away, busy].map(Problem::from) {
+            assert_eq!(problem.kind, ProblemKind::Unavailable);
+            assert!(problem.retry_after.is_some());
+        }
     }
 }

@@ -18,6 +18,8 @@ pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 pub(crate) const MOST_ERRORS: usize = 50;
 /// Longest that a client is asked to wait.
 const LONGEST_WAIT_SECONDS: u64 = 86_400;
+/// Even short waits are spread over so much more.
+const SPREAD_SECONDS: u64 = 2;
 
 macro_rules! problem_kinds {
     ($($kind:ident: $status:ident, $slug:literal, $title:literal, $remedy:literal;)+) => {
@@ -238,14 +240,14 @@ pub(crate) struct ProblemDocument {
     state: Option<String>,
 }
 
-/// `Retry-After`: whole seconds, at least one, and up to a fifth more at random, so that those who were refused
+/// `Retry-After`: whole seconds, at least one, and at random up to a fifth more or two, so that those who were refused
 /// together do not return together.
 pub(crate) fn retry_after_seconds(wait: Duration) -> u64 {
     let rounded_up = wait
         .as_secs()
         .saturating_add(u64::from(wait.subsec_nanos() > 0));
     let least = rounded_up.clamp(1, LONGEST_WAIT_SECONDS);
-    least + rand::random_range(0..=least.div_ceil(5))
+    least + rand::random_range(0..=(least / 5).max(SPREAD_SECONDS))
 }
 
 #[cfg(test)]
@@ -264,8 +266,8 @@ mod tests {
     #[test]
     fn a_wait_is_rounded_up_and_spread_but_never_shortened() {
         for (wait, least, most) in [
-            (Duration::ZERO, 1, 2),
-            (Duration::from_millis(2_001), 3, 4),
+            (Duration::ZERO, 1, 3),
+            (Duration::from_millis(2_001), 3, 5),
             (Duration::from_secs(100), 100, 120),
             (
                 Duration::MAX,
@@ -280,6 +282,16 @@ mod tests {
                 "{wait:?} became {seconds}"
             );
         }
+    }
+
+    // Fails when all who are refused at a time are told the same.
+    #[test]
+    fn those_who_are_refused_together_are_not_called_back_together() {
+        let told: BTreeSet<u64> = (0..200)
+            .map(|_| retry_after_seconds(Duration::from_secs(1)))
+            .collect();
+
+        assert_eq!(told, BTreeSet::from([1, 2, 3]));
     }
 
     #[test]

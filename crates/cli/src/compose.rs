@@ -118,7 +118,7 @@ pub(crate) fn app(
     };
     check_targets(config, &policy)?;
     Ok(App {
-        db: database.pool().clone(),
+        db: database.clone(),
         meta: Meta::new(meta).context("cannot set up the client for Meta")?,
         meta_token: settings.meta_access_token.clone(),
         mailer: mailer
@@ -297,15 +297,16 @@ fn registry(config: &Config, with_demo: bool) -> Registry<App> {
 }
 
 fn database_settings(url: SecretString, connections: Connections) -> DatabaseSettings {
-    let (requests, enqueues, engine) = match connections {
-        Connections::Few => (2, 2, 2),
-        Connections::Many => (10, 6, 8),
+    let (requests, enqueues, engine, claims) = match connections {
+        Connections::Few => (2, 2, 2, 1),
+        Connections::Many => (10, 6, 8, 4),
     };
     DatabaseSettings {
         url,
         requests,
         enqueues,
         engine,
+        claims,
         application_name: format!("millpond {VERSION}"),
     }
 }

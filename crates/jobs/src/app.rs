@@ -2,18 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use marketing::PgPool;
 use providers::{
     meta::Meta,
     smtp::Mailer,
     webhook::{Caller, Signer},
 };
+use queue::Database;
 use secrecy::SecretString;
 
 /// Clients, settings and secrets of all handlers.
 pub struct App {
     /// Where `marketing` keeps what it knows.
-    pub db: PgPool,
+    pub db: Database,
     /// Meta's APIs.
     pub meta: Meta,
     /// The token of conversions that name no account; `None`: they fail with class `config`.

@@ -7,18 +7,18 @@ use std::{
     time::Duration,
 };
 
-use sqlx::{Acquire, Connection, PgPool, postgres::PgListener};
+use sqlx::{Acquire, Connection, postgres::PgListener};
 use tokio::sync::Notify;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
 use crate::{
-    db::{Database, DatabaseError, Session, within},
+    db::{Database, DatabaseError, Pool, Session, within},
     store::poll,
 };
 
-/// Shortest time between two messages.
-const QUIET: Duration = Duration::from_millis(25);
+/// Shortest time between two messages. Each wakes every process, and a listener may pass on a hundred a second.
+const QUIET: Duration = Duration::from_millis(10);
 /// Wait before the listener connects again.
 const RECONNECT: Duration = Duration::from_secs(1);
 /// How long the listener hears nothing before it asks whether anybody is there: nothing else tells of a peer that has
@@ -43,7 +43,7 @@ struct ToSend {
 impl Bell {
     pub(crate) fn start(db: Database, tasks: &TaskTracker, stop: CancellationToken) -> Self {
         let to_send = Arc::new(ToSend::default());
-        tasks.spawn(send(db.separate_pool(1), Arc::clone(&to_send), stop));
+        tasks.spawn(send(db.hints(), Arc::clone(&to_send), stop));
         Self {
             waiting: Mutex::default(),
             to_send,
@@ -89,7 +89,7 @@ impl Bell {
     }
 }
 
-async fn send(pool: PgPool, to_send: Arc<ToSend>, stop: CancellationToken) {
+async fn send(pool: Pool, to_send: Arc<ToSend>, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = to_send.some.notified() => {}
@@ -155,7 +155,7 @@ async fn listen_once(db: &Database, hear: &impl Fn(Heard)) -> Result<(), Databas
     // A pool for each connection: a silent one is never given back.
     let pool = db.separate_pool(1);
     let mut listener = within(async {
-        let mut listener = PgListener::connect_with(&pool).await?;
+        let mut listener = PgListener::connect_with(&pool.present()).await?;
         listener.listen("millpond_doorbell").await?;
         Ok(listener)
     })
@@ -216,6 +216,7 @@ mod tests {
             requests: 1,
             enqueues: 1,
             engine: 1,
+            claims: 1,
             application_name: "doorbell".to_owned(),
         })
         .expect("the address is right");

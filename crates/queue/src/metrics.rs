@@ -176,10 +176,26 @@ pub(crate) fn exposition(rendered: String) -> String {
         .collect()
 }
 
-pub(crate) fn enqueued(queue: &str, kind: &str, source: Source, outcome: EnqueueOutcome) {
+/// What accepted jobs are told apart by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct EnqueueLabels<'a> {
+    pub(crate) queue: &'a str,
+    pub(crate) kind: &'a str,
+    pub(crate) source: Source,
+    pub(crate) outcome: EnqueueOutcome,
+}
+
+/// Jobs were accepted that are alike.
+pub(crate) fn enqueued(labels: EnqueueLabels<'_>, jobs: u64) {
+    let EnqueueLabels {
+        queue,
+        kind,
+        source,
+        outcome,
+    } = labels;
     counter!(JOBS_ENQUEUED, "queue" => queue.to_owned(), "kind" => kind.to_owned(),
         "source" => source.as_str(), "outcome" => outcome.as_str())
-    .increment(1);
+    .increment(jobs);
 }
 
 pub(crate) fn dead_letter_resolved(kind: &str, action: &'static str) {
@@ -198,17 +214,22 @@ pub(crate) fn rescued(queue: &str, jobs: u64) {
     counter!(JOBS_RESCUED, "queue" => queue.to_owned()).increment(jobs);
 }
 
-pub(crate) fn claimed(queue: &str, kind: &str, waited: Duration) {
-    counter!(JOBS_CLAIMED, "queue" => queue.to_owned(), "kind" => kind.to_owned()).increment(1);
-    histogram!(JOB_WAIT, "queue" => queue.to_owned(), "kind" => kind.to_owned()).record(waited);
+/// Jobs of a kind were claimed that had waited for so long.
+pub(crate) fn claimed(queue: &str, kind: &str, waited: &[Duration]) {
+    counter!(JOBS_CLAIMED, "queue" => queue.to_owned(), "kind" => kind.to_owned())
+        .increment(waited.len() as u64);
+    let histogram = histogram!(JOB_WAIT, "queue" => queue.to_owned(), "kind" => kind.to_owned());
+    for waited in waited {
+        histogram.record(*waited);
+    }
 }
 
 pub(crate) fn claim_took(queue: &str, took: Duration) {
     histogram!(CLAIM, "queue" => queue.to_owned()).record(took);
 }
 
-/// What an attempt's metrics are told apart by.
-#[derive(Debug, Clone, Copy)]
+/// What attempts are told apart by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct AttemptLabels<'a> {
     pub(crate) queue: &'a str,
     pub(crate) kind: &'a str,
@@ -216,8 +237,13 @@ pub(crate) struct AttemptLabels<'a> {
     pub(crate) class: Option<ErrorClass>,
 }
 
-/// An attempt ended and its outcome is stored.
-pub(crate) fn attempt_settled(labels: AttemptLabels<'_>, took: Option<Duration>) {
+/// An attempt ended that ran in no time, or nobody knows for how long, and its outcome is stored.
+pub(crate) fn attempt_settled(labels: AttemptLabels<'_>) {
+    attempts_settled(labels, 1, &[]);
+}
+
+/// Attempts ended alike, and their outcomes are stored; those that ran took so long.
+pub(crate) fn attempts_settled(labels: AttemptLabels<'_>, attempts: u64, took: &[Duration]) {
     let AttemptLabels {
         queue,
         kind,
@@ -227,15 +253,18 @@ pub(crate) fn attempt_settled(labels: AttemptLabels<'_>, took: Option<Duration>)
     let (queue, kind) = (queue.to_owned(), kind.to_owned());
     counter!(JOB_ATTEMPTS, "queue" => queue.clone(), "kind" => kind.clone(), "outcome" => outcome.as_str(),
         "error_class" => class.map_or("", ErrorClass::as_str))
-    .increment(1);
+    .increment(attempts);
     if outcome == AttemptOutcome::Dead {
         counter!(JOBS_DEAD, "queue" => queue.clone(), "kind" => kind.clone(),
             "error_class" => class.map_or("", ErrorClass::as_str))
-        .increment(1);
+        .increment(attempts);
     }
-    if let Some(took) = took {
-        histogram!(JOB_RUN, "queue" => queue, "kind" => kind, "outcome" => outcome.as_str())
-            .record(took);
+    if !took.is_empty() {
+        let histogram =
+            histogram!(JOB_RUN, "queue" => queue, "kind" => kind, "outcome" => outcome.as_str());
+        for took in took {
+            histogram.record(*took);
+        }
     }
 }
 

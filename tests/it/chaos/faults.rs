@@ -218,7 +218,7 @@ pub(super) const NOT_TRIED: [(&str, &str); 20] = [
         "F02",
         "the other failpoints (enqueue, claim, dead-letter move, tick, rotation, history drop) need failpoints in the program",
     ),
-    ("F08", "claims are committed synchronously: nothing to lose"),
+    ("F08", "F05 and F06 undo unflushed claims by chance alone"),
     ("F09, F11", "with nft instead of the proxy"),
     ("F12", "packet loss needs tc"),
     ("F13", "slow disk needs strace"),
@@ -239,11 +239,11 @@ pub(super) const NOT_TRIED: [(&str, &str); 20] = [
     ("F26", "mail servers are the mail suite's"),
     ("F27", "configuration saves have no place in this load"),
     ("F28", "two releases need a last release"),
-    ("F29", "rescue against settle at a barrier has no test yet"),
-    ("F31", "deadlocks by opposite lock orders have no test yet"),
+    ("F29", "rescue against settle is the engine's tests"),
+    ("F31", "deadlocks by opposite orders are the engine's tests"),
     ("F35", "out of memory and files needs a control group"),
     (
         "F37, F38",
-        "fail-over and a paused leader need a second cluster and schedules",
+        "fail-over needs a second cluster; a leader whose term has passed is the engine's tests",
     ),
 ];

@@ -72,9 +72,9 @@ impl Settings {
 }
 
 /// What it is there to catch: a settlement without the fence (the sums disagree, a job stands in two places), an answer
-/// before its commit or a commit that does not wait for its flush (lost acknowledgements after F05 and F06), a key that is
-/// checked and then inserted (two jobs for one key in F20), a drain that drops what it claimed or does not end (F03), a
-/// silent connection that keeps its place in a pool (no process is ready again after F09 and F10).
+/// before its commit (lost acknowledgements after F05 and F06), a key that is checked and then inserted (two jobs for one
+/// key in F20), a drain that does not end (F03). A commit that does not wait for its flush it finds by chance: others
+/// that do flush it with theirs. It cannot see a drain that drops what it claimed: those jobs are rescued.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_accepted_is_lost_or_doubled_whatever_fails() -> anyhow::Result<()> {
     let settings = Settings::read()?;

@@ -24,8 +24,8 @@ SELECT r.place, r.id, r.state, r.attempts_used, r.max_attempts, r.token,
   FROM (SELECT 'live' AS place, id::text, state, attempts_used, max_attempts, payload ->> 'token' AS token, attempts
           FROM millpond.jobs
         UNION ALL
-        SELECT 'ended', id::text, state, attempts_used, max_attempts, payload ->> 'token', attempts
-          FROM millpond.job_history
+        SELECT 'ended', id::text, state, attempts_used, max_attempts, payload ->> 'token', millpond.attempts_of(h)
+          FROM millpond.job_history h
         UNION ALL
         SELECT 'dead', id::text, 'dead', attempts_used, max_attempts, payload ->> 'token', attempts
           FROM millpond.dead_letters) AS r";

@@ -93,8 +93,7 @@ async fn a_database_that_refuses_is_told_within_seconds_and_its_return_needs_nob
     Ok(())
 }
 
-// Fails, beside that, when a call to the database has no deadline on our side, or when one that met its deadline keeps
-// its place in the pool.
+// Fails, beside that, when a call to the database has no deadline on our side.
 #[tokio::test]
 async fn a_database_that_falls_silent_is_told_within_seconds_and_its_return_needs_nobody()
 -> anyhow::Result<()> {

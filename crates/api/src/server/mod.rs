@@ -23,12 +23,13 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub(crate) use framing::AmbiguousFraming;
 
+use crate::problem::retry_after_seconds;
 use connection::Connections;
 
 /// Sent to those who come while all places are taken.
-const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\n\
-    retry-after: 1\r\nconnection: close\r\ncontent-length: 108\r\n\r\n\
-    {\"type\":\"/docs/problems#overloaded\",\"title\":\"The service is at its limit\",\"status\":503,\"detail\":\"try later\"}";
+const BUSY: &str = r#"{"type":"/docs/problems#overloaded","title":"The service is at its limit","status":503,"detail":"try later"}"#;
+/// What they are told to wait at least.
+const RETRY: Duration = Duration::from_secs(1);
 /// Longest that telling one of them takes.
 const TURN_AWAY: Duration = Duration::from_millis(25);
 /// How many are told at a time; those beyond are closed without a word.
@@ -133,13 +134,22 @@ pub async fn serve(
 /// Tells why, as far as that goes at once: a client that does not read must not hold up the others.
 async fn turn_away(mut stream: TcpStream, peer: SocketAddr) {
     let told = async {
-        stream.write_all(BUSY).await?;
+        stream.write_all(busy().as_bytes()).await?;
         // Closing on a request that was not read would reset the connection, and the answer with it.
         stream.read(&mut [0; 4_096]).await
     };
     if !matches!(timeout(TURN_AWAY, told).await, Ok(Ok(_))) {
         tracing::debug!(%peer, "a connection beyond the limit was closed unanswered");
     }
+}
+
+fn busy() -> String {
+    format!(
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\nretry-after: {}\r\n\
+         connection: close\r\ncontent-length: {}\r\n\r\n{BUSY}",
+        retry_after_seconds(RETRY),
+        BUSY.len()
+    )
 }
 
 /// Whether a connection went away before it was accepted.

@@ -1,5 +1,7 @@
 //! The accept loop over real sockets, with limits short enough to be met.
 
+use std::collections::HashSet;
+
 use axum::{
     extract::Request,
     routing::{get, post},
@@ -242,12 +244,19 @@ async fn those_who_find_no_place_are_told_and_others_served_again_later() {
     };
 
     assert!(
-        turned_away.starts_with("HTTP/1.1 503") && turned_away.contains("retry-after: 1"),
+        turned_away.starts_with("HTTP/1.1 503") && turned_away.contains("\r\nretry-after: "),
         "{turned_away}"
     );
     timeout(SOON, served)
         .await
         .expect("the place is free again soon");
+}
+
+#[test]
+fn those_who_find_no_place_are_not_called_back_together() {
+    let told: HashSet<String> = (0..200).map(|_| busy()).collect();
+
+    assert!(told.len() > 1, "{told:?}");
 }
 
 #[tokio::test]
@@ -276,7 +285,7 @@ async fn nobody_who_finds_no_place_waits_for_another_to_be_told() {
 
 #[test]
 fn the_answer_to_those_who_find_no_place_declares_its_length() {
-    let text = std::str::from_utf8(BUSY).expect("text");
+    let text = busy();
 
     let (head, body) = text.split_once("\r\n\r\n").expect("a head and a body");
 

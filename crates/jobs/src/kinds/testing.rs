@@ -8,7 +8,7 @@ use providers::{
     meta::{Meta, MetaConfig},
     webhook::{Caller, OutboundPolicy},
 };
-use queue::{JobId, JobInfo};
+use queue::{Database, JobId, JobInfo};
 use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde_json::Value;
@@ -46,7 +46,7 @@ pub(crate) fn app(db: PgPool, meta_url: &str) -> App {
         ..OutboundPolicy::default()
     };
     App {
-        db,
+        db: Database::from_pool(db),
         meta: Meta::new(meta).expect("loopback may be plain http"),
         meta_token: Some(SecretString::from("fake-token")),
         mailer: None,

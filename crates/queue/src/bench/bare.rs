@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use sqlx::PgPool;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
@@ -11,7 +10,7 @@ use uuid::Uuid;
 use super::BenchError;
 use crate::{
     DatabaseError,
-    db::{Database, Session, within},
+    db::{Database, Pool, Session, within},
     store::bench as store,
 };
 
@@ -62,7 +61,7 @@ impl GroupCommit {
 
 /// Commits what waits; the next batch forms while the last one is on its way. Callers of a batch that failed are told by
 /// their channel's end.
-async fn commit(pool: PgPool, mut waiting: mpsc::Receiver<Waiting>) {
+async fn commit(pool: Pool, mut waiting: mpsc::Receiver<Waiting>) {
     let mut batch = Vec::new();
     while waiting.recv_many(&mut batch, TOGETHER).await > 0 {
         let (rows, answers): (Vec<_>, Vec<_>) = batch.drain(..).unzip();

@@ -3,7 +3,6 @@
 
 use std::time::Instant;
 
-use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::{
@@ -11,7 +10,7 @@ use super::{
     report::{Figure, Goal, percentile},
 };
 use crate::{
-    db::{Database, Session, within},
+    db::{Database, Pool, Session, within},
     store::{
         bench as store,
         claim::{self, Claim},
@@ -134,7 +133,7 @@ async fn history(
 
 async fn with_ready(
     db: &Database,
-    pool: &PgPool,
+    pool: &Pool,
     ready: usize,
     latency: &mut Latency,
 ) -> Result<(), BenchError> {
@@ -144,7 +143,7 @@ async fn with_ready(
 }
 
 /// Claims jobs one by one, as a feeder does when the queue is quiet, and keeps how long it took.
-async fn sample(pool: &PgPool, latency: &mut Latency) -> Result<(), BenchError> {
+async fn sample(pool: &Pool, latency: &mut Latency) -> Result<(), BenchError> {
     let kinds = [KIND.to_owned()];
     let claim = Claim {
         queue: "default",

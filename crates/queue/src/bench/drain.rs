@@ -68,14 +68,10 @@ pub(super) async fn growth(db: &Database, settings: &BenchSettings) -> Result<Fi
     empty(db).await?;
     let queue = engine(db, false)?;
     let worker = Worker::start(&queue).await?;
-    let mut sizes = Vec::with_capacity(settings.fills);
-    for filled in 1..=settings.fills {
-        fill(&queue, settings.jobs).await?;
-        worker.until_done(filled * settings.jobs).await?;
-        sizes.push(ask(db, Asked::Size).await?);
-    }
+    let sizes = sizes(&worker, settings).await;
     worker.workers.drain().await;
     queue.close().await;
+    let sizes = sizes?;
     let first = sizes.first().copied().unwrap_or(1.0);
     let last = sizes.last().copied().unwrap_or(first);
     let largest = sizes.iter().copied().fold(first, f64::max);
@@ -86,6 +82,17 @@ pub(super) async fn growth(db: &Database, settings: &BenchSettings) -> Result<Fi
     Ok(Figure::new("P12", what, "×", vec![last / first])
         .judged_by(Goal::AtMost(1.1))
         .noted(format!("at its largest {:.2}", largest / first)))
+}
+
+/// The size after each fill and drain.
+async fn sizes(worker: &Worker, settings: &BenchSettings) -> Result<Vec<f64>, BenchError> {
+    let mut sizes = Vec::with_capacity(settings.fills);
+    for filled in 1..=settings.fills {
+        fill(&worker.queue, settings.jobs).await?;
+        worker.until_done(filled * settings.jobs).await?;
+        sizes.push(ask(worker.queue.database(), Asked::Size).await?);
+    }
+    Ok(sizes)
 }
 
 async fn fill(queue: &Queue, jobs: usize) -> Result<(), BenchError> {
@@ -100,10 +107,10 @@ async fn fill(queue: &Queue, jobs: usize) -> Result<(), BenchError> {
 async fn drain_once(queue: &Queue, jobs: usize) -> Result<f64, BenchError> {
     let started = Instant::now();
     let worker = Worker::start(queue).await?;
-    worker.until_done(jobs).await?;
+    let done = worker.until_done(jobs).await;
     let speed = per_second(jobs, started.elapsed());
     worker.workers.drain().await;
-    Ok(speed)
+    done.map(|()| speed)
 }
 
 /// A worker process of the benchmark's queue, with what it has run.

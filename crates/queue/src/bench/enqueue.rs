@@ -5,7 +5,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::{
@@ -14,7 +13,7 @@ use super::{
 };
 use crate::{
     Queue,
-    db::{Database, Session, within},
+    db::{Database, Pool, Session, within},
     store::bench as store,
 };
 
@@ -139,7 +138,7 @@ pub(super) async fn enqueue_bulk(queue: &Queue) -> Result<usize, BenchError> {
     Ok(BULK)
 }
 
-async fn insert_one(pool: &PgPool) -> Result<usize, BenchError> {
+async fn insert_one(pool: &Pool) -> Result<usize, BenchError> {
     let mut session = Session::open(pool).await?;
     let stored = within(store::insert_one(
         session.conn(),
@@ -151,7 +150,7 @@ async fn insert_one(pool: &PgPool) -> Result<usize, BenchError> {
     Ok(1)
 }
 
-async fn insert_rows(pool: &PgPool, rows: usize) -> Result<usize, BenchError> {
+async fn insert_rows(pool: &Pool, rows: usize) -> Result<usize, BenchError> {
     let ids: Vec<Uuid> = (0..rows).map(|_| Uuid::now_v7()).collect();
     let mut session = Session::open(pool).await?;
     let stored = within(store::insert_many(session.conn(), &ids, noop::PAYLOAD)).await;
@@ -159,7 +158,7 @@ async fn insert_rows(pool: &PgPool, rows: usize) -> Result<usize, BenchError> {
     Ok(rows)
 }
 
-async fn insert_once((pool, rows): (PgPool, usize)) -> Result<(), BenchError> {
+async fn insert_once((pool, rows): (Pool, usize)) -> Result<(), BenchError> {
     insert_rows(&pool, rows).await.map(drop)
 }
 

@@ -13,7 +13,6 @@ pub(super) enum Asked {
     Wal,
     Size,
     HasJobs,
-    Transactions,
     Deadlocks,
 }
 
@@ -29,7 +28,6 @@ pub(super) async fn ask(db: &Database, asked: Asked) -> Result<f64, DatabaseErro
             Asked::Wal => store::wal_bytes(conn).await?,
             Asked::Size => store::size_bytes(conn).await? as f64,
             Asked::HasJobs => f64::from(u8::from(store::has_jobs(conn).await?)),
-            Asked::Transactions => store::transactions(conn).await? as f64,
             Asked::Deadlocks => store::deadlocks(conn).await? as f64,
         })
     })
@@ -65,4 +63,14 @@ pub async fn empty(db: &Database) -> Result<(), BenchError> {
     })
     .await;
     Ok(session.end(emptied)?)
+}
+
+/// Takes out the API keys of this name. That they were made stays in the audit.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn remove_keys(db: &Database, name: &str) -> Result<(), BenchError> {
+    let mut session = db.request().await?;
+    let removed = within(store::delete_keys(session.conn(), name)).await;
+    Ok(session.end(removed)?)
 }

@@ -69,6 +69,9 @@ pub enum Verdict {
     /// There is no goal, or nothing was measured.
     #[serde(rename = "-")]
     NotJudged,
+    /// Measuring it failed.
+    #[serde(rename = "failed")]
+    Failed,
 }
 
 impl Verdict {
@@ -79,6 +82,7 @@ impl Verdict {
             Self::Reached => "reached",
             Self::Missed => "missed",
             Self::NotJudged => "-",
+            Self::Failed => "failed",
         }
     }
 }
@@ -150,6 +154,15 @@ impl Figure {
             ours: None,
             note: why.into(),
             ..Self::new(id, what, "", Vec::new())
+        }
+    }
+
+    /// A line that says why there should be a figure and is none.
+    #[must_use]
+    pub fn failed(id: &'static str, what: impl Into<String>, why: &str) -> Self {
+        Self {
+            verdict: Verdict::Failed,
+            ..Self::not_measured(id, what, format!("failed: {why}"))
         }
     }
 
@@ -230,13 +243,19 @@ impl Report {
         }
     }
 
-    /// Adds a line.
-    pub fn add(&mut self, figure: Figure) {
+    pub(super) fn add(&mut self, figure: Figure) {
         self.figures.push(figure);
     }
 
+    /// Whether measuring any figure failed.
+    #[must_use]
+    pub fn has_failures(&self) -> bool {
+        let mut verdicts = self.figures.iter().map(|figure| figure.verdict);
+        verdicts.any(|verdict| verdict == Verdict::Failed)
+    }
+
     /// Puts the lines in the order of the documentation; those of one id keep theirs.
-    pub fn sort(&mut self) {
+    pub(super) fn sort(&mut self) {
         let number = |id: &str| id.trim_start_matches('P').parse::<u32>();
         self.figures
             .sort_by_key(|figure| number(figure.id).unwrap_or(u32::MAX));
@@ -290,8 +309,7 @@ mod tests {
         assert_eq!(figure.judged_by(Goal::AtMost(2.0)).verdict.as_str(), "-");
     }
 
-    #[test]
-    fn lines_stand_in_the_order_of_their_numbers() {
+    fn report() -> Report {
         let settings = BenchSettings {
             rounds: 1,
             jobs: 1,
@@ -299,7 +317,24 @@ mod tests {
             only: Vec::new(),
             large: false,
         };
-        let mut report = Report::new(String::new(), &settings);
+        Report::new(String::new(), &settings)
+    }
+
+    #[test]
+    fn a_report_knows_what_failed() {
+        let mut report = report();
+        report.add(Figure::not_measured("P13", "history", "pass --large"));
+        assert!(!report.has_failures());
+
+        report.add(Figure::failed("P4", "enqueue", "no port is free"));
+
+        assert!(report.has_failures());
+        assert_eq!(report.figures[1].note, "failed: no port is free");
+    }
+
+    #[test]
+    fn lines_stand_in_the_order_of_their_numbers() {
+        let mut report = report();
         for (id, what) in [("P11", "a"), ("P2", "b"), ("P11", "c")] {
             report.add(Figure::new(id, what, "", vec![1.0]));
         }

@@ -12,6 +12,7 @@ use crate::{
     db::{Database, DatabaseError, within},
     job::{EnqueueOutcome, Idempotency, JobId, OnConflict},
     store::{
+        copy,
         idempotency::{self, KeyColumns},
         insert::{self, Answer, Columns, JobRow, Stored, UniqueRow},
         unique,
@@ -24,6 +25,9 @@ const TRIES: u32 = 3;
 const KEY_TRIES: u32 = 10;
 /// Longest time for the items of a batch that are stored one by one.
 const ONE_BY_ONE: Duration = Duration::from_secs(5);
+/// From so many jobs without keys on they are stored by COPY. It takes about 3 µs a job less of PostgreSQL and of us
+/// together, but two round trips more, which cost some 100 µs where the database is near.
+const BULK: usize = 64;
 /// How soon to ask again for an answer that is still being made.
 const SOON: Duration = Duration::from_secs(1);
 
@@ -128,8 +132,7 @@ async fn write(
     atomic: bool,
 ) -> Result<Results, sqlx::Error> {
     if items.iter().all(Item::is_plain) {
-        let stored = insert::insert(conn, &Columns::of(items.iter().map(|item| &item.row))).await?;
-        return Ok(in_order(items, stored));
+        return write_plain(conn, items).await;
     }
     let mut tx = conn.begin().await?;
     let results = write_with_keys(&mut tx, items, ttl).await?;
@@ -142,6 +145,21 @@ async fn write(
     }
     tx.commit().await?;
     Ok(results)
+}
+
+async fn write_plain(conn: &mut PgConnection, items: &[Item]) -> Result<Results, sqlx::Error> {
+    let rows = items.iter().map(|item| &item.row);
+    if items.len() < BULK {
+        let stored = insert::insert(conn, &Columns::of(rows)).await?;
+        return Ok(in_order(items, stored));
+    }
+    let now = copy::now(&mut *conn).await?;
+    let rows: Vec<&JobRow> = rows.collect();
+    let stored = copy::insert(conn, &rows, now).await?;
+    let answers = rows.into_iter().zip(stored);
+    Ok(answers
+        .map(|(row, stored)| Ok(created(row, stored)))
+        .collect())
 }
 
 fn in_order(items: &[Item], stored: Vec<Stored>) -> Results {

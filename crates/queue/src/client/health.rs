@@ -35,7 +35,7 @@ pub(super) struct Checker {
 }
 
 impl Queue {
-    /// Asks the database for a sign of life; answers within some 4 s, from memory within half a second.
+    /// Asks the database for a sign of life; answers within some 5 s, from memory within half a second.
     pub async fn health(&self) -> Health {
         let mut last = self.shared.health.last.lock().await;
         if let Some((at, health)) = &*last

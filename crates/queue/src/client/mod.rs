@@ -9,7 +9,11 @@ mod keyring;
 mod prepare;
 mod seen;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
 use serde_json::{Value, json};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -26,8 +30,8 @@ use crate::{
     db::{Database, DatabaseError, within},
     doorbell::Bell,
     handler::KindInfo,
-    job::{Enqueued, Idempotency, JobId, NewJob, Source, payload::field_path},
-    metrics,
+    job::{Enqueued, Idempotency, JobId, JobState, NewJob, Source, payload::field_path},
+    metrics::{self, EnqueueLabels},
     store::{insert::Answer, schema},
 };
 use backlog::{Backlog, queue_full};
@@ -238,7 +242,7 @@ impl Queue {
         let kind: Arc<str> = item.row.kind.as_str().into();
         let answered = self.shared.enqueuer.store(item).await?;
         let enqueued = enqueued(kind, answered);
-        self.accepted(&enqueued, source);
+        self.accepted([(&enqueued, source)]);
         Ok(enqueued)
     }
 
@@ -292,11 +296,10 @@ impl Queue {
                 })
             })
             .collect();
-        for (answer, source) in answers.iter().zip(sources) {
-            if let Ok(enqueued) = answer {
-                self.accepted(enqueued, source);
-            }
-        }
+        let accepted = answers.iter().zip(sources);
+        self.accepted(
+            accepted.filter_map(|(answer, source)| Some((answer.as_ref().ok()?, source))),
+        );
         Ok(answers)
     }
 
@@ -347,14 +350,28 @@ impl Queue {
         session.end(seen)
     }
 
-    fn accepted(&self, enqueued: &Enqueued, source: Source) {
-        if enqueued.repeated {
-            // It was counted, and its queue's doorbell rung, when it was answered first.
-            return;
+    /// Counts what was taken and rings for it, once for all that are alike. A repeated answer was counted, and its
+    /// queue's doorbell rung, when it was given first.
+    fn accepted<'a>(&self, enqueued: impl IntoIterator<Item = (&'a Enqueued, Source)>) {
+        let mut alike: HashMap<EnqueueLabels<'_>, u64> = HashMap::new();
+        let mut ready = BTreeSet::new();
+        for (enqueued, source) in enqueued.into_iter().filter(|(job, _)| !job.repeated) {
+            let labels = EnqueueLabels {
+                queue: &enqueued.queue,
+                kind: &enqueued.kind,
+                source,
+                outcome: enqueued.outcome,
+            };
+            *alike.entry(labels).or_default() += 1;
+            if enqueued.state == JobState::Ready {
+                ready.insert(&enqueued.queue);
+            }
         }
-        metrics::enqueued(&enqueued.queue, &enqueued.kind, source, enqueued.outcome);
-        if enqueued.state == crate::job::JobState::Ready {
-            self.shared.bell.ring(&enqueued.queue);
+        for (labels, jobs) in alike {
+            metrics::enqueued(labels, jobs);
+        }
+        for queue in ready {
+            self.shared.bell.ring(queue);
         }
     }
 
@@ -396,7 +413,7 @@ fn enqueued(kind: Arc<str>, answered: Answered) -> Enqueued {
         id: JobId(stored.id),
         kind,
         queue,
-        state: stored.state.parse().unwrap_or(crate::job::JobState::Ready),
+        state: stored.state.parse().unwrap_or(JobState::Ready),
         run_at: stored.run_at,
         outcome,
         repeated: answered.repeated,

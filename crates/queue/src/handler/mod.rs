@@ -27,7 +27,7 @@ pub enum Outcome {
     Succeeded,
     /// Done, with a result that `GET /v1/jobs/{id}` shows; cut off at 64 KiB.
     SucceededWith(serde_json::Value),
-    /// Call again after this long; uses up no attempt.
+    /// Call again after this long, at least a second and at most 30 days; uses up no attempt.
     Snoozed(Duration),
     /// The handler found that the work is not wanted any more; the text says why.
     Cancelled(String),

@@ -1,13 +1,10 @@
 //! The gate that every payload passes before it is stored: sound JSON that every reader can decode. Raw JSON lets
 //! through what PostgreSQL then refuses, failing everybody in the same insert, and what no handler can decode.
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    fmt,
-};
+use std::{collections::BTreeMap, fmt};
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::value::RawValue;
+use serde_json::{Map, Value, value::RawValue};
 
 /// Deepest nesting.
 const MOST_DEPTH: usize = 32;
@@ -24,32 +21,35 @@ pub struct PayloadProblem {
     pub message: String,
 }
 
-/// Checks that the text is one JSON value, nested at most 32 deep, with at most 10,000 members, no member twice, no
-/// NUL, no lone surrogate, no number beyond what a double can hold.
-pub(crate) fn check(text: &str) -> Result<(), PayloadProblem> {
+/// Reads one JSON value, nested at most 32 deep, with at most 10,000 members, no member twice, no NUL, no lone
+/// surrogate, no number beyond what a double can hold.
+pub(crate) fn read(text: &str) -> Result<Value, PayloadProblem> {
     let mut walk = Walk::default();
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let checked = Step { walk: &mut walk }
+    let read = Step { walk: &mut walk }
         .deserialize(&mut deserializer)
-        .and_then(|()| deserializer.end());
-    checked.map_err(|error| PayloadProblem {
-        pointer: walk.pointer(),
-        message: walk.finding.unwrap_or_else(|| error.to_string()),
-    })
+        .and_then(|value| deserializer.end().map(|()| value));
+    read.map_err(|error| walk.problem(&error))
 }
 
-/// Where the walk is and what it has seen.
+/// How deep the walk is, what it has seen, and where it failed.
 #[derive(Default)]
 struct Walk {
-    path: Vec<String>,
+    depth: usize,
     members: usize,
+    /// The steps to where it failed, the last one first: they are told on the way out, since most walks succeed.
+    steps: Vec<String>,
     /// Set where the walk itself found fault, since the parser's error adds a line and a column to its text.
     finding: Option<String>,
 }
 
 impl Walk {
-    fn pointer(&self) -> String {
-        field_of(&self.path)
+    fn problem(mut self, error: &serde_json::Error) -> PayloadProblem {
+        self.steps.reverse();
+        PayloadProblem {
+            pointer: field_of(&self.steps),
+            message: self.finding.unwrap_or_else(|| error.to_string()),
+        }
     }
 
     fn refuse<E: serde::de::Error>(&mut self, message: &str) -> E {
@@ -58,10 +58,15 @@ impl Walk {
     }
 
     fn enter<E: serde::de::Error>(&mut self) -> Result<(), E> {
-        if self.path.len() >= MOST_DEPTH {
+        if self.depth >= MOST_DEPTH {
             return Err(self.refuse("the payload is nested more than 32 deep"));
         }
+        self.depth += 1;
         Ok(())
+    }
+
+    fn leave(&mut self) {
+        self.depth -= 1;
     }
 
     fn count<E: serde::de::Error>(&mut self) -> Result<(), E> {
@@ -78,6 +83,21 @@ impl Walk {
         }
         Ok(())
     }
+
+    /// The value of an object's next member, which has this name.
+    fn member<'de, A: MapAccess<'de>>(
+        &mut self,
+        name: &str,
+        object: &Map<String, Value>,
+        members: &mut A,
+    ) -> Result<Value, A::Error> {
+        self.text(name)?;
+        self.count()?;
+        if object.contains_key(name) {
+            return Err(self.refuse("the member stands there twice"));
+        }
+        members.next_value_seed(Step { walk: self })
+    }
 }
 
 struct Step<'w> {
@@ -85,77 +105,79 @@ struct Step<'w> {
 }
 
 impl<'de> DeserializeSeed<'de> for Step<'_> {
-    type Value = ();
+    type Value = Value;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
 impl<'de> Visitor<'de> for Step<'_> {
-    type Value = ();
+    type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON value")
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
-        Ok(())
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
-        Ok(())
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
     }
 
-    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
-        Ok(())
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
-        Ok(())
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
     }
 
-    fn visit_unit<E>(self) -> Result<(), E> {
-        Ok(())
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
     }
 
-    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<(), E> {
-        self.walk.text(text)
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Value, E> {
+        self.walk.text(text).map(|()| text.into())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Value, A::Error> {
         self.walk.enter()?;
-        let mut index = 0_usize;
+        let mut array = Vec::new();
         loop {
-            self.walk.path.push(index.to_string());
-            if elements
-                .next_element_seed(Step { walk: self.walk })?
-                .is_none()
-            {
-                break;
+            match elements.next_element_seed(Step { walk: self.walk }) {
+                Ok(Some(value)) => {
+                    self.walk.count()?;
+                    array.push(value);
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    self.walk.steps.push(array.len().to_string());
+                    return Err(error);
+                }
             }
-            self.walk.path.pop();
-            self.walk.count()?;
-            index += 1;
         }
-        self.walk.path.pop();
-        Ok(())
+        self.walk.leave();
+        Ok(Value::Array(array))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
         self.walk.enter()?;
-        let mut names = HashSet::new();
+        let mut object = Map::new();
         while let Some(name) = members.next_key::<String>()? {
-            self.walk.path.push(name.clone());
-            self.walk.text(&name)?;
-            self.walk.count()?;
-            if !names.insert(name) {
-                return Err(self.walk.refuse("the member stands there twice"));
-            }
-            members.next_value_seed(Step { walk: self.walk })?;
-            self.walk.path.pop();
+            let value = match self.walk.member(&name, &object, &mut members) {
+                Ok(value) => value,
+                Err(error) => {
+                    self.walk.steps.push(name);
+                    return Err(error);
+                }
+            };
+            object.insert(name, value);
         }
-        Ok(())
+        self.walk.leave();
+        Ok(Value::Object(object))
     }
 }
 
@@ -237,18 +259,21 @@ mod tests {
     use super::*;
 
     fn problem(text: &str) -> PayloadProblem {
-        check(text).expect_err("the payload is unsound")
+        read(text).expect_err("the payload is unsound")
     }
 
     #[test]
-    fn sound_payloads_pass_whatever_their_numbers_look_like() {
+    fn sound_payloads_are_read_as_they_are_whatever_their_numbers_look_like() {
         for text in [
             "{}",
             "[1, 2.5e3, 123456789012345678901234567890]",
             "\"caf\u{e9}\"",
-            "{\"a\":{\"b\":[null,true]}}",
+            "[0, -1, -0, -0.0, 18446744073709551615, -9223372036854775808, 18446744073709551616]",
+            " {\"a\" : {\"b\": [null, true], \"\": \"\\ud83d\\udc3b\\/\"}} ",
         ] {
-            assert_eq!(check(text), Ok(()), "{text}");
+            let same: Value = serde_json::from_str(text).expect("the text is JSON");
+
+            assert_eq!(read(text), Ok(same), "{text}");
         }
     }
 
@@ -275,10 +300,11 @@ mod tests {
 
     #[test]
     fn the_deepest_allowed_nesting_passes() {
-        assert_eq!(
-            check(&format!("{}{}", "[".repeat(32), "]".repeat(32))),
-            Ok(())
-        );
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        let side_by_side = format!("[{0},{0}]", nested(31));
+
+        assert!(read(&nested(32)).is_ok());
+        assert!(read(&side_by_side).is_ok());
     }
 
     #[test]

@@ -6,13 +6,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sqlx::PgConnection;
+use sqlx::{Connection, PgConnection};
 
-use super::{Lead, NAME, failed};
+use super::{Lead, failed};
 use crate::{
     client::Shared,
     db::{DatabaseError, within},
-    store::{dead, history, idempotency, leader, logs, replays, workers},
+    store::{dead, history, idempotency, logs, replays, workers},
 };
 
 /// Longest time for one sort in one round: the next round goes on.
@@ -25,14 +25,6 @@ const FORGET_WORKERS: Duration = Duration::from_secs(24 * 3_600);
 /// Deletes what is too old and makes room for the days ahead, as long as this term holds. Tells whether there was
 /// nothing to do.
 pub(super) async fn round(shared: &Shared, lead: &Lead) -> bool {
-    match still_leads(shared, lead).await {
-        Ok(true) => {}
-        Ok(false) => return false,
-        Err(error) => {
-            failed("retention", &error);
-            return false;
-        }
-    }
     let retentions = retentions(shared);
     let mut is_quiet = true;
     for old in sorts(shared, &retentions) {
@@ -49,18 +41,6 @@ pub(super) async fn round(shared: &Shared, lead: &Lead) -> bool {
         }
     }
     is_quiet
-}
-
-async fn still_leads(shared: &Shared, lead: &Lead) -> Result<bool, DatabaseError> {
-    let mut session = shared.db.request().await?;
-    let leads = within(leader::still_leads(
-        session.conn(),
-        NAME,
-        lead.holder,
-        lead.term,
-    ))
-    .await;
-    session.end(leads)
 }
 
 /// How long finished jobs of each known kind are kept.
@@ -135,7 +115,7 @@ impl Old<'_> {
         let mut total = 0;
         while began.elapsed() < BUDGET && lead.holds() {
             let mut session = shared.db.request().await?;
-            let deleted = within(self.portion(session.conn())).await;
+            let deleted = within(self.portion(session.conn(), lead)).await;
             let deleted = session.end(deleted)?;
             total += deleted;
             if deleted == 0 {
@@ -145,7 +125,18 @@ impl Old<'_> {
         Ok(total)
     }
 
-    async fn portion(self, conn: &mut PgConnection) -> Result<u64, sqlx::Error> {
+    /// Deletes a portion under the term; nothing once that has passed.
+    async fn portion(self, conn: &mut PgConnection, lead: &Lead) -> Result<u64, sqlx::Error> {
+        let mut tx = conn.begin().await?;
+        if !lead.hold(&mut tx).await? {
+            return Ok(0);
+        }
+        let deleted = self.prune(&mut tx).await?;
+        tx.commit().await?;
+        Ok(deleted)
+    }
+
+    async fn prune(self, conn: &mut PgConnection) -> Result<u64, sqlx::Error> {
         match self {
             Self::Days(age) => Ok(history::maintain(conn, age).await?.unsigned_abs().into()),
             Self::History(kind, age) => history::prune(conn, kind, age).await,

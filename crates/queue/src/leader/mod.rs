@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sqlx::Connection;
+use sqlx::{Connection, PgConnection};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -33,8 +33,8 @@ use crate::{
 const NAME: &str = "fleet";
 /// How long a lead holds without being kept.
 const TERM: Duration = Duration::from_secs(15);
-/// From this time on without being kept no duty begins anything. A call under way may outlast the term by seconds; what
-/// it does is right beside a successor's too.
+/// From this time on without being kept no duty begins anything. What is deleted and shown belongs to the term; any other
+/// call under way may outlast it by seconds, and does what is right beside a successor's too.
 const CERTAIN: Duration = Duration::from_secs(10);
 /// How often the lead is kept or asked for, and how often what waits is looked at.
 const TICK: Duration = Duration::from_secs(5);
@@ -99,6 +99,11 @@ impl Lead {
             .unwrap_or_else(PoisonError::into_inner)
             .elapsed()
             < CERTAIN
+    }
+
+    /// Whether the term holds by the database's clock too; if so, for as long as the transaction lasts.
+    async fn hold(&self, tx: &mut PgConnection) -> Result<bool, sqlx::Error> {
+        leader::hold(tx, NAME, self.holder, self.term).await
     }
 
     fn kept(&self, asked_at: Instant) {
@@ -284,7 +289,7 @@ async fn act_on(shared: &Shared, lead: &Lead, survey: &Survey) {
 async fn show_gauges(shared: &Shared, lead: &Lead, gauges: &mut stats::Gauges) {
     loop {
         if lead.holds()
-            && let Err(error) = gauges.collect(shared, lead.term).await
+            && let Err(error) = gauges.collect(shared, lead).await
         {
             failed("gauges", &error);
         }
@@ -298,3 +303,6 @@ async fn maintain(shared: &Shared, lead: &Lead) {
         tokio::time::sleep(if is_quiet { QUIET } else { MAINTENANCE }).await;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,7 @@ use std::{
 use chrono::Utc;
 use sqlx::{Connection, PgConnection};
 
+use super::Lead;
 use crate::{
     client::Shared,
     db::{DatabaseError, within},
@@ -47,11 +48,12 @@ pub(super) struct Gauges {
 }
 
 impl Gauges {
-    /// Reads and shows all of them, unless that took long a moment ago, whether it succeeded or not.
+    /// Reads and shows all of them, unless that took long a moment ago, whether it succeeded or not. Withdraws them once
+    /// the term has passed.
     pub(super) async fn collect(
         &mut self,
         shared: &Shared,
-        term: i64,
+        lead: &Lead,
     ) -> Result<(), DatabaseError> {
         if self.not_before.is_some_and(|time| Instant::now() < time) {
             return Ok(());
@@ -60,14 +62,21 @@ impl Gauges {
         let mut session = shared.db.request().await?;
         let shown = within(async {
             let mut tx = session.conn().begin().await?;
-            self.show(&mut tx, shared.config.lease.ttl).await?;
-            tx.commit().await
+            let leads = lead.hold(&mut tx).await?;
+            if leads {
+                self.show(&mut tx, shared.config.lease.ttl).await?;
+            }
+            tx.commit().await?;
+            Ok(leads)
         })
         .await;
         self.not_before =
             Some(Instant::now() + (started.elapsed() * SHARE_OF_TIME).min(LONGEST_PAUSE));
-        session.end(shown)?;
-        fleet::term(term);
+        if !session.end(shown)? {
+            self.withdraw();
+            return Ok(());
+        }
+        fleet::term(lead.term);
         fleet::collected(Utc::now());
         metrics::show_fleet(true);
         self.shown = true;
@@ -208,7 +217,13 @@ fn show_counts(
 
 #[cfg(test)]
 mod tests {
+    use sqlx::PgPool;
+
     use super::*;
+    use crate::{
+        leader::tests::{lead, succeed_to},
+        tests::fixture::{FAST, engine},
+    };
 
     fn jobs(queue: &str, state: &str, kind: &str, jobs: i64) -> stats::JobCount {
         stats::JobCount {
@@ -232,6 +247,23 @@ mod tests {
 
         let found: Vec<_> = found.iter().map(|kind| (&*kind.word, kind.count)).collect();
         assert_eq!(found, [("strange", 5)]);
+    }
+
+    // Fails when gauges are read whatever has become of the term.
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn a_leader_whose_term_has_passed_shows_no_gauges(db: PgPool) -> anyhow::Result<()> {
+        let queue = engine(&db, FAST);
+        let former = lead(&db).await?;
+        let mut gauges = Gauges::default();
+        gauges.collect(&queue.shared, &former).await?;
+        let shown_before = gauges.shown;
+        succeed_to(&db).await?;
+        gauges.not_before = None;
+
+        gauges.collect(&queue.shared, &former).await?;
+
+        assert!(shown_before && !gauges.shown);
+        Ok(())
     }
 
     #[test]

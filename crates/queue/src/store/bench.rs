@@ -4,6 +4,9 @@
 use sqlx::PgExecutor;
 use uuid::Uuid;
 
+/// Where [`tell`] is heard.
+pub(crate) const CHANNEL: &str = "millpond_bench";
+
 /// Makes the narrow table that limits are measured on, or empties it.
 pub(crate) async fn prepare(db: impl PgExecutor<'_>) -> Result<(), sqlx::Error> {
     sqlx::query!("TRUNCATE millpond.bench_jobs")
@@ -90,6 +93,20 @@ pub(crate) async fn delete(db: impl PgExecutor<'_>, ids: &[Uuid]) -> Result<u64,
     Ok(deleted.rows_affected())
 }
 
+/// Has this session's commits answered before they are on disk.
+pub(crate) async fn answer_early(db: impl PgExecutor<'_>) -> Result<(), sqlx::Error> {
+    sqlx::query!("SET synchronous_commit = off")
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// Tells whoever listens to [`CHANNEL`].
+pub(crate) async fn tell(db: impl PgExecutor<'_>) -> Result<(), sqlx::Error> {
+    sqlx::query!("NOTIFY millpond_bench").execute(db).await?;
+    Ok(())
+}
+
 /// Whether any job is still to be done.
 pub(crate) async fn has_jobs(db: impl PgExecutor<'_>) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM millpond.jobs) AS "has!""#)
@@ -111,6 +128,39 @@ pub(crate) async fn transactions(db: impl PgExecutor<'_>) -> Result<i64, sqlx::E
     sqlx::query_scalar!(r#"SELECT xact_commit AS "commits!" FROM pg_stat_database WHERE datname = current_database()"#)
         .fetch_one(db)
         .await
+}
+
+/// Has autovacuum rest from the next look at the settings on, in the whole server.
+pub(crate) async fn autovacuum_off(db: impl PgExecutor<'_>) -> Result<(), sqlx::Error> {
+    sqlx::query!("ALTER SYSTEM SET autovacuum = off")
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// Undoes that.
+pub(crate) async fn autovacuum_on(db: impl PgExecutor<'_>) -> Result<(), sqlx::Error> {
+    sqlx::query!("ALTER SYSTEM RESET autovacuum")
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// Has the server look at its settings.
+pub(crate) async fn read_settings_again(db: impl PgExecutor<'_>) -> Result<(), sqlx::Error> {
+    sqlx::query_scalar!(r#"SELECT pg_reload_conf() AS "is_sent!""#)
+        .fetch_one(db)
+        .await?;
+    Ok(())
+}
+
+/// Whether autovacuum is at work anywhere in the server, or waits for its time.
+pub(crate) async fn has_autovacuum(db: impl PgExecutor<'_>) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type LIKE 'autovacuum%') AS "has!""#
+    )
+    .fetch_one(db)
+    .await
 }
 
 /// Size of the table of jobs with its indexes, in bytes.
@@ -194,6 +244,14 @@ pub(crate) async fn settings(db: impl PgExecutor<'_>) -> Result<String, sqlx::Er
 /// Takes out the jobs of a round, with the idempotency keys that led to them.
 pub(crate) async fn empty_jobs(db: impl PgExecutor<'_>) -> Result<(), sqlx::Error> {
     sqlx::query!("TRUNCATE millpond.jobs, millpond.idempotency_keys")
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// Takes out the API keys of this name.
+pub(crate) async fn delete_keys(db: impl PgExecutor<'_>, name: &str) -> Result<(), sqlx::Error> {
+    sqlx::query!("DELETE FROM millpond.api_keys WHERE name = $1", name)
         .execute(db)
         .await?;
     Ok(())

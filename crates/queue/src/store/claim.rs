@@ -1,4 +1,4 @@
-//! Claims: ready jobs become running ones, each under a lease with a random token of its own.
+//! Claims: ready jobs become running ones, each under a lease whose token is the claim's own and random.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgExecutor;
@@ -19,7 +19,8 @@ pub(crate) struct ClaimedRow {
     pub(crate) payload: String,
     pub(crate) run_at: DateTime<Utc>,
     pub(crate) created_at: DateTime<Utc>,
-    pub(crate) waited_seconds: f64,
+    /// By the database's clock, as all times here.
+    pub(crate) claimed_at: DateTime<Utc>,
     pub(crate) replay_of: Option<Uuid>,
     pub(crate) traceparent: Option<String>,
     /// Why the attempt before this one failed, if it did.
@@ -36,34 +37,48 @@ pub(crate) struct Claim<'a> {
     pub(crate) kinds: &'a [String],
 }
 
-// The limit is a literal in a few prepared sizes: with a parameter the statement is planned anew each time or flips to
-// a sequential scan. Deliberately not joined to a CTE: a generic plan then takes 250 ms at a million ready jobs.
-macro_rules! claim_up_to {
-    ($db:expr, $claim:expr, $limit:literal) => {
+// Deliberately not joined to a CTE: a generic plan then takes 250 ms at a million ready jobs. One token serves all jobs of
+// a claim: a job has it once, and making random ones costs more than the rest of a row.
+macro_rules! claim {
+    ($db:expr, $claim:expr, [$($found:literal),+] $(, $argument:expr)*) => {
         sqlx::query_as!(
             ClaimedRow,
             r#"UPDATE millpond.jobs
                   SET state = 'running', attempt = attempt + 1, attempts_used = attempts_used + 1,
-                      lease_token = gen_random_uuid(), lease_until = now() + make_interval(secs => $3), worker = $2,
+                      lease_token = (SELECT gen_random_uuid()), lease_until = now() + make_interval(secs => $3), worker = $2,
                       started_at = now(), unique_key = CASE WHEN unique_states & 4 <> 0 THEN unique_key END
                 WHERE queue = $1
-                  AND id = ANY (ARRAY(
-                      SELECT id FROM millpond.jobs
-                       WHERE queue = $1 AND state = 'ready' AND kind = ANY ($4)
-                         AND NOT EXISTS (SELECT FROM millpond.queues q WHERE q.name = $1 AND q.paused_at IS NOT NULL
-                                            AND (q.paused_until IS NULL OR q.paused_until > now()))
-                       ORDER BY priority, run_at, id LIMIT "# + $limit + r#" FOR UPDATE SKIP LOCKED))
+                  AND id = ANY (ARRAY("# $(+ $found)+ + r#" FOR UPDATE SKIP LOCKED))
             RETURNING id, kind, lease_token AS "token!", attempt, attempts_used, max_attempts, tenant, key,
-                      payload::text AS "payload!", run_at, created_at,
-                      extract(epoch FROM now() - run_at)::float8 AS "waited_seconds!", replay_of, traceparent,
+                      payload::text AS "payload!", run_at, created_at, now() AS "claimed_at!", replay_of, traceparent,
                       attempts -> -1 ->> 'error_class' AS last_error_class"#,
             $claim.queue,
             $claim.worker,
-            $claim.ttl_seconds,
-            $claim.kinds,
+            $claim.ttl_seconds
+            $(, $argument)*
         )
         .fetch_all($db)
         .await
+    };
+}
+
+// The limit is a literal in a few prepared sizes: with a parameter the statement is planned anew each time or flips to
+// a sequential scan.
+macro_rules! claim_up_to {
+    ($db:expr, $claim:expr, $limit:literal) => {
+        claim!(
+            $db,
+            $claim,
+            [
+                "SELECT id FROM millpond.jobs
+                  WHERE queue = $1 AND state = 'ready' AND kind = ANY ($4)
+                    AND NOT EXISTS (SELECT FROM millpond.queues q WHERE q.name = $1 AND q.paused_at IS NOT NULL
+                                       AND (q.paused_until IS NULL OR q.paused_until > now()))
+                  ORDER BY priority, run_at, id LIMIT ",
+                $limit
+            ],
+            $claim.kinds
+        )
     };
 }
 
@@ -82,34 +97,6 @@ pub(crate) async fn next(
     }
 }
 
-// What is claimed with others is found in two ways; the rest of the statement is that of every claim. The found ones may
-// not have spoilt their last call: those run alone.
-macro_rules! claim_found {
-    ($db:expr, $claim:expr, $kind:expr, $most:expr, $found:literal $(, $key:expr)?) => {
-        sqlx::query_as!(
-            ClaimedRow,
-            r#"UPDATE millpond.jobs
-                  SET state = 'running', attempt = attempt + 1, attempts_used = attempts_used + 1,
-                      lease_token = gen_random_uuid(), lease_until = now() + make_interval(secs => $3), worker = $2,
-                      started_at = now(), unique_key = CASE WHEN unique_states & 4 <> 0 THEN unique_key END
-                WHERE queue = $1
-                  AND id = ANY (ARRAY("# + $found + r#" FOR UPDATE SKIP LOCKED))
-            RETURNING id, kind, lease_token AS "token!", attempt, attempts_used, max_attempts, tenant, key,
-                      payload::text AS "payload!", run_at, created_at,
-                      extract(epoch FROM now() - run_at)::float8 AS "waited_seconds!", replay_of, traceparent,
-                      attempts -> -1 ->> 'error_class' AS last_error_class"#,
-            $claim.queue,
-            $claim.worker,
-            $claim.ttl_seconds,
-            $kind,
-            $most
-            $(, $key)?
-        )
-        .fetch_all($db)
-        .await
-    };
-}
-
 /// Claims up to `most` more jobs of one kind and key, for a batch that is being formed, but none that may have spoilt its
 /// last call: that one runs alone. Jobs with a key are found by an index of theirs. Those without one have none, so that
 /// they need not pay for it: they are looked for among the first 5,000 of the queue.
@@ -121,25 +108,23 @@ pub(crate) async fn mates(
     most: i64,
 ) -> Result<Vec<ClaimedRow>, sqlx::Error> {
     match key {
-        Some(key) => claim_found!(
+        Some(key) => claim!(
             db,
             claim,
-            kind,
-            most,
-            "SELECT id FROM millpond.jobs
+            ["SELECT id FROM millpond.jobs
               WHERE queue = $1 AND state = 'ready' AND kind = $4 AND key = $6
                 AND COALESCE(attempts -> -1 ->> 'error_class', '') NOT IN ('panic', 'timeout', 'lost')
                 AND NOT EXISTS (SELECT FROM millpond.queues q WHERE q.name = $1 AND q.paused_at IS NOT NULL
                                    AND (q.paused_until IS NULL OR q.paused_until > now()))
-              ORDER BY priority, run_at, id LIMIT $5",
-            key
-        ),
-        None => claim_found!(
-            db,
-            claim,
+              ORDER BY priority, run_at, id LIMIT $5"],
             kind,
             most,
-            "SELECT id FROM millpond.jobs
+            key
+        ),
+        None => claim!(
+            db,
+            claim,
+            ["SELECT id FROM millpond.jobs
               WHERE id = ANY (ARRAY(
                     SELECT first.id
                       FROM (SELECT id, kind, key, attempts FROM millpond.jobs WHERE queue = $1 AND state = 'ready'
@@ -149,7 +134,9 @@ pub(crate) async fn mates(
                      LIMIT $5))
                 AND state IS NOT DISTINCT FROM 'ready' -- so that no index of all ready jobs is read for these
                 AND NOT EXISTS (SELECT FROM millpond.queues q WHERE q.name = $1 AND q.paused_at IS NOT NULL
-                                   AND (q.paused_until IS NULL OR q.paused_until > now()))"
+                                   AND (q.paused_until IS NULL OR q.paused_until > now()))"],
+            kind,
+            most
         ),
     }
 }

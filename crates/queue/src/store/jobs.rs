@@ -33,6 +33,7 @@ macro_rules! list {
     };
 }
 
+// A last attempt that stands in columns has no error, whatever the attempts before it had.
 macro_rules! finished {
     ($db:expr, $query:expr, $led_by:literal) => {
         list!(
@@ -40,7 +41,8 @@ macro_rules! finished {
             $query,
             r#"SELECT j.id, j.queue, j.kind, j.state, j.priority, j.tenant, j.key, j.tags, j.created_at, j.run_at, j.started_at,
                   j.finished_at AS "finished_at?", j.attempts_used, j.max_attempts,
-                  j.attempts -> -1 ->> 'error_class' AS error_class, j.attempts -> -1 ->> 'error' AS error,
+                  CASE WHEN j.attempt IS NULL THEN j.attempts -> -1 ->> 'error_class' END AS error_class,
+                  CASE WHEN j.attempt IS NULL THEN j.attempts -> -1 ->> 'error' END AS error,
                   j.replay_of, NULL::uuid AS replayed_as
              FROM millpond.job_history j"#,
             $led_by
@@ -212,8 +214,8 @@ pub(crate) async fn get(
                      FROM millpond.jobs WHERE id = $1
                    UNION ALL
                    SELECT id, queue, kind, state, priority, tenant, key, tags, created_at, run_at, started_at, finished_at,
-                          attempts_used, max_attempts, replay_of, NULL, payload::text, attempts, progress, result, false
-                     FROM millpond.job_history WHERE id = $1
+                          attempts_used, max_attempts, replay_of, NULL, payload::text, millpond.attempts_of(h), progress, result, false
+                     FROM millpond.job_history h WHERE id = $1
                    UNION ALL
                    SELECT id, queue, kind, 'dead', priority, tenant, key, tags, created_at, run_at, started_at, died_at,
                           attempts_used, max_attempts, replay_of, replayed_as, payload::text, attempts, progress, NULL, false

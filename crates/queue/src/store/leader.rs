@@ -3,7 +3,8 @@
 use sqlx::PgExecutor;
 use uuid::Uuid;
 
-/// Takes or keeps the lead for so many seconds; `None` while another process leads.
+/// Takes or keeps the lead for so many seconds; `None` while another process leads. To take it means to wait until the
+/// transactions that [`hold`] the last term have ended; to keep it does not.
 pub(crate) async fn lead(
     db: impl PgExecutor<'_>,
     name: &str,
@@ -11,12 +12,14 @@ pub(crate) async fn lead(
     ttl_seconds: f64,
 ) -> Result<Option<i64>, sqlx::Error> {
     sqlx::query_scalar!(
-        "INSERT INTO millpond.leaders AS l (name, holder, term, expires_at)
+        "WITH ended AS (SELECT FROM millpond.leaders
+                         WHERE name = $1 AND holder <> $2 AND expires_at < now() FOR UPDATE)
+         INSERT INTO millpond.leaders AS l (name, holder, term, expires_at)
          VALUES ($1, $2, 1, now() + make_interval(secs => $3))
          ON CONFLICT (name) DO UPDATE
             SET holder = excluded.holder, expires_at = excluded.expires_at,
                 term = l.term + CASE WHEN l.holder = excluded.holder THEN 0 ELSE 1 END
-          WHERE l.holder = excluded.holder OR l.expires_at < now()
+          WHERE l.holder = excluded.holder OR (l.expires_at < now() AND EXISTS (SELECT FROM ended))
       RETURNING term",
         name,
         holder,
@@ -26,8 +29,9 @@ pub(crate) async fn lead(
     .await
 }
 
-/// Whether this term is still the present one; the leader asks inside its transactions.
-pub(crate) async fn still_leads(
+/// Whether this term is the present one; if so, it has no successor before the transaction ends. What the leader alone may
+/// do begins with it.
+pub(crate) async fn hold(
     db: impl PgExecutor<'_>,
     name: &str,
     holder: Uuid,
@@ -35,7 +39,8 @@ pub(crate) async fn still_leads(
 ) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar!(
         r#"SELECT EXISTS (SELECT FROM millpond.leaders
-                           WHERE name = $1 AND holder = $2 AND term = $3 AND expires_at > now() FOR SHARE) AS "leads!""#,
+                           WHERE name = $1 AND holder = $2 AND term = $3 AND expires_at > now()
+                             FOR KEY SHARE) AS "leads!""#,
         name,
         holder,
         term,

@@ -4,6 +4,7 @@
 pub(crate) mod audit;
 pub(crate) mod bench;
 pub(crate) mod claim;
+pub(crate) mod copy;
 pub(crate) mod dead;
 pub(crate) mod doctor;
 pub(crate) mod history;

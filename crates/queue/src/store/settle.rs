@@ -57,7 +57,9 @@ pub(crate) async fn delete(
     .await
 }
 
-/// Moves jobs that succeeded or were cancelled to the history.
+/// Moves jobs that succeeded or were cancelled to the history. There the last attempt stands in columns and not in
+/// `attempts`, unless it has an error to tell: a document for it would cost as much as the rest of the row. Readers put
+/// both together by `millpond.attempts_of`.
 pub(crate) async fn finish(
     db: impl PgExecutor<'_>,
     queue: &str,
@@ -73,14 +75,17 @@ pub(crate) async fn finish(
                   AND j.lease_token = s.token -- the fence
             RETURNING j.id, j.queue, j.kind, j.priority, j.run_at, j.created_at, j.started_at, j.attempts_used, j.max_attempts,
                       j.tenant, j.key, j.payload, j.tags, j.attempts, j.attempt, j.worker, j.replay_of,
-                      COALESCE(s.progress, j.progress) AS progress, s.outcome, s.class, s.error, s.result)
+                      COALESCE(s.progress, j.progress) AS progress, s.outcome, s.class, s.error, s.result,
+                      s.class IS NULL AND s.error IS NULL AS is_plain)
            INSERT INTO millpond.job_history
                   (id, queue, kind, state, priority, run_at, created_at, started_at, attempts_used, max_attempts, tenant, key,
-                   payload, tags, attempts, progress, result, replay_of)
+                   payload, tags, attempts, attempt, worker, progress, result, replay_of)
            SELECT id, queue, kind, outcome, priority, run_at, created_at, started_at, attempts_used, max_attempts, tenant, key,
                   payload, tags,
-                  COALESCE(attempts, '[]') || jsonb_build_object('number', attempt, 'started_at', started_at, 'finished_at', now(),
-                      'outcome', outcome, 'error_class', class, 'error', error, 'worker', worker),
+                  CASE WHEN is_plain THEN attempts
+                       ELSE COALESCE(attempts, '[]') || jsonb_build_object('number', attempt, 'started_at', started_at,
+                           'finished_at', now(), 'outcome', outcome, 'error_class', class, 'error', error, 'worker', worker) END,
+                  CASE WHEN is_plain THEN attempt END, CASE WHEN is_plain THEN worker END,
                   progress, result, replay_of
              FROM gone
         RETURNING id"#,
@@ -88,13 +93,23 @@ pub(crate) async fn finish(
         &ended.ids,
         &ended.tokens,
         &ended.outcomes,
-        &ended.classes as &[Option<String>],
-        &ended.errors as &[Option<String>],
-        &ended.progress as &[Option<Json<serde_json::Value>>],
-        results as &[Option<Json<serde_json::Value>>],
+        told(&ended.classes) as &[Option<String>],
+        told(&ended.errors) as &[Option<String>],
+        told(&ended.progress) as &[Option<Json<serde_json::Value>>],
+        told(results) as &[Option<Json<serde_json::Value>>],
     )
     .fetch_all(db)
     .await
+}
+
+/// What an array tells: nothing, where every element is NULL. `unnest` fills it up with NULL to the length of the others,
+/// so nobody has to write, send and read that.
+fn told<T>(values: &[Option<T>]) -> &[Option<T>] {
+    if values.iter().all(Option::is_none) {
+        &[]
+    } else {
+        values
+    }
 }
 
 /// Moves jobs that failed for good to the dead letters and keeps the count of their groups.
@@ -245,7 +260,7 @@ pub(crate) async fn latest_ends(
         r#"SELECT id AS "id!", (attempts -> -1 ->> 'number')::int4 AS number, attempts -> -1 ->> 'outcome' AS outcome
              FROM (SELECT id, attempts FROM millpond.jobs WHERE id = ANY ($1)
                    UNION ALL
-                   SELECT id, attempts FROM millpond.job_history WHERE id = ANY ($1)
+                   SELECT id, millpond.attempts_of(h) FROM millpond.job_history h WHERE id = ANY ($1)
                    UNION ALL
                    SELECT id, attempts FROM millpond.dead_letters WHERE id = ANY ($1)) AS anywhere"#,
         ids,

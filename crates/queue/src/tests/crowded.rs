@@ -1,4 +1,5 @@
-//! Many callers at once: a locked key, a locked table, a full queue, a database that was restarted.
+//! Many callers at once: a locked key, a locked table, a job that cannot be stored, a full queue, a database that was
+//! restarted.
 
 use std::{
     sync::{
@@ -12,7 +13,7 @@ use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, Share
 use secrecy::SecretString;
 use sqlx::{ConnectOptions, PgPool};
 
-use super::fixture::{FAST, engine, registry, succeed, until};
+use super::fixture::{FAST, engine, registry, succeed, until, waiting_for_locks};
 use crate::{Database, DatabaseSettings, EnqueueError, Idempotency, NewJob, Queue, config::Config};
 
 const FULL_AT_TWO: &str = "[queues.default]\nmax_ready = 2";
@@ -32,6 +33,7 @@ fn real_database(db: &PgPool) -> anyhow::Result<Database> {
         requests: 2,
         enqueues: 4,
         engine: 2,
+        claims: 2,
         application_name: "crowded".to_owned(),
     })?)
 }
@@ -49,12 +51,6 @@ fn batch(count: usize) -> Vec<(NewJob, Option<Idempotency>)> {
     (0..count)
         .map(|n| (succeed(&n.to_string()), None))
         .collect()
-}
-
-async fn waiting_for_locks(db: &PgPool) -> anyhow::Result<i64> {
-    let waiting = "SELECT count(*) FROM pg_stat_activity
-                    WHERE datname = current_database() AND wait_event_type = 'Lock'";
-    Ok(sqlx::query_scalar(waiting).fetch_one(db).await?)
 }
 
 // Fails when jobs with a key and jobs without one share commits.
@@ -117,6 +113,42 @@ async fn a_batch_that_meets_a_locked_table_is_told_to_come_back(db: PgPool) -> a
     );
     holder.rollback().await?;
     queue.database().close().await;
+    Ok(())
+}
+
+// Fails when a job is acknowledged before it is stored.
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_job_that_waits_to_be_stored_is_not_acknowledged(db: PgPool) -> anyhow::Result<()> {
+    let queue = real_engine(&db)?;
+    let mut holder = db.begin().await?;
+    sqlx::raw_sql("LOCK TABLE millpond.jobs IN EXCLUSIVE MODE")
+        .execute(&mut *holder)
+        .await?;
+
+    let answer = queue.enqueue(succeed("x"), None).await;
+
+    assert!(
+        matches!(answer, Err(EnqueueError::Overloaded { .. })),
+        "{answer:?}"
+    );
+    holder.rollback().await?;
+    queue.database().close().await;
+    Ok(())
+}
+
+// Fails when a job that the database refuses takes those along that share its commit.
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_job_that_the_database_refuses_fails_alone(db: PgPool) -> anyhow::Result<()> {
+    let queue = engine(&db, FAST);
+
+    // Asked for in one breath they come in one commit; no text of PostgreSQL holds U+0000.
+    let (refused, stored) = tokio::join!(
+        queue.enqueue(succeed("a"), idempotency("\0")),
+        queue.enqueue(succeed("b"), idempotency("k")),
+    );
+
+    assert!(refused.is_err(), "{refused:?}");
+    assert!(stored.is_ok(), "{stored:?}");
     Ok(())
 }
 

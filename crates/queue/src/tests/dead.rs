@@ -6,7 +6,7 @@ use sqlx::PgPool;
 use super::fixture::{FAST, actor, engine, in_state, job, until, work};
 use crate::{
     AdminError, DeadFilter, GroupChange, JobId, PageRequest, Queue, ReplayRequest, Resolution,
-    Selection,
+    Selection, admin::advance_replays,
 };
 
 async fn dead_letters(queue: &Queue, count: usize) -> anyhow::Result<Vec<JobId>> {
@@ -177,6 +177,45 @@ async fn a_letter_is_replayed_once_however_often_it_is_asked_for(db: PgPool) -> 
 
     assert!(answers.iter().all(|answer| answer.replay_id.is_some()));
     assert_eq!(app.seen().len(), 40);
+    Ok(())
+}
+
+// Fails when the jobs of a run are committed without what says that they were made: broken off between the two, the run
+// makes them again.
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_replay_that_is_broken_off_makes_no_job_twice(db: PgPool) -> anyhow::Result<()> {
+    let queue = engine(&db, FAST);
+    let (workers, _) = work(&queue).await?;
+    let ids = dead_letters(&queue, 3).await?;
+    workers.drain().await;
+    sqlx::raw_sql(
+        "CREATE SEQUENCE public.tries;
+         CREATE FUNCTION public.break_off() RETURNS trigger LANGUAGE plpgsql AS $$
+         BEGIN
+             IF nextval('public.tries') = 1 THEN
+                 RAISE EXCEPTION 'told to fail';
+             END IF;
+             RETURN NEW;
+         END $$;
+         CREATE TRIGGER break_off BEFORE UPDATE ON millpond.replay_items
+             FOR EACH ROW EXECUTE FUNCTION public.break_off();",
+    )
+    .execute(&db)
+    .await?;
+    let jobs = async || {
+        let count: i64 = sqlx::query_scalar("SELECT count(*) FROM millpond.jobs")
+            .fetch_one(&db)
+            .await?;
+        anyhow::Ok(count)
+    };
+
+    queue
+        .replay(request(Selection::Ids(ids), None), &actor())
+        .await?;
+    let once_broken_off = jobs().await?;
+    while advance_replays(&queue.shared, None).await? {}
+
+    assert_eq!((once_broken_off, jobs().await?), (0, 3));
     Ok(())
 }
 

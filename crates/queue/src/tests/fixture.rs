@@ -10,7 +10,7 @@ use std::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json, value::to_raw_value};
-use sqlx::PgPool;
+use sqlx::{PgPool, Postgres, Transaction};
 use tokio::sync::Notify;
 
 use crate::{
@@ -228,6 +228,35 @@ pub(crate) fn actor() -> Actor {
         name: "test".to_owned(),
         tenant: None,
     }
+}
+
+/// How many sessions of the test's database wait for another one.
+pub(crate) async fn waiting_for_locks(db: &PgPool) -> anyhow::Result<i64> {
+    let waiting = "SELECT count(*) FROM pg_stat_activity
+                    WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    Ok(sqlx::query_scalar(waiting).fetch_one(db).await?)
+}
+
+/// While this stands, whoever changes a job that is in this state stops with its row locked and its change not made.
+pub(crate) async fn barrier(
+    db: &PgPool,
+    state: &str,
+) -> anyhow::Result<Transaction<'static, Postgres>> {
+    let sql = format!(
+        "CREATE FUNCTION public.barrier() RETURNS trigger LANGUAGE plpgsql AS $$
+         BEGIN
+             PERFORM pg_advisory_xact_lock(1);
+             RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
+         END $$;
+         CREATE TRIGGER barrier BEFORE UPDATE OR DELETE ON millpond.jobs
+             FOR EACH ROW WHEN (OLD.state = '{state}') EXECUTE FUNCTION public.barrier();"
+    );
+    sqlx::raw_sql(&sql).execute(db).await?;
+    let mut barrier = db.begin().await?;
+    sqlx::query("SELECT pg_advisory_xact_lock(1)")
+        .execute(&mut *barrier)
+        .await?;
+    Ok(barrier)
 }
 
 /// Waits until the condition holds.

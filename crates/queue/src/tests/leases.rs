@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use sqlx::{
-    PgPool,
+    PgExecutor, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use uuid::Uuid;
@@ -18,7 +18,11 @@ use crate::{
     worker::rescuer::rescue,
 };
 
-async fn claim(db: &PgPool, most: usize, ttl_seconds: f64) -> anyhow::Result<Vec<ClaimedRow>> {
+async fn claim(
+    db: impl PgExecutor<'_>,
+    most: usize,
+    ttl_seconds: f64,
+) -> anyhow::Result<Vec<ClaimedRow>> {
     let kinds = ["test.work".to_owned()];
     let claim = Claim {
         queue: "default",
@@ -81,6 +85,28 @@ async fn an_attempt_that_lost_its_lease_cannot_finish_the_job(db: PgPool) -> any
             .collect::<Vec<_>>(),
         [(1, "lost"), (2, "succeeded")]
     );
+    Ok(())
+}
+
+// Fails when the fence is the same for a claim that the database forgot and for the next, as the attempt's number is.
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_claim_that_a_crash_of_the_database_undid_settles_nothing(
+    db: PgPool,
+) -> anyhow::Result<()> {
+    let queue = engine(&db, FAST);
+    let id = queue.enqueue(succeed("x"), None).await?.id;
+    // A rollback leaves what a crash leaves of a commit that was not flushed.
+    let mut tx = db.begin().await?;
+    let undone = claim(&mut *tx, 1, 60.0).await?.remove(0);
+    tx.rollback().await?;
+    let fresh = claim(&db, 1, 60.0).await?.remove(0);
+
+    let late = settle::finish(&db, "default", &success(&undone), &[None]).await?;
+    let right = settle::finish(&db, "default", &success(&fresh), &[None]).await?;
+
+    assert_eq!((undone.id, undone.attempt), (fresh.id, fresh.attempt));
+    assert!(late.is_empty());
+    assert_eq!(right, [id.0]);
     Ok(())
 }
 
@@ -188,6 +214,22 @@ async fn a_job_that_loses_its_worker_too_often_is_dead(db: PgPool) -> anyhow::Re
             .all(|attempt| attempt.outcome == "lost")
     );
     assert_eq!(dead.attempts.len(), 3);
+    Ok(())
+}
+
+// Fails when nobody looks for leases that ran out, or nobody rescues what is found.
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_job_whose_worker_is_gone_is_run_by_another(db: PgPool) -> anyhow::Result<()> {
+    let queue = engine(&db, FAST);
+    let id = queue.enqueue(succeed("x"), None).await?.id;
+    assert_eq!(claim(&db, 1, -1.0).await?.len(), 1);
+
+    let (workers, _) = work(&queue).await?;
+    let done = in_state(&queue, id, "succeeded").await?;
+
+    let outcomes: Vec<_> = done.attempts.iter().map(|a| a.outcome.as_str()).collect();
+    assert_eq!(outcomes, ["lost", "succeeded"]);
+    workers.drain().await;
     Ok(())
 }
 

@@ -2,15 +2,21 @@
 
 mod accept;
 mod blocking;
+mod bulk;
 mod crowded;
 mod dead;
+mod drain;
 mod elsewhere;
 pub(crate) mod fixture;
+mod history;
 mod keys;
 mod leading;
 mod leases;
 mod model;
 mod people;
 mod plans;
+mod races;
+mod refused;
 mod run;
 mod settling;
+mod tenants;

@@ -143,6 +143,7 @@ fn engine_database(db: &PgPool) -> anyhow::Result<Database> {
         requests: 1,
         enqueues: 1,
         engine: 1,
+        claims: 1,
         application_name: "plans".to_owned(),
     })?)
 }

@@ -1,4 +1,4 @@
-//! Running jobs through the real workers: outcomes, retries, containment, cancellation, batches, drain.
+//! Running jobs through the real workers: outcomes, retries, containment, cancellation, batches.
 
 use serde_json::json;
 use sqlx::PgPool;
@@ -259,26 +259,5 @@ async fn jobs_of_one_key_run_together_and_end_each_for_itself(db: PgPool) -> any
     assert_eq!(batches.iter().sum::<usize>(), 65);
     assert!(batches.contains(&60), "{batches:?}");
     workers.drain().await;
-    Ok(())
-}
-
-#[sqlx::test(migrations = "../../migrations")]
-async fn a_drain_hands_back_what_does_not_end_in_time_and_uses_no_attempt(
-    db: PgPool,
-) -> anyhow::Result<()> {
-    let queue = engine(&db, FAST);
-    let (workers, _) = work(&queue).await?;
-    let hangs = queue.enqueue(job(&json!({"do": "hang"})), None).await?.id;
-    in_state(&queue, hangs, "running").await?;
-
-    workers.drain().await;
-
-    let back = queue.job(hangs, None).await?;
-    assert_eq!(
-        (back.summary.state.as_str(), back.summary.attempts_used),
-        ("ready", 0)
-    );
-    assert_eq!(back.attempts[0].outcome, "interrupted");
-    assert!(queue.workers().await?.is_empty());
     Ok(())
 }

@@ -134,7 +134,7 @@ impl Feeder {
 
     async fn claim_rows(&self, most: usize) -> Result<Vec<ClaimedRow>, DatabaseError> {
         let claim = self.as_claim();
-        let mut session = self.shared.db.engine().await?;
+        let mut session = self.shared.db.claim().await?;
         let rows = within(claim::next(session.conn(), &claim, most)).await;
         session.end(rows)
     }
@@ -151,6 +151,7 @@ impl Feeder {
 
     /// Holds what was claimed. An answer that comes when its leases are as good as over is worth nothing.
     async fn hold_all(&self, rows: Vec<ClaimedRow>, claimed_at: Instant) -> Vec<ClaimedJob> {
+        self.count(&rows);
         let jobs: Vec<ClaimedJob> = rows
             .into_iter()
             .map(|row| self.hold(row, claimed_at))
@@ -163,9 +164,18 @@ impl Feeder {
         Vec::new()
     }
 
+    fn count(&self, rows: &[ClaimedRow]) {
+        let mut waited: HashMap<&str, Vec<Duration>> = HashMap::new();
+        for row in rows {
+            let wait = (row.claimed_at - row.run_at).to_std().unwrap_or_default();
+            waited.entry(&row.kind).or_default().push(wait);
+        }
+        for (kind, waited) in waited {
+            metrics::claimed(&self.queue, kind, &waited);
+        }
+    }
+
     fn hold(&self, row: ClaimedRow, claimed_at: Instant) -> ClaimedJob {
-        let waited = Duration::try_from_secs_f64(row.waited_seconds).unwrap_or_default();
-        metrics::claimed(&self.queue, &row.kind, waited);
         let recorded = Arc::new(std::sync::Mutex::new(Recorded::default()));
         let job = ClaimedJob {
             row,
@@ -234,7 +244,7 @@ impl Feeder {
         let claimed_at = Instant::now();
         let claim = self.as_claim();
         let most = i64::try_from(most).unwrap_or(0);
-        let mut session = self.shared.db.engine().await?;
+        let mut session = self.shared.db.claim().await?;
         let rows = within(claim::mates(
             session.conn(),
             &claim,
@@ -270,7 +280,7 @@ impl Feeder {
                         outcome: AttemptOutcome::Cancelled,
                         class: None,
                     };
-                    metrics::attempt_settled(labels, None);
+                    metrics::attempt_settled(labels);
                 }
             }
             Err(error) => {

@@ -8,14 +8,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sqlx::{PgPool, types::Json};
+use sqlx::types::Json;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::claimed::{ClaimedJob, Stop, StopReason};
 use crate::{
     config,
-    db::{Database, DatabaseError, Session, within},
+    db::{Database, DatabaseError, Pool, Session, within},
     error_chain,
     handler::Recorded,
     metrics,
@@ -196,7 +196,7 @@ fn tick(config: &config::Lease) -> Duration {
     (config.renew_every / 4).clamp(Duration::from_millis(50), Duration::from_secs(1))
 }
 
-async fn keep_renewing(pool: &PgPool, leases: &Leases, config: &config::Lease) {
+async fn keep_renewing(pool: &Pool, leases: &Leases, config: &config::Lease) {
     loop {
         tokio::time::sleep(tick(config)).await;
         renew(pool, leases, config).await;
@@ -211,7 +211,7 @@ async fn keep_watching(leases: &Leases, ttl: Duration) {
     }
 }
 
-async fn keep_hearing(pool: &PgPool, leases: &Leases, config: &config::Lease) {
+async fn keep_hearing(pool: &Pool, leases: &Leases, config: &config::Lease) {
     loop {
         tokio::time::sleep(tick(config)).await;
         if let Err(error) = hear_cancellations(pool, leases).await {
@@ -221,7 +221,7 @@ async fn keep_hearing(pool: &PgPool, leases: &Leases, config: &config::Lease) {
 }
 
 /// Renews what is due, in portions that fail each for itself.
-async fn renew(pool: &PgPool, leases: &Leases, config: &config::Lease) {
+async fn renew(pool: &Pool, leases: &Leases, config: &config::Lease) {
     for (queue, mut due) in leases.due(config.renew_every) {
         // In the order of ids, as all who change many rows ask for them: a circle of waits is rare.
         due.sort_unstable_by_key(|(id, ..)| *id);
@@ -241,7 +241,7 @@ async fn renew(pool: &PgPool, leases: &Leases, config: &config::Lease) {
 /// Renews once more where somebody was in the way, and without progress where that is what the database refuses: no
 /// attempt's words may cost another its lease.
 async fn renew_portion(
-    pool: &PgPool,
+    pool: &Pool,
     queue: &str,
     portion: &[Due],
     ttl: Duration,
@@ -265,7 +265,7 @@ async fn renew_portion(
 }
 
 async fn ask(
-    pool: &PgPool,
+    pool: &Pool,
     queue: &str,
     renewals: &Renewals,
     ttl: Duration,
@@ -290,11 +290,14 @@ fn heed(leases: &Leases, portion: &[Due], renewed: &[Renewed], asked_at: Instant
             leases.stop(lease.id, StopReason::Cancelled);
         }
     }
-    let kept: HashSet<Uuid> = renewed.iter().map(|lease| lease.token).collect();
+    let kept: HashSet<(Uuid, Uuid)> = renewed
+        .iter()
+        .map(|lease| (lease.id, lease.token))
+        .collect();
     let lost: Vec<(Uuid, Uuid)> = portion
         .iter()
-        .filter(|(_, token, _)| !kept.contains(token))
         .map(|(id, token, _)| (*id, *token))
+        .filter(|lease| !kept.contains(lease))
         .collect();
     lose(leases, &lost);
 }
@@ -314,7 +317,7 @@ fn lose(leases: &Leases, lost: &[(Uuid, Uuid)]) {
     }
 }
 
-async fn hear_cancellations(pool: &PgPool, leases: &Leases) -> Result<(), DatabaseError> {
+async fn hear_cancellations(pool: &Pool, leases: &Leases) -> Result<(), DatabaseError> {
     for ids in leases.cancellable().chunks(PORTION) {
         let mut session = Session::open(pool).await?;
         let cancelled = within(lease::cancelled_among(session.conn(), ids)).await;

@@ -62,7 +62,7 @@ async fn rescue_some(shared: &Shared, queue: &str) -> Result<u64, DatabaseError>
             outcome: fate.outcome(),
             class: Some(ErrorClass::Lost),
         };
-        metrics::attempt_settled(labels, None);
+        metrics::attempt_settled(labels);
         if *fate == Fate::Dead {
             metrics::died_of_loss(queue, kind);
         }

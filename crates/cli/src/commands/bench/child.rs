@@ -31,6 +31,10 @@ const DEV: &str = "dev";
 const PG_BIN: &str = "MILLPOND_PG_BIN";
 /// Bytes of a megabyte.
 pub(super) const MEGABYTE: f64 = 1_000_000.0;
+/// What the kernel counts the time on cores in: hundredths of a second.
+const TICKS: f64 = 100.0;
+/// Every role of a process.
+pub(super) const ALL_ROLES: &str = "api,worker,scheduler";
 
 /// A child.
 pub(super) struct Child {
@@ -46,7 +50,16 @@ pub(super) struct Child {
 impl Child {
     /// Starts `millpond serve` with these roles.
     pub(super) fn serve(ground: &Ground<'_>, roles: &str) -> anyhow::Result<Self> {
-        let mut command = command(ground, ground.folder)?;
+        Self::serve_in(ground.folder, ground, roles)
+    }
+
+    /// Starts `millpond serve` with these roles in a folder with a `jobs.toml` of its own.
+    pub(super) fn serve_in(
+        folder: &Path,
+        ground: &Ground<'_>,
+        roles: &str,
+    ) -> anyhow::Result<Self> {
+        let mut command = command(ground, folder)?;
         command
             .args(["serve", "--roles", roles])
             .env("DATABASE_URL", ground.url.expose_secret())
@@ -108,6 +121,14 @@ impl Child {
         let status = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
         let kibibytes = peak_kibibytes(&status).context("the system does not tell peak memory")?;
         Ok(f64::from(kibibytes) * 1_024.0 / MEGABYTE)
+    }
+
+    /// The time that it has spent on cores so far, in seconds.
+    pub(super) fn seconds_on_cores(&self) -> anyhow::Result<f64> {
+        let path = format!("/proc/{}/stat", self.process.id());
+        let stat = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
+        let ticks = busy_ticks(&stat).context("the system does not tell time on cores")?;
+        Ok(ticks / TICKS)
     }
 
     /// Asks it to end and waits until it has.
@@ -197,6 +218,15 @@ fn peak_kibibytes(status: &str) -> Option<u32> {
     line.trim().strip_suffix("kB")?.trim().parse().ok()
 }
 
+/// User and system time of `/proc/PID/stat`, its fields 14 and 15. The third is the first behind the name, which may
+/// hold anything.
+fn busy_ticks(stat: &str) -> Option<f64> {
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut times = fields.split_whitespace().skip(11);
+    let (user, system): (f64, f64) = (times.next()?.parse().ok()?, times.next()?.parse().ok()?);
+    Some(user + system)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -208,5 +238,13 @@ mod tests {
 
         assert_eq!(peak_kibibytes(status), Some(24_576));
         assert_eq!(peak_kibibytes("Name:\tmillpond\n"), None);
+    }
+
+    #[test]
+    fn time_on_cores_is_user_and_system_time() {
+        let stat = "77 (mill) pond) S 1 77 77 0 -1 4194560 900 0 1 0 250 50 7 9 20 0 5 0 100 1 2\n";
+
+        assert_eq!(busy_ticks(stat), Some(300.0));
+        assert_eq!(busy_ticks("77 (millpond) S 1"), None);
     }
 }

@@ -4,10 +4,12 @@
 use std::{fs, path::Path, sync::Arc};
 
 use anyhow::Context as _;
+use chrono::{TimeDelta, Utc};
 use queue::{
     Actor, Database, NewJob, NewKey, Queue, Source,
-    bench::{BenchSettings, Figure, Report},
+    bench::{BenchSettings, empty, remove_keys},
     config::Config,
+    error_chain,
 };
 use secrecy::SecretString;
 use serde_json::{json, value::to_raw_value};
@@ -23,6 +25,17 @@ const JOBS_TOML: &str = "[defaults]\nretain_succeeded = \"0s\"\n\
 const KIND: &str = "http.request";
 /// Jobs of a call in bulk.
 const BULK: usize = 1_000;
+/// How long an API key holds that a run did not come to remove.
+const KEY_HOLDS: TimeDelta = TimeDelta::days(1);
+
+/// Whose server is measured on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Server {
+    /// It was made for this run.
+    Private,
+    /// It was given, and its settings are not ours to change.
+    Given,
+}
 
 /// What figures of whole processes stand on.
 pub(super) struct Ground<'a> {
@@ -30,6 +43,10 @@ pub(super) struct Ground<'a> {
     pub(super) db: Database,
     /// Its address, for children.
     pub(super) url: &'a SecretString,
+    /// Whose it is.
+    pub(super) server: Server,
+    /// What this run's API keys are called, and no others.
+    pub(super) key_name: String,
     /// Where children work: `jobs.toml` lies there, and their logs.
     pub(super) folder: &'a Path,
     /// The variables of this process.
@@ -39,15 +56,6 @@ pub(super) struct Ground<'a> {
 }
 
 impl Ground<'_> {
-    /// Tells what is measured next, if it is wanted.
-    pub(super) fn begins(&self, id: &str, what: &str) -> bool {
-        let is_wanted = self.settings.wants(id);
-        if is_wanted {
-            note(format_args!("{id}: {what}"));
-        }
-        is_wanted
-    }
-
     /// The front door of an engine that knows what children know.
     pub(super) fn queue(&self) -> anyhow::Result<Queue> {
         let parsed = Config::parse(JOBS_TOML, &[KIND]).ok();
@@ -61,10 +69,10 @@ impl Ground<'_> {
     /// A key that may enqueue.
     pub(super) async fn key(&self, queue: &Queue) -> anyhow::Result<SecretString> {
         let request = NewKey {
-            name: "bench".to_owned(),
+            name: self.key_name.clone(),
             scopes: vec!["enqueue".to_owned()],
             tenant: None,
-            expires_at: None,
+            expires_at: Some(Utc::now() + KEY_HOLDS),
         };
         let actor = Actor {
             name: "bench".to_owned(),
@@ -73,6 +81,22 @@ impl Ground<'_> {
         let (_, secret) = queue.create_key(request, &actor).await?;
         Ok(secret)
     }
+
+    /// Takes out the jobs and keys that were left in the database, and closes it. What cannot be is told: it takes
+    /// nothing from what was measured.
+    pub(super) async fn leave(&self) {
+        let (keys, jobs) = (
+            remove_keys(&self.db, &self.key_name).await,
+            empty(&self.db).await,
+        );
+        for error in [keys, jobs].into_iter().filter_map(Result::err) {
+            let why = error_chain(&error);
+            note(format_args!(
+                "not everything that the benchmark stored could be removed: {why}"
+            ));
+        }
+        self.db.close().await;
+    }
 }
 
 /// The body of a request that enqueues a job which calls this address.
@@ -80,26 +104,23 @@ pub(super) fn call_body(url: &str) -> String {
     json!({ "kind": KIND, "payload": { "url": url } }).to_string()
 }
 
+/// A job that calls this address.
+pub(super) fn call(url: &str) -> anyhow::Result<NewJob> {
+    let payload = to_raw_value(&json!({ "url": url }))?;
+    Ok(NewJob::new(KIND, payload, Source::Cli))
+}
+
 /// Enqueues jobs that each call this address.
 pub(super) async fn fill(queue: &Queue, jobs: usize, url: &str) -> anyhow::Result<()> {
-    let payload = to_raw_value(&json!({ "url": url }))?;
+    let job = call(url)?;
     let mut left = jobs;
     while left > 0 {
         let now = left.min(BULK);
-        let jobs = (0..now)
-            .map(|_| (NewJob::new(KIND, payload.clone(), Source::Cli), None))
-            .collect();
+        let jobs = (0..now).map(|_| (job.clone(), None)).collect();
         for result in queue.enqueue_batch(jobs, false).await? {
             result?;
         }
         left -= now;
     }
     Ok(())
-}
-
-/// Adds lines to the table.
-pub(super) fn add(report: &mut Report, figures: impl IntoIterator<Item = Figure>) {
-    for figure in figures {
-        report.add(figure);
-    }
 }

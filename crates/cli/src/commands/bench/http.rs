@@ -2,13 +2,14 @@
 //! in this process, so that each shares the machine with the load generator alike.
 
 use std::{
+    future::ready,
     net::{Ipv4Addr, SocketAddr},
     time::Duration,
 };
 
 use queue::{
     Queue,
-    bench::{self, Figure, Goal, KIND, PAYLOAD, ROUND, Report, empty, insert_together},
+    bench::{self, Bench, Figure, Goal, KIND, PAYLOAD, ROUND, empty, insert_together},
 };
 use secrecy::SecretString;
 use tokio::net::TcpListener;
@@ -16,7 +17,7 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use super::{
     bare_http::BareHttp,
-    ground::{Ground, add},
+    ground::Ground,
     load::{Answered, Load, Request},
 };
 use crate::{
@@ -31,22 +32,27 @@ const BATCH: usize = 100;
 const BATCH_CALLERS: u32 = 4;
 
 /// P4 and P5, as far as they are wanted.
-pub(super) async fn measure(ground: &Ground<'_>, report: &mut Report) -> anyhow::Result<()> {
-    if !ground.settings.wants("P4") && !ground.settings.wants("P5") {
-        return Ok(());
+pub(super) async fn measure(ground: &Ground<'_>, bench: &mut Bench<'_>) {
+    let ids = ["P4", "P5"];
+    if !bench.wants_any(&ids) {
+        return;
     }
-    let api = Api::start(ground).await?;
+    let api = match Api::start(ground).await {
+        Ok(api) => api,
+        Err(error) => {
+            let failed = ready(Err::<[Figure; 0], _>(error));
+            return bench.measure(&ids, "HTTP enqueue", failed).await;
+        }
+    };
     for (connections, p99_ms) in CONNECTIONS {
         let what = format!("HTTP enqueue, {connections} connections");
-        if ground.begins("P4", &what) {
-            add(report, one_each(ground, &api, connections, p99_ms).await?);
-        }
+        let one_each = one_each(ground, &api, connections, p99_ms);
+        bench.measure(&["P4"], &what, Box::pin(one_each)).await;
     }
-    if ground.begins("P5", "HTTP enqueue, 100 jobs a request") {
-        report.add(batches(ground, &api).await?);
-    }
+    let what = format!("HTTP enqueue, {BATCH} jobs a request");
+    let batches = batches(ground, &api);
+    bench.measure(&["P5"], &what, Box::pin(batches)).await;
     api.stop().await;
-    Ok(())
 }
 
 /// P4: a job a request, without and with an idempotency key.
@@ -90,7 +96,7 @@ async fn one_each(
 }
 
 /// P5: a hundred jobs a request.
-async fn batches(ground: &Ground<'_>, api: &Api) -> anyhow::Result<Figure> {
+async fn batches(ground: &Ground<'_>, api: &Api) -> anyhow::Result<[Figure; 1]> {
     let job = format!(r#"{{"kind":"{KIND}","payload":{PAYLOAD}}}"#);
     let body = format!(r#"{{"jobs":[{}]}}"#, vec![job; BATCH].join(","));
     let request = Request::post("/v1/jobs/batch", &api.key, &body, 200);
@@ -104,9 +110,10 @@ async fn batches(ground: &Ground<'_>, api: &Api) -> anyhow::Result<Figure> {
         empty(&ground.db).await?;
     }
     let what = format!("HTTP enqueue, {BATCH} jobs a request, {callers} connections");
-    Ok(Figure::new("P5", what, "/s", ours)
+    let figure = Figure::new("P5", what, "/s", ours)
         .beside("unnest of 100 narrow rows, 4 connections", limit)
-        .judged_by(Goal::AtLeast(0.75)))
+        .judged_by(Goal::AtLeast(0.75));
+    Ok([figure])
 }
 
 async fn send(addr: SocketAddr, request: &Request, connections: usize) -> anyhow::Result<Answered> {

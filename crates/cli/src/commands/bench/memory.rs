@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 use anyhow::bail;
 use queue::{
     Queue,
-    bench::{Figure, Goal, ROUND, Report, empty, has_jobs},
+    bench::{Figure, Goal, ROUND, empty, has_jobs},
 };
 use tokio::time::sleep;
 
 use super::{
-    child::Child,
-    ground::{Ground, add, call_body, fill},
+    child::{ALL_ROLES, Child},
+    ground::{Ground, call_body, fill},
     load::{Load, Request},
     sink::Sink,
 };
@@ -29,11 +29,8 @@ const CONNECTIONS: usize = 256;
 /// Where jobs go that nobody runs.
 const NOWHERE: &str = "http://127.0.0.1:9/";
 
-/// P10, where it is wanted.
-pub(super) async fn measure(ground: &Ground<'_>, report: &mut Report) -> anyhow::Result<()> {
-    if !ground.begins("P10", "peak memory of whole processes") {
-        return Ok(());
-    }
+/// P10.
+pub(super) async fn measure(ground: &Ground<'_>) -> anyhow::Result<[Figure; 3]> {
     let queue = ground.queue()?;
     let (mut worker, mut api, mut idle) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ground.settings.rounds {
@@ -50,19 +47,12 @@ pub(super) async fn measure(ground: &Ground<'_>, report: &mut Report) -> anyhow:
     let figure = |what: String, values: Vec<f64>, goal_mb: f64| {
         Figure::new("P10", what, "MB", values).judged_by(Goal::AtMost(goal_mb))
     };
-    add(
-        report,
-        [
-            figure(drained, worker, 25.0),
-            figure(
-                format!("peak memory, API at {CONNECTIONS} connections"),
-                api,
-                30.0,
-            ),
-            figure("peak memory, all roles, idle".to_owned(), idle, 60.0),
-        ],
-    );
-    Ok(())
+    let loaded = format!("peak memory, API at {CONNECTIONS} connections");
+    Ok([
+        figure(drained, worker, 25.0),
+        figure(loaded, api, 30.0),
+        figure("peak memory, all roles, idle".to_owned(), idle, 60.0),
+    ])
 }
 
 async fn draining(ground: &Ground<'_>, queue: &Queue) -> anyhow::Result<f64> {
@@ -103,7 +93,7 @@ async fn under_load(ground: &Ground<'_>, queue: &Queue) -> anyhow::Result<f64> {
 }
 
 async fn at_rest(ground: &Ground<'_>) -> anyhow::Result<f64> {
-    let mut child = Child::serve(ground, "api,worker,scheduler")?;
+    let mut child = Child::serve(ground, ALL_ROLES)?;
     child.ready(READY).await?;
     sleep(IDLE).await;
     child.peak_memory_mb()

@@ -7,6 +7,8 @@ mod child;
 mod document;
 mod ground;
 mod http;
+mod idle;
+mod latency;
 mod load;
 mod memory;
 mod plots;
@@ -22,16 +24,21 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, bail};
 use clap::builder::PossibleValuesParser;
-use queue::bench::{BenchSettings, Report, bench};
+use queue::bench::{Bench, BenchSettings, Report};
 use secrecy::SecretString;
+use uuid::Uuid;
 
-use self::{document::Document, ground::Ground};
+use self::{
+    document::Document,
+    ground::{Ground, Server},
+};
 use super::Context;
 use crate::{
     compose::{self, Connections},
     dev::{Home, Postgres, Runner},
+    failure::FAILED,
     output::note,
     shutdown::Shutdown,
 };
@@ -48,7 +55,7 @@ pub struct Args {
     /// An empty database to measure on; without it a private PostgreSQL is made, and removed afterwards.
     #[arg(long, value_name = "URL")]
     database_url: Option<String>,
-    /// Rounds of each figure.
+    /// Rounds of each figure; three of all take about a quarter of an hour.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=20))]
     rounds: u8,
     /// Jobs of a fill and drain.
@@ -68,10 +75,11 @@ pub struct Args {
     svg: Option<PathBuf>,
 }
 
-/// Measures and prints; a goal that was missed is a figure, not a failure.
+/// Measures and prints. A goal that was missed is a figure, not a failure; what could not be measured is one, and costs
+/// the other figures nothing.
 ///
 /// # Errors
-/// When the database fails, or holds work already; when a child of the benchmark fails.
+/// When there is no database, or it holds work already.
 pub async fn run(args: &Args, ctx: &Context) -> anyhow::Result<ExitCode> {
     let settings = BenchSettings {
         rounds: usize::from(args.rounds),
@@ -91,13 +99,15 @@ pub async fn run(args: &Args, ctx: &Context) -> anyhow::Result<ExitCode> {
     };
     let measured = match &args.database_url {
         Some(url) => {
-            place
-                .until_interrupted(&SecretString::from(url.as_str()))
-                .await
+            let url = SecretString::from(url.as_str());
+            place.on_database(&url, Server::Given).await
         }
         None => place.on_private_server().await,
     };
-    let document = Document::new(measured?);
+    let Measured { report, is_whole } = measured?;
+    let is_good = is_whole && !report.has_failures();
+    let document = Document::new(report);
+    ctx.output.answer(&document, table::of)?;
     if let Some(dir) = &args.svg {
         let written = plots::write(dir, &document.report.figures);
         let written = written.with_context(|| format!("cannot write {}", dir.display()))?;
@@ -105,8 +115,18 @@ pub async fn run(args: &Args, ctx: &Context) -> anyhow::Result<ExitCode> {
             note(path.display());
         }
     }
-    ctx.output.answer(&document, table::of)?;
-    Ok(ExitCode::SUCCESS)
+    Ok(if is_good {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(FAILED)
+    })
+}
+
+/// What came of a benchmark.
+struct Measured {
+    report: Report,
+    /// Whether it came to its end.
+    is_whole: bool,
 }
 
 /// Where a benchmark runs.
@@ -117,45 +137,79 @@ struct Place<'a> {
 }
 
 impl Place<'_> {
-    async fn on_private_server(&self) -> anyhow::Result<Report> {
+    async fn on_private_server(&self) -> anyhow::Result<Measured> {
         let environment = &self.ctx.environment;
         let runner = Runner::choose(environment).await?;
         let home = Home::open(self.folder, runner.is_another())?;
         let postgres = Postgres::start(&home, environment, runner).await?;
-        let measured = self.until_interrupted(postgres.url()).await;
-        postgres.stop().await?;
+        let measured = self.on_database(postgres.url(), Server::Private).await;
+        if let Err(error) = postgres.stop().await {
+            note(format_args!("the private PostgreSQL did not stop: {error}"));
+        }
         measured
     }
 
-    /// Dropping what measures ends its children.
-    async fn until_interrupted(&self, url: &SecretString) -> anyhow::Result<Report> {
+    /// Measures until all is done or somebody interrupts it. Dropping what measures ends its children.
+    async fn on_database(&self, url: &SecretString, server: Server) -> anyhow::Result<Measured> {
         let shutdown = Shutdown::listen(true)?;
-        tokio::select! {
-            measured = Box::pin(self.measure(url)) => measured,
-            () = shutdown.token().cancelled() => Err(anyhow!("interrupted before the end")),
-        }
-    }
-
-    async fn measure(&self, url: &SecretString) -> anyhow::Result<Report> {
-        let db = compose::connect(url.clone(), Connections::Many).await?;
-        db.migrate().await?;
-        let mut report = Box::pin(bench(&db, self.settings, &|at| note(at))).await?;
         let ground = Ground {
-            db,
+            db: compose::connect_lazily(url.clone(), Connections::Many)?,
             url,
+            server,
+            key_name: format!("bench {}", Uuid::new_v4()),
             folder: self.folder,
             environment: &self.ctx.environment,
             settings: self.settings,
         };
-        Box::pin(memory::measure(&ground, &mut report)).await?;
-        Box::pin(processes::measure(&ground, &mut report)).await?;
-        Box::pin(start::measure(&ground, &mut report)).await?;
-        // Last: from here on this process records metrics, which the figures before it are compared without.
-        Box::pin(http::measure(&ground, &mut report)).await?;
-        ground.db.close().await;
-        report.sort();
-        Ok(report)
+        let beginning = async {
+            ground.db.migrate().await?;
+            anyhow::Ok(Bench::begin(&ground.db, self.settings, &say).await?)
+        };
+        let mut bench = tokio::select! {
+            begun = Box::pin(beginning) => begun?,
+            () = shutdown.token().cancelled() => bail!("interrupted before the beginning"),
+        };
+        let is_whole = tokio::select! {
+            () = Box::pin(measure(&ground, &mut bench)) => true,
+            () = shutdown.token().cancelled() => {
+                note("interrupted: this is what was measured until then");
+                false
+            }
+        };
+        // A second signal would leave the server running.
+        drop(shutdown);
+        ground.leave().await;
+        Ok(Measured {
+            report: bench.end(),
+            is_whole,
+        })
     }
+}
+
+fn say(at: &str) {
+    note(at);
+}
+
+/// Measures everything that is wanted.
+async fn measure(ground: &Ground<'_>, bench: &mut Bench<'_>) {
+    Box::pin(bench.measure_engine()).await;
+    let what = "enqueue to start in another process";
+    let two_processes = Box::pin(latency::measure(ground));
+    bench.measure(&["P8"], what, two_processes).await;
+    let idle = Box::pin(idle::measure(ground));
+    bench.measure(&["P9"], "an idle process", idle).await;
+    let what = "peak memory of whole processes";
+    let memory = Box::pin(memory::measure(ground));
+    bench.measure(&["P10"], what, memory).await;
+    let what = "one to eight worker processes on one queue";
+    let processes = Box::pin(processes::measure(ground));
+    bench.measure(&["P15"], what, processes).await;
+    let starts = Box::pin(start::starts(ground));
+    bench.measure(&["P18"], "starts", starts).await;
+    let size = async { start::size() };
+    bench.measure(&["P19"], "size of the program", size).await;
+    // Last: from here on this process records metrics, which the figures before it are compared without.
+    Box::pin(http::measure(ground, bench)).await;
 }
 
 /// A folder that is removed at the end, however it comes.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::bail;
 use queue::{
     Queue,
-    bench::{Figure, Goal, ROUND, Report, deadlocks, empty, per_second},
+    bench::{Figure, Goal, ROUND, deadlocks, empty, per_second},
 };
 use tokio::time::sleep;
 
@@ -26,11 +26,8 @@ const LOOK: Duration = Duration::from_millis(10);
 /// What deadlocks are counted by.
 const CLAIMS: f64 = 10_000.0;
 
-/// P15, where it is wanted.
-pub(super) async fn measure(ground: &Ground<'_>, report: &mut Report) -> anyhow::Result<()> {
-    if !ground.begins("P15", "one to eight worker processes on one queue") {
-        return Ok(());
-    }
+/// P15.
+pub(super) async fn measure(ground: &Ground<'_>) -> anyhow::Result<Vec<Figure>> {
     let queue = ground.queue()?;
     let deadlocks_before = deadlocks(&ground.db).await?;
     let mut rates = PROCESSES.map(|_| Vec::new());
@@ -46,15 +43,16 @@ pub(super) async fn measure(ground: &Ground<'_>, report: &mut Report) -> anyhow:
     queue.close().await;
     let [alone, two, four, eight] = rates;
     let limit_is = "one process";
+    let mut figures = Vec::new();
     for (processes, rates) in PROCESSES.into_iter().skip(1).zip([two, four, eight]) {
         let what = format!("{processes} worker processes on one queue, http.request to a sink");
         let figure = Figure::new("P15", what, "/s", rates).beside(limit_is, alone.clone());
-        report.add(figure.judged_by(Goal::AtLeast(1.0)));
+        figures.push(figure.judged_by(Goal::AtLeast(1.0)));
     }
     let what = "deadlocks in 10,000 jobs of one to eight processes";
     let figure = Figure::new("P15", what, "", vec![met / calls * CLAIMS]);
-    report.add(figure.judged_by(Goal::AtMost(1.0)));
-    Ok(())
+    figures.push(figure.judged_by(Goal::AtMost(1.0)));
+    Ok(figures)
 }
 
 /// What processes did together.

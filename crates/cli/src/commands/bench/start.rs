@@ -3,10 +3,10 @@
 use std::{fs, path::Path, time::Duration};
 
 use anyhow::Context as _;
-use queue::bench::{Figure, Goal, Report};
+use queue::bench::{Figure, Goal};
 
 use super::{
-    child::{Child, MEGABYTE},
+    child::{ALL_ROLES, Child, MEGABYTE},
     ground::Ground,
     memory::READY,
 };
@@ -17,22 +17,15 @@ const FIRST_DEV: Duration = Duration::from_secs(240);
 /// What the second start of `millpond dev` is called.
 const SECOND_DEV: &str = "second start of `millpond dev` to ready";
 
-/// P18 and P19, as far as they are wanted.
-pub(super) async fn measure(ground: &Ground<'_>, report: &mut Report) -> anyhow::Result<()> {
-    if ground.begins("P18", "starts") {
-        report.add(serve(ground).await?);
-        report.add(dev_or_why_not(ground).await);
-    }
-    if ground.begins("P19", "size of the program") {
-        report.add(size()?);
-    }
-    Ok(())
+/// P18.
+pub(super) async fn starts(ground: &Ground<'_>) -> anyhow::Result<[Figure; 2]> {
+    Ok([serve(ground).await?, dev_or_why_not(ground).await])
 }
 
 async fn serve(ground: &Ground<'_>) -> anyhow::Result<Figure> {
     let mut seconds = Vec::new();
     for _ in 0..ground.settings.rounds {
-        let mut child = Child::serve(ground, "api,worker,scheduler")?;
+        let mut child = Child::serve(ground, ALL_ROLES)?;
         seconds.push(child.ready(READY).await?);
         child.stop().await?;
     }
@@ -72,16 +65,17 @@ async fn dev(ground: &Ground<'_>, folder: &Path) -> anyhow::Result<Vec<f64>> {
     Ok(seconds)
 }
 
+/// P19.
 #[expect(
     clippy::cast_precision_loss,
     reason = "a program is far smaller than 2^53 bytes"
 )]
-fn size() -> anyhow::Result<Figure> {
+pub(super) fn size() -> anyhow::Result<[Figure; 1]> {
     let program = std::env::current_exe().context("cannot tell where the program is")?;
     let bytes = fs::metadata(program)?.len() as f64;
     let figure = Figure::new("P19", "size of the program", "MB", vec![bytes / MEGABYTE]);
     if cfg!(debug_assertions) {
-        return Ok(figure.noted("a debug build: not judged"));
+        return Ok([figure.noted("a debug build: not judged")]);
     }
-    Ok(figure.judged_by(Goal::AtMost(40.0)))
+    Ok([figure.judged_by(Goal::AtMost(40.0))])
 }

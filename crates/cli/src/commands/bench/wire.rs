@@ -62,6 +62,13 @@ impl Messages {
         std::str::from_utf8(digits).ok()?.parse().ok()
     }
 
+    /// What the request that was read last asks for.
+    pub(super) fn target(&self) -> Option<&str> {
+        let message = self.bytes.get(..self.taken)?;
+        let first_line = message.split(|byte| *byte == b'\r').next()?;
+        std::str::from_utf8(first_line).ok()?.split(' ').nth(1)
+    }
+
     /// The message that was read last, for people.
     pub(super) fn text(&self) -> String {
         String::from_utf8_lossy(&self.bytes[..self.taken]).into_owned()
@@ -122,6 +129,19 @@ mod tests {
         ] {
             assert!(length(head.as_bytes()).is_err(), "{head}");
         }
+    }
+
+    #[test]
+    fn the_target_is_that_of_the_message_that_was_read_last() {
+        let mut messages = Messages::new();
+        messages
+            .bytes
+            .extend_from_slice(b"POST /1/7 HTTP/1.1\r\nhost: a\r\n\r\n");
+        assert_eq!(messages.target(), None);
+
+        messages.taken = messages.bytes.len();
+
+        assert_eq!(messages.target(), Some("/1/7"));
     }
 
     #[test]

@@ -105,7 +105,7 @@ async fn send_parcel(
         test_event_code: addressee.test_event_code.as_deref(),
     };
 
-    match deliver(&app.db, &app.meta, dataset, &events).await {
+    match deliver(&app.db.pool(), &app.meta, dataset, &events).await {
         Ok(delivered) => {
             let mut delivered = delivered.into_iter();
             let mut share = |size| outcome(delivered.by_ref().take(size).collect());

@@ -111,7 +111,7 @@ async fn send(app: &App, job: &JobInfo, email: EmailSend) -> Result<Outcome, Err
     let message_id = identity.message_id(&app.email.domain);
     let mut mail = email.into_mail(&app.email, message_id)?;
 
-    let in_doubt = match begin_send(&app.db, &identity, job.id, &mail.message_id).await? {
+    let in_doubt = match begin_send(&app.db.pool(), &identity, job.id, &mail.message_id).await? {
         Begun::Send {
             message_id,
             in_doubt,
@@ -133,7 +133,7 @@ async fn send(app: &App, job: &JobInfo, email: EmailSend) -> Result<Outcome, Err
     match mailer.send(&mail).await {
         Ok(sent) => {
             // The mail is out: to fail now would only send it once more.
-            if let Err(error) = record_sent(&app.db, &identity).await {
+            if let Err(error) = record_sent(&app.db.pool(), &identity).await {
                 warn_of_missing_receipt(job, &error);
             }
             Ok(Outcome::SucceededWith(told(&mail, &sent, in_doubt)))
@@ -144,7 +144,7 @@ async fn send(app: &App, job: &JobInfo, email: EmailSend) -> Result<Outcome, Err
             } else {
                 Unsent::Refused
             };
-            if let Err(error) = record_unsent(&app.db, &identity, job.id, how).await {
+            if let Err(error) = record_unsent(&app.db.pool(), &identity, job.id, how).await {
                 warn_of_missing_receipt(job, &error);
             }
             Err(Error::Provider(error))

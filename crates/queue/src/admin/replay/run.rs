@@ -10,7 +10,7 @@ use crate::{
     client::{Asked, Seen, Shared},
     db::{DatabaseError, within},
     job::{EnqueueOutcome, JobId, NewJob, Source},
-    metrics,
+    metrics::{self, EnqueueLabels},
     store::{
         insert::{self, Columns, JobRow},
         replays::{self, Done, Pending, RunningReplay},
@@ -37,7 +37,13 @@ pub(crate) async fn advance(shared: &Shared, id: Option<Uuid>) -> Result<bool, D
     .await;
     let (more, enqueued, resolved) = session.end(done)?;
     for (queue, kind) in &enqueued {
-        metrics::enqueued(queue, kind, Source::Replay, EnqueueOutcome::Created);
+        let labels = EnqueueLabels {
+            queue,
+            kind,
+            source: Source::Replay,
+            outcome: EnqueueOutcome::Created,
+        };
+        metrics::enqueued(labels, 1);
         shared.bell.ring(queue);
     }
     for kind in &resolved {

@@ -74,8 +74,8 @@ pub(super) async fn read(db: &PgPool) -> anyhow::Result<BTreeMap<Uuid, Seen>> {
            FROM millpond.jobs
          UNION ALL
          SELECT id, state, priority, NULL, attempts_used, max_attempts, NULL, NULL, NULL, NULL, false,
-                attempts, replay_of, NULL
-           FROM millpond.job_history
+                millpond.attempts_of(h), replay_of, NULL
+           FROM millpond.job_history h
          UNION ALL
          SELECT id, 'dead', priority, NULL, attempts_used, max_attempts, NULL, NULL, NULL, NULL, false,
                 attempts, replay_of, replayed_as

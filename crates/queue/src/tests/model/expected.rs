@@ -75,7 +75,9 @@ impl Expected {
                 .jobs
                 .iter()
                 .filter(|(other, _)| **other != id)
-                .find_map(|(_, other)| other.holding.map(|held| held.token)),
+                .filter_map(|(_, other)| other.holding.map(|held| held.token))
+                // Jobs that were claimed together have one token.
+                .find(|other| Some(*other) != current),
         };
         found.unwrap_or_else(Uuid::new_v4)
     }

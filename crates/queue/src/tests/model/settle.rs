@@ -74,8 +74,11 @@ fn ended(endings: &[Stated]) -> Ended {
         ended.ids.push(*id);
         ended.tokens.push(*token);
         ended.outcomes.push(word(*end).to_owned());
-        ended.classes.push(Some("internal".to_owned()));
-        ended.errors.push(Some("told to".to_owned()));
+        // A success has nothing to tell.
+        let is_success = matches!(end, End::Forgotten | End::Succeeded);
+        let told = |text: &str| (!is_success).then(|| text.to_owned());
+        ended.classes.push(told("internal"));
+        ended.errors.push(told("told to"));
         ended.progress.push(None);
     }
     ended

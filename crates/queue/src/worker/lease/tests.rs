@@ -2,9 +2,10 @@
 
 use std::{net::TcpListener, time::Duration};
 
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 use serde_json::json;
+use sqlx::PgPool;
 
 use super::*;
 use crate::{
@@ -45,7 +46,7 @@ fn row() -> ClaimedRow {
         payload: "{}".to_owned(),
         run_at: DateTime::UNIX_EPOCH,
         created_at: DateTime::UNIX_EPOCH,
-        waited_seconds: 0.0,
+        claimed_at: Utc::now(),
         replay_of: None,
         traceparent: None,
         last_error_class: None,
@@ -79,7 +80,12 @@ async fn progress_that_the_database_refuses_costs_no_attempt_its_lease(
         recorded.progress_is_new = true;
     }
 
-    renew(&db, &leases, &config(Duration::from_secs(60))).await;
+    renew(
+        &Pool::from(db.clone()),
+        &leases,
+        &config(Duration::from_secs(60)),
+    )
+    .await;
 
     let renewed: i64 = sqlx::query_scalar(
         "SELECT count(*) FROM millpond.jobs WHERE lease_until > now() + interval '30 seconds'",
@@ -87,6 +93,40 @@ async fn progress_that_the_database_refuses_costs_no_attempt_its_lease(
     .fetch_one(&db)
     .await?;
     assert_eq!(renewed, 2);
+    Ok(())
+}
+
+/// Holds up whoever calls, and with it, in a test, the one thread of the process's runtime.
+fn hold_up(time: Duration) {
+    let (_nobody, said) = std::sync::mpsc::sync_channel::<()>(1);
+    assert!(said.recv_timeout(time).is_err(), "nobody says anything");
+}
+
+// Fails when leases are kept on the runtime of the process, which anything in it can hold up.
+#[sqlx::test(migrations = "../../migrations")]
+async fn leases_are_renewed_while_the_process_is_held_up(db: PgPool) -> anyhow::Result<()> {
+    let queue = engine(&db, FAST);
+    queue.enqueue(succeed("a"), None).await?;
+    let config = config(Duration::from_secs(2));
+    let kinds = ["test.work".to_owned()];
+    let claim = Claim {
+        queue: "default",
+        worker: Uuid::new_v4(),
+        ttl_seconds: config.ttl.as_secs_f64(),
+        kinds: &kinds,
+    };
+    let leases = Arc::new(Leases::default());
+    let job = hold(&leases, claim::next(&db, &claim, 1).await?.remove(0));
+    let keeper = LeaseKeeper::start(Database::from_pool(db.clone()), Arc::clone(&leases), config)?;
+
+    hold_up(Duration::from_secs(3));
+    let is_held: bool = sqlx::query_scalar("SELECT lease_until > now() FROM millpond.jobs")
+        .fetch_one(&db)
+        .await?;
+
+    assert!(is_held);
+    assert_eq!(job.stop.reason(), None);
+    keeper.stop().await;
     Ok(())
 }
 
@@ -100,6 +140,7 @@ async fn an_attempt_is_stopped_before_its_lease_ends_while_the_database_says_not
         requests: 1,
         enqueues: 1,
         engine: 1,
+        claims: 1,
         application_name: "leases".to_owned(),
     })?;
     let config = config(Duration::from_secs(2));

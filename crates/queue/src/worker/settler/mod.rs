@@ -27,7 +27,7 @@ use crate::{
     db::{DatabaseError, within},
     error_chain,
     job::{AttemptOutcome, EnqueueOutcome, ErrorClass, Source},
-    metrics::{self, AttemptLabels},
+    metrics::{self, AttemptLabels, EnqueueLabels},
     store::{
         insert::{self, Columns, JobRow},
         logs,
@@ -227,6 +227,7 @@ impl Settler {
     fn stored(&self, batch: &[Settlement], written: &Written) {
         let mut fenced = 0;
         let mut someone_waits = false;
+        let mut took: HashMap<AttemptLabels<'_>, Vec<Duration>> = HashMap::new();
         for settlement in batch {
             self.leases.release(settlement.id.0, settlement.token);
             if !written.settled.contains(&settlement.id.0) {
@@ -242,7 +243,10 @@ impl Settler {
                 outcome,
                 class,
             };
-            metrics::attempt_settled(labels, Some(settlement.took));
+            took.entry(labels).or_default().push(settlement.took);
+        }
+        for (labels, took) in took {
+            metrics::attempts_settled(labels, took.len() as u64, &took);
         }
         for FollowUp {
             queue,
@@ -250,7 +254,13 @@ impl Settler {
             outcome,
         } in &written.enqueued
         {
-            metrics::enqueued(queue, kind, Source::Handler, *outcome);
+            let labels = EnqueueLabels {
+                queue,
+                kind,
+                source: Source::Handler,
+                outcome: *outcome,
+            };
+            metrics::enqueued(labels, 1);
             self.shared.bell.ring(queue);
         }
         self.sweeper.settled(written.settled.len() as u64);

@@ -1,4 +1,4 @@
-//! What the settler knows when the answer to a commit was lost.
+//! What the settler knows when the answer to a commit was lost, or the database refuses what it is to store.
 
 use sqlx::PgPool;
 use tokio::sync::Notify;
@@ -141,5 +141,28 @@ async fn a_failure_whose_job_was_cancelled_meanwhile_counts_as_cancelled(
 
     let ends: Vec<_> = batch.iter().map(|s| written.end_of(s)).collect();
     assert_eq!(ends, [(AttemptOutcome::Cancelled, None)]);
+    Ok(())
+}
+
+// Fails when an outcome that the database refuses spoils those that are stored with it.
+#[sqlx::test(migrations = "../../migrations")]
+async fn an_outcome_that_cannot_be_stored_spoils_no_other(db: PgPool) -> anyhow::Result<()> {
+    let queue = engine(&db, FAST);
+    for name in ["a", "b"] {
+        queue.enqueue(succeed(name), None).await?;
+    }
+    let [_, kept, ..] = verdicts();
+    let [_, also_kept, ..] = verdicts();
+    let mut batch = attempts(&db, [kept, also_kept]).await?;
+    let (good, bad) = (batch[0].id, batch[1].id);
+    batch[1].recorded.progress = Some(serde_json::json!("\0"));
+
+    settler(&queue).settle(&mut batch, false).await;
+
+    let state = async |id: JobId| anyhow::Ok(queue.job(id, None).await?.summary.state);
+    assert_eq!(
+        [state(good).await?, state(bad).await?],
+        ["succeeded", "dead"]
+    );
     Ok(())
 }

@@ -4,16 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use queue::bench::Figure;
 
-use super::svg::{Anchor, GREY, LINES, Picture, Point};
+use super::{
+    scale::{Scale, largest},
+    svg::{Anchor, FAINT, GREY, LINES, Picture, Point, TOP, at},
+};
 
-const WIDTH: f64 = 900.0;
-const HEIGHT: f64 = 460.0;
-/// The drawing's edges.
+/// The drawing's other edges, and the picture's height.
 const LEFT: f64 = 80.0;
 const RIGHT: f64 = 640.0;
-const TOP: f64 = 50.0;
 const BOTTOM: f64 = 410.0;
-/// Height of a line of text.
+const HEIGHT: f64 = 460.0;
+/// From one line of text to the next, and from the drawing to its text.
 const TEXT: f64 = 18.0;
 /// Marks on the axis of throughput.
 const MARKS: u32 = 4;
@@ -31,103 +32,94 @@ pub(super) fn plot(title: &str, figures: &[Figure]) -> Option<String> {
             series.entry(place.name).or_default().push(measured);
         }
     }
-    let all = || series.values().flatten();
-    let most = all()
-        .map(|&(_, ours, limit)| ours.max(limit.unwrap_or(0.0)))
-        .fold(0.0, f64::max);
-    let callers = all().map(|(callers, ..)| *callers).max()?;
-    if most <= 0.0 {
-        return None;
-    }
-    let axes = Axes {
-        most,
-        doublings: doublings(callers).max(1.0),
-    };
-    let mut picture = Picture::new(title, WIDTH, HEIGHT);
+    let axes = Axes::of(series.values().flatten())?;
+    let mut picture = Picture::new(title, HEIGHT);
     axes.draw(&mut picture);
-    let marks: BTreeSet<usize> = all().map(|(callers, ..)| *callers).collect();
-    for callers in marks {
-        axes.mark(&mut picture, callers);
-    }
     let mut key = TOP + TEXT;
     for ((name, points), colour) in series.iter().zip(LINES.iter().cycle()) {
-        let ours: Vec<Point> = points
+        let ours = points.iter().map(|(callers, ours, _)| (*callers, *ours));
+        axes.line(&mut picture, ours, colour, false);
+        let limit = points
             .iter()
-            .map(|(callers, ours, _)| axes.point(*callers, *ours))
-            .collect();
-        let limit: Vec<Point> = points
-            .iter()
-            .filter_map(|(callers, _, limit)| Some(axes.point(*callers, (*limit)?)))
-            .collect();
-        for (line, is_dashed) in [(ours, false), (limit, true)] {
-            picture.line(&line, colour, is_dashed);
-            for point in line {
-                dot(&mut picture, point, colour);
-            }
-        }
-        let at = Point {
-            x: RIGHT + TEXT,
-            y: key,
-        };
-        picture.text(at, Anchor::Start, colour, name);
+            .filter_map(|(callers, _, limit)| Some((*callers, (*limit)?)));
+        axes.line(&mut picture, limit, colour, true);
+        picture.text(at(RIGHT + TEXT, key), Anchor::Start, colour, name);
         key += TEXT;
     }
-    let at = Point {
-        x: RIGHT + TEXT,
-        y: key,
-    };
-    picture.text(at, Anchor::Start, GREY, "dashed: the limit of each");
+    let legend = "dashed: the limit of each";
+    picture.text(at(RIGHT + TEXT, key), Anchor::Start, GREY, legend);
     Some(picture.finish())
 }
 
-/// How values become places.
+/// Where callers and throughput stand.
 struct Axes {
-    /// The largest throughput.
-    most: f64,
-    /// How often one caller is doubled to make the most callers.
-    doublings: f64,
+    /// Callers that have a mark.
+    callers: BTreeSet<usize>,
+    /// Of how often one caller is doubled to make so many.
+    doublings: Scale,
+    per_second: Scale,
 }
 
 impl Axes {
+    fn of<'a>(points: impl Iterator<Item = &'a Measured> + Clone) -> Option<Self> {
+        let callers: BTreeSet<usize> = points.clone().map(|(callers, ..)| *callers).collect();
+        let values = points.flat_map(|(_, ours, limit)| [Some(*ours), *limit]);
+        Some(Self {
+            doublings: Scale {
+                zero: LEFT,
+                end: RIGHT,
+                // One caller alone is doubled never, and has a place all the same.
+                largest: doublings(*callers.last()?).max(1.0),
+            },
+            per_second: Scale {
+                zero: BOTTOM,
+                end: TOP,
+                largest: largest(values.flatten())?,
+            },
+            callers,
+        })
+    }
+
     fn point(&self, callers: usize, per_second: f64) -> Point {
-        Point {
-            x: LEFT + (RIGHT - LEFT) * doublings(callers) / self.doublings,
-            y: BOTTOM - (BOTTOM - TOP) * per_second / self.most,
-        }
+        at(
+            self.doublings.at(doublings(callers)),
+            self.per_second.at(per_second),
+        )
     }
 
     fn draw(&self, picture: &mut Picture) {
         for mark in 0..=MARKS {
-            let value = self.most * f64::from(mark) / f64::from(MARKS);
-            let left = self.point(1, value);
-            let right = Point { x: RIGHT, ..left };
-            picture.line(&[left, right], "#d1d5db", false);
-            let label = Point {
-                x: LEFT - 8.0,
-                y: left.y + 4.0,
-            };
-            picture.text(label, Anchor::End, GREY, &format!("{value:.0}/s"));
+            let value = self.per_second.largest * f64::from(mark) / f64::from(MARKS);
+            let y = self.per_second.at(value);
+            picture.line(&[at(LEFT, y), at(RIGHT, y)], FAINT, false);
+            let label = format!("{value:.0}/s");
+            picture.text(at(LEFT - TEXT / 2.0, y), Anchor::End, GREY, &label);
+        }
+        for callers in &self.callers {
+            let below = at(self.point(*callers, 0.0).x, BOTTOM + TEXT);
+            picture.text(below, Anchor::Middle, GREY, &callers.to_string());
         }
     }
 
-    fn mark(&self, picture: &mut Picture, callers: usize) {
-        let at = Point {
-            y: BOTTOM + TEXT,
-            ..self.point(callers, 0.0)
-        };
-        picture.text(at, Anchor::Middle, GREY, &callers.to_string());
+    /// A line with a dot at each point.
+    fn line(
+        &self,
+        picture: &mut Picture,
+        points: impl Iterator<Item = (usize, f64)>,
+        colour: &str,
+        is_dashed: bool,
+    ) {
+        let points: Vec<Point> = points
+            .map(|(callers, per_second)| self.point(callers, per_second))
+            .collect();
+        picture.line(&points, colour, is_dashed);
+        for point in points {
+            picture.dot(point, colour);
+        }
     }
 }
 
 /// The logarithm to base two, for which a power of two is near enough.
 fn doublings(callers: usize) -> f64 {
     callers.checked_ilog2().map_or(0.0, f64::from)
-}
-
-fn dot(picture: &mut Picture, at: Point, colour: &str) {
-    let corner = Point {
-        x: at.x - 3.0,
-        y: at.y - 3.0,
-    };
-    picture.rectangle(corner, 6.0, 6.0, colour);
 }

@@ -3,6 +3,7 @@
 
 mod bars;
 mod lines;
+mod scale;
 mod svg;
 
 use std::{
