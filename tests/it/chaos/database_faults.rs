@@ -37,10 +37,9 @@ impl Held {
     }
 }
 
-/// Locks rows of jobs that run, so that whoever settles them waits.
+/// Locks rows of jobs that run, so that whoever settles them waits. It waits for nobody itself, who might wait for it.
 pub(super) async fn lock_running(scene: &Scene) -> anyhow::Result<Held> {
-    let rows =
-        "SELECT id FROM millpond.jobs WHERE state = 'running' ORDER BY id LIMIT 50 FOR UPDATE";
+    let rows = "SELECT id FROM millpond.jobs WHERE state = 'running' ORDER BY id LIMIT 50 FOR UPDATE SKIP LOCKED";
     Held::begin(scene, ["BEGIN", rows]).await
 }
 
