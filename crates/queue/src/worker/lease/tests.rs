@@ -17,7 +17,7 @@ use crate::{
 fn config(ttl: Duration) -> config::Lease {
     config::Lease {
         ttl,
-        renew_every: ttl / 4,
+        renew_every: ttl / 3,
         max_lost: 3,
         lost_window: Duration::from_secs(3_600),
     }
