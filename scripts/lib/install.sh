@@ -57,6 +57,7 @@ install_rust() {
 install_for_checks() {
   need_to_run
   need prometheus prometheus # with promtool
+  [[ -x /usr/sbin/pgbouncer ]] || need pgbouncer pgbouncer # in root's PATH alone
   need docker-compose docker-compose
   need chromium chromium
   need chromedriver chromium-driver

@@ -28,7 +28,8 @@ start_postgres() {
   for ((tries = 0; tries < 5; tries++)); do
     port=$(free_port)
     start postgres INT "$postgres_bin/postgres" -D "$folder/data" -k "$folder" -h 127.0.0.1 -p "$port" \
-      -c fsync=off -c full_page_writes=off -c max_connections=300 -c shared_buffers=128MB -c timezone=UTC
+      -c fsync=off -c full_page_writes=off -c max_connections=300 -c shared_buffers=128MB -c timezone=UTC \
+      -c max_prepared_transactions=10 # doctor is to find one that was forgotten
     if postgres_answers "$postgres_bin/pg_isready" "$folder" "$port"; then
       postgres_url=postgres://postgres@127.0.0.1:$port
       return

@@ -2,6 +2,7 @@
 //! reads the tree and holds the house's walls.
 
 mod chaos;
+mod config;
 mod conversions;
 mod crash;
 mod dev;
@@ -11,6 +12,8 @@ mod harness;
 mod hooks;
 mod load;
 mod mail;
+mod pooler;
 mod refusals;
 mod replay;
+mod schedules;
 mod tidy;

@@ -222,6 +222,14 @@ fn of_admin(error: AdminError, sigil: &str) -> Problem {
             )];
             Problem::new(kind, message).errors(errors)
         }
+        AdminError::Configuration(problems) => {
+            let errors = problems
+                .iter()
+                .map(|problem| FieldProblem::new("/text", problem.to_string()))
+                .collect();
+            Problem::new(ProblemKind::Invalid, "the configuration is not valid").errors(errors)
+        }
+        AdminError::NotEnqueued(error) => of_enqueue(error),
         AdminError::Database(error) => of_database(&error),
     }
 }

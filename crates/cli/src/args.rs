@@ -57,6 +57,9 @@ pub(crate) enum Command {
     /// Look at queues, pause and resume them
     #[command(subcommand)]
     Queues(commands::queues::Command),
+    /// Look at schedules, trigger, pause and resume them
+    #[command(subcommand)]
+    Schedules(commands::schedules::Command),
     /// Look at dead letters, replay, discard and restore them
     #[command(subcommand)]
     Dead(commands::dead::Command),
@@ -66,7 +69,7 @@ pub(crate) enum Command {
     /// Make, list and revoke API keys
     #[command(subcommand)]
     Keys(commands::keys::Command),
-    /// Check and explain jobs.toml
+    /// Check, explain and change what jobs.toml says
     #[command(subcommand)]
     Config(commands::config::Command),
     /// Check database, schema, clocks, kinds and configuration
@@ -134,6 +137,18 @@ mod tests {
                 "millpond dead discard --kind a.b",
                 ErrorKind::MissingRequiredArgument,
             ),
+            (
+                "millpond config set queues.sync.concurrency=2",
+                ErrorKind::MissingRequiredArgument,
+            ),
+            (
+                "millpond config set queues.sync.concurrency --for 1h",
+                ErrorKind::ValueValidation,
+            ),
+            (
+                "millpond config apply jobs.toml --revision 7",
+                ErrorKind::ArgumentConflict,
+            ),
             ("millpond serve --roles api,cook", ErrorKind::InvalidValue),
         ] {
             let refused = parse(line).expect_err(line);
@@ -162,6 +177,11 @@ mod tests {
             "enqueue email.send --payload @mail.json --delay 15m --idempotency-key k",
             "enqueue --ndjson -",
             "queues pause sync --reason quota --until 2h",
+            "schedules list",
+            "schedules preview token-check --next 5",
+            "schedules trigger token-check --reason late",
+            "schedules pause token-check --reason quota --until 2h",
+            "schedules resume token-check",
             "dead list --class invalid --since 2h --tenant acme",
             "dead replay --fingerprint abc --dry-run --patch {} --reason fixed",
             "dead replay --kind a.b --canary 5 --rate 10/s",
@@ -170,6 +190,14 @@ mod tests {
             "keys create --name app --scope enqueue --scope read --tenant acme --expires 90d",
             "config check jobs.toml",
             "config effective",
+            "config effective jobs.toml",
+            "config apply --reason launch",
+            "config apply other.toml",
+            "config apply --revision 7",
+            "config history --limit 10",
+            "config set queues.sync.concurrency=2 --for 1h --reason quota",
+            "config set queues.sync.concurrency=2 --until 2026-05-20T09:00:00Z",
+            "config unset queues.sync.concurrency",
             "config schema",
             "doctor",
             "sandbox --http-addr 127.0.0.1:0 --json",

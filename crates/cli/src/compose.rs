@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use jobs::{App, EmailSettings, Signers};
+use jobs::{App, EmailSettings, EmailSource, Signers};
 use metrics_exporter_prometheus::PrometheusHandle;
 use providers::{
     meta::{Meta, MetaConfig},
@@ -17,8 +17,8 @@ use providers::{
     webhook::{Caller, ChosenBy, OutboundPolicy, Signer, is_forbidden},
 };
 use queue::{
-    AdminError, Database, DatabaseError, DatabaseSettings, Queue, Registry, SchemaError,
-    WorkerSettings, Workers, config::Config,
+    AdminError, CheckConfig, ConfigStart, Database, DatabaseError, DatabaseSettings, Queue,
+    Registry, SchemaError, WorkerSettings, Workers, config::Config,
 };
 use secrecy::SecretString;
 use tokio::net::TcpListener;
@@ -57,12 +57,17 @@ pub(crate) async fn connect(
     Database::connect(database_settings(url, connections)).await
 }
 
-/// Connects when needed: the process lives while its database is away.
-pub(crate) fn connect_lazily(
+/// Connects when needed, after a look for a pooler: the process lives while its database is away.
+pub(crate) async fn connect_lazily(
     url: SecretString,
     connections: Connections,
 ) -> Result<Database, DatabaseError> {
-    Database::connect_lazy(database_settings(url, connections))
+    Database::open(database_settings(url, connections)).await
+}
+
+/// Most connections that a process which serves opens.
+pub(crate) fn connections_per_process() -> u32 {
+    database_settings(SecretString::from(""), Connections::Many).most_connections()
 }
 
 /// The engine's front door, which knows every kind.
@@ -73,6 +78,17 @@ pub(crate) fn queue(
 ) -> Result<Queue, SchemaError> {
     let kinds: Vec<_> = registry(&config, with_demo).kinds().cloned().collect();
     Queue::new(database, config, kinds)
+}
+
+/// The same with what a process or a command begins with.
+pub(crate) fn starting_queue(
+    database: Database,
+    start: &ConfigStart,
+    with_demo: bool,
+) -> Result<Queue, SchemaError> {
+    let registry = registry(&start.config(), with_demo);
+    let kinds: Vec<_> = registry.kinds().cloned().collect();
+    Queue::starting(database, start, kinds)
 }
 
 /// Gives the exporter every metric's unit and help text.
@@ -86,10 +102,10 @@ pub(crate) fn describe_metrics() {
 pub(crate) fn app(
     settings: &ProviderSettings,
     secrets: Secrets,
-    database: &Database,
-    config: &Config,
+    queue: &Queue,
     listening_on: IpAddr,
 ) -> anyhow::Result<App> {
+    let config = queue.config();
     let mut meta = MetaConfig {
         app_secret: settings.meta_app_secret.clone(),
         ..MetaConfig::default()
@@ -104,34 +120,70 @@ pub(crate) fn app(
             timeout: CALL_LIMIT,
         })
     });
-    let sender = config
-        .email
-        .from
-        .clone()
-        .or_else(|| settings.sender_unless_set.clone());
     let policy = OutboundPolicy {
-        allow: settings.outbound_allow.clone(),
-        own: own_address(listening_on).into_iter().collect(),
-        listens_everywhere: listening_on.is_unspecified(),
-        per_endpoint: places_of_an_endpoint(config),
-        ..OutboundPolicy::default()
+        per_endpoint: places_of_an_endpoint(&config),
+        ..outbound_policy(settings, listening_on)
     };
-    check_targets(config, &policy)?;
+    check_targets(&config, &policy)?;
     Ok(App {
-        db: database.clone(),
+        db: queue.database().clone(),
         meta: Meta::new(meta).context("cannot set up the client for Meta")?,
         meta_token: settings.meta_access_token.clone(),
         mailer: mailer
             .transpose()
             .context("cannot set up mail: see MILLPOND_SMTP_URL")?,
-        email: EmailSettings::new(sender, config.email.reply_to.clone()),
+        email: email_source(queue.clone(), settings.sender_unless_set.clone()),
         caller: Caller::new(policy, CALL_LIMIT).context("cannot set up outbound calls")?,
         signers: secrets.of_payloads,
         target_signers: secrets.of_targets,
     })
 }
 
-/// Half of what runs at a time, so that one endpoint that hangs leaves the other half to the rest.
+/// Whom mails come from, as jobs.toml says when they are sent.
+fn email_source(queue: Queue, sender_unless_set: Option<String>) -> EmailSource {
+    EmailSource::new(move || {
+        let config = queue.config();
+        let sender = config.email.from.clone();
+        let sender = sender.or_else(|| sender_unless_set.clone());
+        EmailSettings::new(sender, config.email.reply_to.clone())
+    })
+}
+
+/// Where this process may call, whatever jobs.toml says.
+fn outbound_policy(settings: &ProviderSettings, listening_on: IpAddr) -> OutboundPolicy {
+    OutboundPolicy {
+        allow: settings.outbound_allow.clone(),
+        own: own_address(listening_on).into_iter().collect(),
+        listens_everywhere: listening_on.is_unspecified(),
+        ..OutboundPolicy::default()
+    }
+}
+
+/// What this process says against a configuration that is right in itself. It is asked before a file or a text becomes a
+/// revision: with one that it refuses, no process like it would start again.
+pub(crate) fn objections(settings: &ProviderSettings, listening_on: IpAddr) -> CheckConfig {
+    let policy = outbound_policy(settings, listening_on);
+    let needs_sender = settings.smtp_url.is_some() && settings.sender_unless_set.is_none();
+    Arc::new(move |config: &Config| {
+        let targets = refused_targets(config, &policy);
+        let mut lines: Vec<String> = targets.iter().map(RefusedTarget::in_words).collect();
+        if needs_sender && config.email.from.is_none() {
+            lines.push(Misuse::NoSender.to_string());
+        }
+        lines
+    })
+}
+
+/// Refuses a file that this process could not go by.
+pub(crate) fn check_file(
+    settings: &ProviderSettings,
+    listening_on: IpAddr,
+    config: &Config,
+) -> Result<(), Misuse> {
+    check_targets(config, &outbound_policy(settings, listening_on))
+}
+
+/// Half of what runs at a time when the process starts, so that one endpoint that hangs leaves the other half to the rest.
 fn places_of_an_endpoint(config: &Config) -> usize {
     let queue = config.queues.get(&config.policy(HTTP_REQUEST).queue);
     queue.map_or(1, |queue| {
@@ -139,9 +191,17 @@ fn places_of_an_endpoint(config: &Config) -> usize {
     })
 }
 
-/// Refuses targets that every call would be refused to. What a name resolves to is looked at when it is called.
+/// Refuses targets that every call would be refused to.
 fn check_targets(config: &Config, policy: &OutboundPolicy) -> Result<(), Misuse> {
-    let refused: Vec<RefusedTarget> = config
+    match refused_targets(config, policy) {
+        refused if refused.is_empty() => Ok(()),
+        refused => Err(Misuse::RefusedTargets(refused)),
+    }
+}
+
+/// Targets that every call would be refused to. What a name resolves to is looked at when it is called.
+fn refused_targets(config: &Config, policy: &OutboundPolicy) -> Vec<RefusedTarget> {
+    config
         .target_kinds()
         .filter_map(|(kind, target)| {
             let reason = policy.check(&target.url, ChosenBy::Operator).err()?;
@@ -151,12 +211,7 @@ fn check_targets(config: &Config, policy: &OutboundPolicy) -> Result<(), Misuse>
                 reason: reason.to_string(),
             })
         })
-        .collect();
-    if refused.is_empty() {
-        Ok(())
-    } else {
-        Err(Misuse::RefusedTargets(refused))
-    }
+        .collect()
 }
 
 /// An address as it may be told: a query can hold a token.
@@ -264,14 +319,13 @@ pub(crate) async fn serve_http(
     api::serve(listener, router, limits, part.closing).await
 }
 
-/// Starts the workers of this process.
+/// Starts the workers of this process, which know the kinds that the process began with.
 pub(crate) async fn start_workers(
     queue: &Queue,
+    registry: Registry<App>,
     app: Arc<App>,
     settings: WorkerSettings,
-    with_demo: bool,
 ) -> Result<Workers, AdminError> {
-    let registry = registry(&queue.config(), with_demo);
     Workers::start(queue.clone(), registry, app, settings).await
 }
 
@@ -285,7 +339,8 @@ pub(crate) fn kind_names() -> Vec<Arc<str>> {
         .collect()
 }
 
-fn registry(config: &Config, with_demo: bool) -> Registry<App> {
+/// The handlers of every kind that this configuration has.
+pub(crate) fn registry(config: &Config, with_demo: bool) -> Registry<App> {
     let targets = config
         .target_kinds()
         .map(|(kind, target)| (kind.to_owned(), target.clone()));

@@ -58,6 +58,8 @@ pub(crate) struct Loaded {
     pub(crate) warnings: Vec<Problem>,
     /// The file it came from; `None`: the built-in defaults.
     pub(crate) path: Option<PathBuf>,
+    /// Its text.
+    pub(crate) text: Option<String>,
 }
 
 impl ConfigFile {
@@ -95,7 +97,8 @@ impl ConfigFile {
             Ok(parsed) => Ok(Loaded {
                 config: Arc::new(parsed.config),
                 warnings: parsed.warnings,
-                path: text.map(|_| self.path.clone()),
+                path: text.as_ref().map(|_| self.path.clone()),
+                text,
             }),
             Err(problems) => Err(ConfigFileError::Invalid {
                 path: self.path.clone(),

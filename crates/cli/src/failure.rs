@@ -63,9 +63,27 @@ pub(crate) enum Misuse {
         /// The limit.
         limit_bytes: usize,
     },
+    /// No file to put in force.
+    #[error(
+        "{path} does not exist: name the file to put in force, or an earlier one with --revision"
+    )]
+    NothingToApply {
+        /// Where it would be.
+        path: String,
+    },
     /// A queue that jobs.toml does not have.
     #[error("there is no queue {name:?}: the queues are {known}, and jobs.toml can declare others")]
     UnknownQueue {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: String,
+    },
+    /// A schedule that jobs.toml does not have.
+    #[error(
+        "there is no schedule {name:?}: the schedules are {known}, and jobs.toml can declare others"
+    )]
+    UnknownSchedule {
         /// What was asked for.
         name: String,
         /// What there is.
@@ -93,6 +111,14 @@ pub(crate) struct RefusedTarget {
     pub(crate) reason: String,
 }
 
+impl RefusedTarget {
+    /// As a sentence about the configuration.
+    pub(crate) fn in_words(&self) -> String {
+        let Self { kind, url, reason } = self;
+        format!("the target of {kind}, {url}, is never called: {reason}")
+    }
+}
+
 fn list(targets: &[RefusedTarget]) -> String {
     let line = |RefusedTarget { kind, url, reason }: &RefusedTarget| {
         format!("\n  {kind}: {url}: {reason}")
@@ -114,6 +140,11 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
             output::note(format_args!("  {}", payload_problem(problem)));
         }
     }
+    if let Some(AdminError::Configuration(problems)) = error.downcast_ref() {
+        for problem in problems {
+            output::note(format_args!("  {problem}"));
+        }
+    }
     if let Some(hint) = hint(error) {
         output::note(format_args!("  next: {hint}"));
     }
@@ -125,7 +156,10 @@ fn is_misuse(error: &anyhow::Error) -> bool {
         || error.is::<SettingsProblems>()
         || error.is::<VariableProblem>()
         || error.is::<ConfigFileError>()
-        || matches!(error.downcast_ref(), Some(AdminError::Invalid { .. }))
+        || matches!(
+            error.downcast_ref(),
+            Some(AdminError::Invalid { .. } | AdminError::Configuration(_))
+        )
         || matches!(
             error.downcast_ref::<TelemetryError>(),
             Some(TelemetryError::Filter(_))

@@ -6,7 +6,9 @@ use std::{future::pending, net::SocketAddr, sync::Arc, time::Duration};
 use clap::ValueEnum;
 use jobs::App;
 use metrics_exporter_prometheus::PrometheusHandle;
-use queue::{DatabaseError, Leader, Queue, WorkerSettings, Workers};
+use queue::{
+    ConfigStart, DatabaseError, Follower, Leader, Queue, Registry, WorkerSettings, Workers,
+};
 use tokio::{
     net::TcpListener,
     task::JoinError,
@@ -58,6 +60,8 @@ impl Role {
 pub(crate) struct Plan {
     /// The engine's front door.
     pub(crate) queue: Queue,
+    /// The configuration that it begins with, and where that comes from.
+    pub(crate) start: ConfigStart,
     /// What handlers need.
     pub(crate) app: App,
     /// Where HTTP is served.
@@ -78,6 +82,7 @@ pub(crate) struct Process {
     http: Option<HttpTask>,
     workers: Option<Workers>,
     leader: Option<Leader>,
+    follower: Option<Follower>,
     _upkeep: AbortOnDropHandle<()>,
 }
 
@@ -134,7 +139,9 @@ impl Process {
         };
         let serving =
             compose::serve_http(plan.listener, plan.queue.clone(), prometheus.clone(), part);
+        let registry = compose::registry(&plan.start.config(), plan.with_demo);
         let mut process = Self {
+            follower: Some(Follower::start(plan.queue.clone(), plan.start)),
             queue: plan.queue,
             stopping,
             closing,
@@ -154,9 +161,9 @@ impl Process {
         };
         let work = Work {
             app: plan.app,
+            registry,
             roles: plan.roles,
             settings,
-            with_demo: plan.with_demo,
         };
         match process.start_work(work, shutdown).await {
             Ok(()) => {
@@ -177,7 +184,7 @@ impl Process {
         if work.roles.contains(&Role::Worker) {
             let app = Arc::new(work.app);
             let started =
-                compose::start_workers(&self.queue, app, work.settings, work.with_demo).await;
+                compose::start_workers(&self.queue, work.registry, app, work.settings).await;
             self.workers = Some(started?);
         }
         if work.roles.contains(&Role::Scheduler) {
@@ -219,6 +226,9 @@ impl Process {
 
     async fn stop_in_order(mut self) {
         self.stopping.cancel();
+        if let Some(follower) = self.follower.take() {
+            follower.stop().await;
+        }
         let (workers, leader) = (self.workers.take(), self.leader.take());
         tokio::join!(end_work(workers), end_leading(leader));
         self.closing.cancel();
@@ -253,9 +263,9 @@ async fn end_leading(leader: Option<Leader>) {
 /// What starts once the database is there.
 struct Work {
     app: App,
+    registry: Registry<App>,
     roles: Vec<Role>,
     settings: WorkerSettings,
-    with_demo: bool,
 }
 
 /// Waits until the database answers with a schema that is new enough, and tells it our kinds. False when `shutdown` was
@@ -312,7 +322,9 @@ mod tests {
     #[tokio::test]
     async fn a_stop_ends_in_time_though_a_request_does_not() {
         let nowhere = SecretString::from("postgres://127.0.0.1:1/none");
-        let database = compose::connect_lazily(nowhere, Connections::Few).expect("an address");
+        let database = compose::connect_lazily(nowhere, Connections::Few)
+            .await
+            .expect("an address");
         let queue = Queue::new(database, Arc::new(Config::builtin()), []).expect("no schema");
         let process = Process {
             queue,
@@ -321,6 +333,7 @@ mod tests {
             http: Some(AbortOnDropHandle::new(tokio::spawn(pending()))),
             workers: None,
             leader: None,
+            follower: None,
             _upkeep: AbortOnDropHandle::new(tokio::spawn(pending())),
         };
 

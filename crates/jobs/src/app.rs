@@ -21,7 +21,7 @@ pub struct App {
     /// The mail server; `None`: mails fail with class `config`.
     pub mailer: Option<Mailer>,
     /// Whom mails come from.
-    pub email: EmailSettings,
+    pub email: EmailSource,
     /// Calls addresses that others chose.
     pub caller: Caller,
     /// What `secret` of `http.request` names.
@@ -56,6 +56,22 @@ impl EmailSettings {
             reply_to,
             domain,
         }
+    }
+}
+
+/// Where whom mails come from is asked for each of them: it can change while the process runs.
+pub struct EmailSource(Box<dyn Fn() -> EmailSettings + Send + Sync>);
+
+impl EmailSource {
+    /// Asks this function.
+    #[must_use]
+    pub fn new(settings: impl Fn() -> EmailSettings + Send + Sync + 'static) -> Self {
+        Self(Box::new(settings))
+    }
+
+    /// Whom mails come from now.
+    pub(crate) fn settings(&self) -> EmailSettings {
+        (self.0)()
     }
 }
 

@@ -7,5 +7,5 @@ mod effect;
 mod error;
 mod kinds;
 
-pub use app::{App, EmailSettings, Signers};
+pub use app::{App, EmailSettings, EmailSource, Signers};
 pub use kinds::{registry, registry_with_demo};

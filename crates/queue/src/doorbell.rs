@@ -1,4 +1,4 @@
-//! The doorbell: hints that a queue has work or that a running job is to stop. At most one message a queue in some
+//! The doorbell: hints that a queue has work, that a running job is to stop, that the configuration changed. At most one message a queue in some
 //! tens of milliseconds, sent after the commit it tells of, from a session of its own; polling alone is correct.
 
 use std::{
@@ -19,6 +19,8 @@ use crate::{
 
 /// Shortest time between two messages. Each wakes every process, and a listener may pass on a hundred a second.
 const QUIET: Duration = Duration::from_millis(10);
+/// How long the last message may take when the process ends.
+const LAST: Duration = Duration::from_secs(1);
 /// Wait before the listener connects again.
 const RECONNECT: Duration = Duration::from_secs(1);
 /// How long the listener hears nothing before it asks whether anybody is there: nothing else tells of a peer that has
@@ -26,6 +28,8 @@ const RECONNECT: Duration = Duration::from_secs(1);
 const SILENCE: Duration = Duration::from_secs(30);
 /// Starts the message that asks a running job to stop; queue names cannot hold a colon.
 const CANCEL: &str = "cancel:";
+/// Says that the configuration of the fleet has changed.
+const CONFIG: &str = "config:";
 
 /// Rings for other processes, and wakes those who wait in this one.
 #[derive(Debug)]
@@ -61,6 +65,11 @@ impl Bell {
         self.queue_message(format!("{CANCEL}{id}"));
     }
 
+    /// The configuration of the fleet has changed.
+    pub(crate) fn config(&self) {
+        self.queue_message(CONFIG.to_owned());
+    }
+
     fn queue_message(&self, message: String) {
         self.to_send
             .messages
@@ -90,10 +99,12 @@ impl Bell {
 }
 
 async fn send(pool: Pool, to_send: Arc<ToSend>, stop: CancellationToken) {
-    loop {
+    let mut is_over = false;
+    while !is_over {
+        // What was said before the end is sent: a command rings and ends.
         tokio::select! {
             () = to_send.some.notified() => {}
-            () = stop.cancelled() => break,
+            () = stop.cancelled() => is_over = true,
         }
         let messages: Vec<String> = {
             let mut messages = to_send
@@ -102,18 +113,30 @@ async fn send(pool: Pool, to_send: Arc<ToSend>, stop: CancellationToken) {
                 .unwrap_or_else(PoisonError::into_inner);
             std::mem::take(&mut *messages).into_iter().collect()
         };
-        if let Ok(mut session) = Session::open(&pool).await {
-            let rung = within(poll::ring(session.conn(), &messages)).await;
-            if let Err(error) = session.end(rung) {
-                tracing::debug!(error = %crate::error_chain(&error), "the doorbell could not be rung; polling serves");
-            }
+        if messages.is_empty() {
+            continue;
         }
+        if is_over {
+            // A hint is worth no long wait: what is cut off here is found by polling.
+            let _ = tokio::time::timeout(LAST, ring(&pool, &messages)).await;
+            break;
+        }
+        ring(&pool, &messages).await;
         tokio::select! {
             () = tokio::time::sleep(QUIET) => {}
-            () = stop.cancelled() => break,
+            () = stop.cancelled() => {}
         }
     }
     pool.close().await;
+}
+
+async fn ring(pool: &Pool, messages: &[String]) {
+    if let Ok(mut session) = Session::open(pool).await {
+        let rung = within(poll::ring(session.conn(), messages)).await;
+        if let Err(error) = session.end(rung) {
+            tracing::debug!(error = %crate::error_chain(&error), "the doorbell could not be rung; polling serves");
+        }
+    }
 }
 
 /// What the doorbell said.
@@ -123,17 +146,27 @@ pub(crate) enum Heard {
     Work(String),
     /// A running job is to stop.
     Cancel(Uuid),
+    /// The configuration of the fleet has changed.
+    Config,
 }
 
 fn understand(message: &str) -> Option<Heard> {
+    if message == CONFIG {
+        return Some(Heard::Config);
+    }
     match message.strip_prefix(CANCEL) {
         Some(id) => Uuid::try_parse(id).ok().map(Heard::Cancel),
         None => Some(Heard::Work(message.to_owned())),
     }
 }
 
-/// Listens until it is told to stop; connects again when the connection is lost.
+/// Listens until it is told to stop; connects again when the connection is lost. Does not listen behind a pooler in
+/// transaction mode.
 pub(crate) async fn listen(db: Database, stop: CancellationToken, hear: impl Fn(Heard)) {
+    // Without a session of our own, whoever gets the server next would hear it.
+    if !db.pooler().keeps_sessions() {
+        return;
+    }
     // What is dropped with the listener are hints.
     tokio::select! {
         () = keep_listening(&db, &hear) => {}
@@ -233,11 +266,13 @@ mod tests {
     }
 
     #[test]
-    fn messages_are_queues_or_cancellations() {
+    fn messages_are_queues_cancellations_or_changes() {
         let id = Uuid::now_v7();
 
         assert_eq!(understand("email"), Some(Heard::Work("email".to_owned())));
         assert_eq!(understand(&format!("cancel:{id}")), Some(Heard::Cancel(id)));
         assert_eq!(understand("cancel:nonsense"), None);
+        assert_eq!(understand("config:"), Some(Heard::Config));
+        assert_eq!(understand("config"), Some(Heard::Work("config".to_owned())));
     }
 }

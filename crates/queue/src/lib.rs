@@ -12,20 +12,24 @@ mod error_chain;
 mod handler;
 mod job;
 mod leader;
+mod live;
 pub mod metrics;
+mod schedules;
 mod store;
 #[cfg(test)]
 mod tests;
 mod worker;
 
 pub use admin::{
-    Actor, AdminError, Attempt, DeadFilter, DeadLetterDetail, DeadLetterSummary, GroupChange,
-    GroupState, JobDetail, JobFilter, JobSummary, NewKey, Page, PageRequest, Paused, QueueStatus,
-    ReplayAnswer, ReplayDetail, ReplayRequest, Resolution, Selection, Skipped,
+    Actor, AdminError, Attempt, ConfigApplied, ConfigRequest, ConfigStatus, ConfigText, DeadFilter,
+    DeadLetterDetail, DeadLetterSummary, GroupChange, GroupState, JobDetail, JobFilter, JobSummary,
+    LastTick, NewKey, NewOverride, OverrideEnd, Page, PageRequest, Paused, ProcessesOfRevision,
+    QueueStatus, ReplayAnswer, ReplayDetail, ReplayRequest, Resolution, ScheduleState,
+    ScheduleStatus, Selection, Skipped,
 };
 pub use client::{AuthenticatedKey, EnqueueError, Health, Kind, Queue, SchemaError};
 pub use db::{Database, DatabaseError, DatabaseSettings, MigrationInfo};
-pub use doctor::{Finding, Severity, diagnose};
+pub use doctor::{Finding, Severity, Surroundings, diagnose};
 pub use error_chain::error_chain;
 pub use handler::{
     BatchJob, Job, JobContext, JobError, JobInfo, KindInfo, LogLevel, Outcome, RawJob, Registry,
@@ -33,11 +37,13 @@ pub use handler::{
 };
 pub use job::{
     AttemptOutcome, EnqueueOutcome, Enqueued, ErrorClass, Idempotency, JobId, JobState, NewJob,
-    OnConflict, PayloadProblem, Source, Start, Unique, UnknownWord,
+    OnConflict, PayloadProblem, Source, Start, TickOutcome, Unique, UnknownWord,
 };
 pub use leader::Leader;
+pub use live::{CheckConfig, ConfigStart, FileSource, Follower, InForce, Rejected, RevisionSource};
 pub use store::{
     audit::AuditEntry,
+    config::Revision,
     dead::DeadGroup,
     keys::ApiKey,
     logs::LogEntry,

@@ -10,7 +10,7 @@ use metrics::{
     Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
 };
 
-use crate::job::{AttemptOutcome, EnqueueOutcome, ErrorClass, Source};
+use crate::job::{AttemptOutcome, EnqueueOutcome, ErrorClass, Source, TickOutcome};
 
 const JOBS_ENQUEUED: &str = "millpond_jobs_enqueued_total";
 const JOBS_CLAIMED: &str = "millpond_jobs_claimed_total";
@@ -19,12 +19,15 @@ const JOBS_DEAD: &str = "millpond_jobs_dead_total";
 const JOBS_RESCUED: &str = "millpond_jobs_rescued_total";
 const DEAD_LETTERS_RESOLVED: &str = "millpond_dead_letters_resolved_total";
 const ADMIN_ACTIONS: &str = "millpond_admin_actions_total";
+const SCHEDULE_TICKS: &str = "millpond_schedule_ticks_total";
+const CONFIG_RELOADS: &str = "millpond_config_reloads_total";
 const FENCED_WRITES: &str = "millpond_fenced_writes_total";
 const JOB_WAIT: &str = "millpond_job_wait_seconds";
 const JOB_RUN: &str = "millpond_job_run_seconds";
 const CLAIM: &str = "millpond_claim_seconds";
 const WORKER_SLOTS: &str = "millpond_worker_slots";
 const WORKER_SLOTS_USED: &str = "millpond_worker_slots_used";
+const CONFIG_REVISION: &str = "millpond_config_revision";
 const POOL_CONNECTIONS: &str = "millpond_db_pool_connections";
 const QUEUE_JOBS: &str = "millpond_queue_jobs";
 const OLDEST_READY: &str = "millpond_queue_oldest_ready_seconds";
@@ -35,6 +38,8 @@ const OLDEST_DEAD: &str = "millpond_dead_letter_oldest_seconds";
 const UNCLAIMABLE: &str = "millpond_unclaimable_jobs";
 const WORKERS: &str = "millpond_workers";
 const REPLAYS: &str = "millpond_replays";
+const NEXT_TICK: &str = "millpond_schedule_next_tick_timestamp_seconds";
+const LAST_SUCCESS: &str = "millpond_schedule_last_success_timestamp_seconds";
 const DEAD_TUPLES: &str = "millpond_db_dead_tuples";
 const HOT_RATIO: &str = "millpond_db_hot_update_ratio";
 const OLDEST_SNAPSHOT: &str = "millpond_db_oldest_snapshot_seconds";
@@ -52,6 +57,8 @@ const FLEET: &[&str] = &[
     UNCLAIMABLE,
     WORKERS,
     REPLAYS,
+    NEXT_TICK,
+    LAST_SUCCESS,
     DEAD_TUPLES,
     HOT_RATIO,
     OLDEST_SNAPSHOT,
@@ -86,6 +93,11 @@ pub fn describe() {
         "Dead letters replayed, discarded or restored."
     );
     describe_counter!(ADMIN_ACTIONS, "Actions of people that were carried out.");
+    describe_counter!(SCHEDULE_TICKS, "Ticks of schedules, by what each became.");
+    describe_counter!(
+        CONFIG_RELOADS,
+        "Changes of the configuration that this process took, and those it could not take."
+    );
     describe_counter!(
         FENCED_WRITES,
         "Writes of attempts that had lost their lease, and so changed nothing."
@@ -95,6 +107,10 @@ pub fn describe() {
     describe_histogram!(CLAIM, Unit::Seconds, "Time of a claiming statement.");
     describe_gauge!(WORKER_SLOTS, "Jobs that this process may run at once.");
     describe_gauge!(WORKER_SLOTS_USED, "Jobs that this process runs now.");
+    describe_gauge!(
+        CONFIG_REVISION,
+        "Revision of the configuration that this process goes by; 0: its own file."
+    );
     describe_gauge!(
         POOL_CONNECTIONS,
         "Connections of this process to the database."
@@ -133,6 +149,16 @@ fn describe_fleet() {
     );
     describe_gauge!(WORKERS, "Live workers. Fleet.");
     describe_gauge!(REPLAYS, "Replay runs by status. Fleet.");
+    describe_gauge!(
+        NEXT_TICK,
+        Unit::Seconds,
+        "The tick that each schedule makes next; long past: nobody makes it. Fleet."
+    );
+    describe_gauge!(
+        LAST_SUCCESS,
+        Unit::Seconds,
+        "When the latest job of a schedule's tick succeeded. Fleet."
+    );
     describe_gauge!(DEAD_TUPLES, "Dead rows of the engine's tables. Fleet.");
     describe_gauge!(HOT_RATIO, "Share of updates that touched no index. Fleet.");
     describe_gauge!(
@@ -204,6 +230,24 @@ pub(crate) fn dead_letter_resolved(kind: &str, action: &'static str) {
 
 pub(crate) fn admin_action(action: &'static str) {
     counter!(ADMIN_ACTIONS, "action" => action).increment(1);
+}
+
+/// The configuration changed here (`applied`), or could not be taken (`rejected`).
+pub(crate) fn config_reload(outcome: &'static str) {
+    counter!(CONFIG_RELOADS, "outcome" => outcome).increment(1);
+}
+
+/// Begins to count: a counter that first shows at 1 is no increase to Prometheus.
+pub(crate) fn count_config_reloads() {
+    for outcome in ["applied", "rejected"] {
+        counter!(CONFIG_RELOADS, "outcome" => outcome).absolute(0);
+    }
+}
+
+/// A tick of a schedule is decided.
+pub(crate) fn schedule_tick(schedule: &str, outcome: TickOutcome) {
+    counter!(SCHEDULE_TICKS, "schedule" => schedule.to_owned(), "outcome" => outcome.as_str())
+        .increment(1);
 }
 
 pub(crate) fn fenced(statement: &'static str, rows: u64) {
@@ -297,6 +341,10 @@ pub(crate) fn slots(queue: &str, slots: usize, used: usize) {
     );
 }
 
+pub(crate) fn config_revision(revision: Option<i64>) {
+    set(CONFIG_REVISION, &[], revision.unwrap_or(0));
+}
+
 pub(crate) fn connections(open: u32, idle: usize) {
     let idle = i64::try_from(idle).unwrap_or(i64::MAX);
     set(POOL_CONNECTIONS, &[("state", "idle".to_owned())], idle);
@@ -309,12 +357,13 @@ pub(crate) fn connections(open: u32, idle: usize) {
 
 /// Setters for the fleet's gauges; only the leader calls them.
 pub(crate) mod fleet {
+    use chrono::{DateTime, Utc};
     use metrics::gauge;
 
     use super::{
-        COLLECTED, DEAD_LETTERS, DEAD_TUPLES, HOT_RATIO, LEADER_TERM, OLDEST_DEAD, OLDEST_READY,
-        OLDEST_RUNNING, OLDEST_SNAPSHOT, QUEUE_JOBS, QUEUE_PAUSED, REPLAYS, UNCLAIMABLE, WORKERS,
-        set,
+        COLLECTED, DEAD_LETTERS, DEAD_TUPLES, HOT_RATIO, LAST_SUCCESS, LEADER_TERM, NEXT_TICK,
+        OLDEST_DEAD, OLDEST_READY, OLDEST_RUNNING, OLDEST_SNAPSHOT, QUEUE_JOBS, QUEUE_PAUSED,
+        REPLAYS, UNCLAIMABLE, WORKERS, set,
     };
 
     pub(crate) fn queue_jobs(queue: &str, state: &str, jobs: i64) {
@@ -365,6 +414,23 @@ pub(crate) mod fleet {
         set(REPLAYS, &[("status", status.to_owned())], count);
     }
 
+    pub(crate) fn next_tick(schedule: &str, at: Option<DateTime<Utc>>) {
+        moment(NEXT_TICK, schedule, at);
+    }
+
+    pub(crate) fn last_success(schedule: &str, at: Option<DateTime<Utc>>) {
+        moment(LAST_SUCCESS, schedule, at);
+    }
+
+    /// The exporter forgets no series: what there is no moment for is no number, which no alert compares with.
+    fn moment(name: &'static str, schedule: &str, at: Option<DateTime<Utc>>) {
+        let labels = [("schedule", schedule.to_owned())];
+        match at {
+            Some(at) => set(name, &labels, at.timestamp()),
+            None => gauge!(name, &labels).set(f64::NAN),
+        }
+    }
+
     pub(crate) fn table(table: &str, dead_tuples: i64, hot_ratio: Option<f64>) {
         set(DEAD_TUPLES, &[("table", table.to_owned())], dead_tuples);
         if let Some(ratio) = hot_ratio {
@@ -380,7 +446,7 @@ pub(crate) mod fleet {
         set(LEADER_TERM, &[], term);
     }
 
-    pub(crate) fn collected(at: chrono::DateTime<chrono::Utc>) {
+    pub(crate) fn collected(at: DateTime<Utc>) {
         set(COLLECTED, &[], at.timestamp());
     }
 }

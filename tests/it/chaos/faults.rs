@@ -228,7 +228,7 @@ pub(super) const NOT_TRIED: [(&str, &str); 20] = [
         "full log disk and fsync errors need a tmpfs and strace",
     ),
     ("F19", "wrong clocks need faketime"),
-    ("F21", "the race of schedules has no place in this load"),
+    ("F21", "the race of schedules is tests/it/schedules.rs"),
     ("F22", "bad handlers are the engine's tests"),
     ("F23", "poison rows are the engine's tests"),
     (
@@ -237,7 +237,7 @@ pub(super) const NOT_TRIED: [(&str, &str); 20] = [
     ),
     ("F25", "key rotation has no place in this load"),
     ("F26", "mail servers are the mail suite's"),
-    ("F27", "configuration saves have no place in this load"),
+    ("F27", "configuration saves are tests/it/config.rs"),
     ("F28", "two releases need a last release"),
     ("F29", "rescue against settle is the engine's tests"),
     ("F31", "deadlocks by opposite orders are the engine's tests"),

@@ -6,7 +6,7 @@
 mod clients;
 mod conservation;
 mod database_faults;
-mod dice;
+pub(crate) mod dice;
 mod door;
 mod effects;
 mod faults;

@@ -115,8 +115,13 @@ impl World {
 
     /// Starts a process that serves, and waits until it is ready.
     pub(crate) async fn serve(&self) -> anyhow::Result<(Program, Client)> {
+        self.serve_with(&[]).await
+    }
+
+    /// The same with these arguments.
+    pub(crate) async fn serve_with(&self, arguments: &[&str]) -> anyhow::Result<(Program, Client)> {
         let port = free_port()?;
-        let mut command = self.millpond(&["serve"])?;
+        let mut command = self.millpond(&[&["serve"][..], arguments].concat())?;
         command.env("MILLPOND_HTTP_ADDR", format!("127.0.0.1:{port}"));
         let program = Program::start(command, &self.folder.join(format!("serve-{port}.log")))?;
         let key = self.key(&["enqueue", "read", "operate", "admin"], None)?;
@@ -193,7 +198,8 @@ impl Drop for World {
     }
 }
 
-async fn create_database(name: &str) -> anyhow::Result<String> {
+/// Makes an empty database on the server that `DATABASE_URL` names, and gives its address.
+pub(crate) async fn create_database(name: &str) -> anyhow::Result<String> {
     let server = std::env::var("DATABASE_URL")
         .context("DATABASE_URL names a PostgreSQL that tests may use")?;
     let mut admin = PgConnection::connect(&server).await?;

@@ -79,6 +79,8 @@ pub(crate) struct WorkerStatus {
     seen_at: DateTime<Utc>,
     /// Jobs under its lease now.
     running: i64,
+    /// The revision of the configuration that it goes by; null: its own file.
+    config_revision: Option<i64>,
 }
 
 impl From<queue::WorkerStatus> for WorkerStatus {
@@ -94,6 +96,7 @@ impl From<queue::WorkerStatus> for WorkerStatus {
             started_at: worker.started_at,
             seen_at: worker.seen_at,
             running: worker.running,
+            config_revision: worker.config_revision,
         }
     }
 }

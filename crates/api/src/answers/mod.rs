@@ -1,19 +1,23 @@
 //! What the API answers: types of its own, so that what clients see changes only where somebody means it to.
 
+mod config;
 mod dead_letters;
 mod fleet;
 mod jobs;
 mod keys;
 mod replays;
+mod schedules;
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
+pub(crate) use config::{ConfigApplied, ConfigRevision, ConfigStatus, OverrideStatus};
 pub(crate) use dead_letters::{DeadGroup, DeadLetterDetail, DeadLetterSummary, Resolved};
 pub(crate) use fleet::{Kind, QueueStatus, WorkerStatus};
 pub(crate) use jobs::{JobDetail, JobSummary};
 pub(crate) use keys::{ApiKey, AuditEntry, CreatedKey};
 pub(crate) use replays::{Replay, ReplayAnswer, ReplayDetail};
+pub(crate) use schedules::ScheduleStatus;
 
 /// A page of a list.
 #[derive(Serialize, ToSchema)]

@@ -41,6 +41,20 @@ impl Healthy {
     }
 }
 
+/// That the process should get requests.
+#[derive(Serialize, ToSchema)]
+struct Ready {
+    /// Always `ok`.
+    #[schema(value_type = String, example = "ok")]
+    status: &'static str,
+    /// The release that runs.
+    #[schema(value_type = String, example = "0.1.0")]
+    version: &'static str,
+    /// What an operator should look at all the same; null where nothing is.
+    #[schema(value_type = Option<String>)]
+    detail: Option<&'static str>,
+}
+
 /// Tells that the process lives, whatever else is wrong.
 #[utoipa::path(
     get,
@@ -56,11 +70,11 @@ async fn livez(State(state): State<ApiState>) -> Json<Healthy> {
     get,
     path = "/readyz",
     responses(
-        (status = 200, description = "It should", body = Healthy),
+        (status = 200, description = "It should", body = Ready),
         (status = 503, description = "It should not: it starts or stops, the database does not answer, or its schema is too old"),
     ),
 )]
-async fn readyz(State(state): State<ApiState>) -> Result<Json<Healthy>, ApiError> {
+async fn readyz(State(state): State<ApiState>) -> Result<Json<Ready>, ApiError> {
     if state.settings().stopping.is_cancelled() {
         return Err(ApiError::NotReady("the process is stopping"));
     }
@@ -76,7 +90,15 @@ async fn readyz(State(state): State<ApiState>) -> Result<Json<Healthy>, ApiError
     if !state.settings().started.is_cancelled() {
         return Err(ApiError::NotReady("the process is starting"));
     }
-    Ok(Healthy::of(&state))
+    // What is wrong with it is for those who have a key.
+    let detail = state.queue().has_rejected_config().then_some(
+        "the configuration was changed to something that is wrong, so what held before holds on: see GET /v1/config",
+    );
+    Ok(Json(Ready {
+        status: "ok",
+        version: state.settings().version,
+        detail,
+    }))
 }
 
 /// Shows the process's metrics, for Prometheus.

@@ -2,6 +2,7 @@
 //! else has to be touched for a new one.
 
 mod audit;
+mod config;
 mod dead_groups;
 mod dead_letters;
 mod docs;
@@ -12,6 +13,7 @@ mod keys;
 mod kinds;
 mod queues;
 mod replays;
+mod schedules;
 mod selection;
 mod workers;
 
@@ -25,11 +27,13 @@ pub fn router(state: ApiState) -> Router {
     let operations = enqueue::operations(operations);
     let operations = jobs::operations(operations);
     let operations = queues::operations(operations);
+    let operations = schedules::operations(operations);
     let operations = kinds::operations(operations);
     let operations = workers::operations(operations);
     let operations = dead_letters::operations(operations);
     let operations = dead_groups::operations(operations);
     let operations = replays::operations(operations);
+    let operations = config::operations(operations);
     let operations = keys::operations(operations);
     let operations = audit::operations(operations);
     let operations = health::operations(operations);

@@ -44,18 +44,18 @@ async fn list_queues(
     Ok(Json(queues.into()))
 }
 
-/// Why a queue is paused, and for how long.
+/// Why a queue or a schedule is paused, and for how long.
 #[derive(ToSchema)]
-struct PauseRequest {
+pub(super) struct PauseRequest {
     /// Why; at most 500 characters.
     #[schema(example = "the mail server is being moved")]
-    reason: Option<String>,
+    pub(super) reason: Option<String>,
     /// Until when; absent: until somebody resumes it.
-    until: Option<DateTime<Utc>>,
+    pub(super) until: Option<DateTime<Utc>>,
 }
 
 impl PauseRequest {
-    fn read(body: &RequestBody) -> Result<Self, ApiError> {
+    pub(super) fn read(body: &RequestBody) -> Result<Self, ApiError> {
         let mut object = body.object_or_nothing()?;
         let request = Self {
             reason: object.text("reason"),

@@ -58,16 +58,33 @@ async fn answers_have_the_members_that_the_document_describes(pool: PgPool) {
     let id = api.scheduled_job(&api.admin, json!({})).await;
     let get = async |path: &str| api.get(path, &api.admin).await.json();
 
+    let text = json!({"text": "[queues.sync]\nconcurrency = 3\n"});
+    let applied = api.post("/v1/config/apply", &api.admin, text).await.json();
+    let setting = json!({"key": "queues.sync.concurrency", "value": 2, "for": "1h"});
+    let set = api
+        .post("/v1/config/overrides", &api.admin, setting)
+        .await
+        .json();
+
     let jobs = get("/v1/jobs").await;
     for (name, answer) in [
         ("JobSummary", &jobs["items"][0]),
         ("Page_JobSummary", &jobs),
         ("JobDetail", &get(&format!("/v1/jobs/{id}")).await),
         ("QueueStatus", &get("/v1/queues").await["items"][0]),
+        ("ScheduleStatus", &get("/v1/schedules").await["items"][0]),
         ("Kind", &get("/v1/kinds").await["items"][0]),
         ("ApiKey", &get("/v1/api-keys").await["items"][0]),
         ("AuditEntry", &get("/v1/audit").await["items"][0]),
         ("Healthy", &get("/livez").await),
+        ("Ready", &get("/readyz").await),
+        ("ConfigStatus", &get("/v1/config").await),
+        (
+            "ConfigRevision",
+            &get("/v1/config/revisions").await["items"][0],
+        ),
+        ("ConfigApplied", &applied),
+        ("OverrideStatus", &set),
         (
             "EnqueueAnswer",
             &api.post("/v1/jobs", &api.admin, json!({"kind": "sync.account"}))

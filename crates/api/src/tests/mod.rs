@@ -3,11 +3,13 @@
 mod access;
 mod answers;
 mod batch;
+mod config;
 mod document;
 mod enqueue;
 mod frame;
 mod limits;
 mod operate;
+mod schedules;
 mod tenants;
 
 use std::sync::Arc;

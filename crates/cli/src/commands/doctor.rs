@@ -1,8 +1,8 @@
 //! `millpond doctor`: what is wrong, why it matters, what to do. A database that is away is a finding, not a crash.
 
-use std::{process::ExitCode, sync::Arc};
+use std::{fs, process::ExitCode, sync::Arc};
 
-use queue::{Finding, Severity, config::Config};
+use queue::{Finding, Severity, Surroundings, config::Config};
 
 use super::Context;
 use crate::{
@@ -17,9 +17,13 @@ pub(super) async fn run(ctx: &Context) -> anyhow::Result<ExitCode> {
     findings.extend(environment(ctx));
     match ctx.database_url() {
         Ok(url) => {
-            let database = compose::connect_lazily(url, Connections::Few)?;
+            let database = compose::connect_lazily(url, Connections::Few).await?;
             let queue = compose::queue(database, config, false)?;
-            findings.extend(queue::diagnose(&queue).await);
+            let surroundings = Surroundings {
+                connections_per_process: compose::connections_per_process(),
+                file: fs::read_to_string(ctx.config_file.path()).ok(),
+            };
+            findings.extend(queue::diagnose(&queue, &surroundings).await);
             queue.close().await;
         }
         Err(error) if error.is::<SettingsProblems>() => {} // found above

@@ -13,11 +13,12 @@ mod page;
 pub(crate) mod queues;
 pub(crate) mod replays;
 pub(crate) mod sandbox;
+pub(crate) mod schedules;
 pub(crate) mod serve;
 
-use std::{fs, process::ExitCode};
+use std::{fs, path, process::ExitCode};
 
-use queue::{Actor, Queue};
+use queue::{Actor, CheckConfig, ConfigStart, Database, FileSource, Queue, config::Problem};
 use secrecy::SecretString;
 
 use crate::{
@@ -59,45 +60,98 @@ impl Context {
         Settings::read(&self.environment)
     }
 
-    /// The configuration in force.
+    /// The configuration that the file holds.
     pub(crate) fn config(&self) -> Result<Loaded, ConfigFileError> {
         self.config_file.load()
     }
 
     /// `DATABASE_URL`, or the database of `millpond dev` in this folder.
     pub(crate) fn database_url(&self) -> anyhow::Result<SecretString> {
-        let url = settings::database_url(&self.environment)?;
-        let url = url.or_else(dev::database_url_here);
+        let url = self.known_database_url()?;
         url.ok_or_else(|| Misuse::NoDatabase.into())
     }
 
-    /// The engine's front door, for a command that asks and ends.
+    /// The same, where there is one.
+    pub(crate) fn known_database_url(&self) -> Result<Option<SecretString>, SettingsProblems> {
+        let url = settings::database_url(&self.environment)?;
+        Ok(url.or_else(dev::database_url_here))
+    }
+
+    /// The engine's front door, for a command that asks and ends. It goes by what is in force for the fleet, and by the
+    /// file where the database knows of nothing.
     pub(crate) async fn queue(&self) -> anyhow::Result<Queue> {
-        let config = self.config()?.config;
+        let text = self.config()?.text;
         let database = compose::connect(self.database_url()?, Connections::Few).await?;
-        Ok(compose::queue(database, config, false)?)
+        self.queue_on(database, text).await
+    }
+
+    /// The same without a look at the file: what it says is no matter, and it may be wrong.
+    pub(crate) async fn fleet(&self) -> anyhow::Result<Queue> {
+        let database = compose::connect(self.database_url()?, Connections::Few).await?;
+        self.queue_on(database, None).await
+    }
+
+    /// The same on a database that was found.
+    pub(crate) async fn queue_on(
+        &self,
+        database: Database,
+        text: Option<String>,
+    ) -> anyhow::Result<Queue> {
+        let start = ConfigStart::of_command(&database, text, compose::kind_names()).await;
+        let start = start.map_err(|problems| self.invalid(problems))?;
+        Ok(compose::starting_queue(database, &start, false)?)
+    }
+
+    /// What a process begins with: its file, and what is in force for the fleet.
+    pub(crate) async fn start(
+        &self,
+        database: &Database,
+        loaded: &Loaded,
+        check: CheckConfig,
+    ) -> Result<ConfigStart, ConfigFileError> {
+        let path = self.config_file.path();
+        let absolute = path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let source = FileSource {
+            path: path.to_owned(),
+            text: loaded.text.clone(),
+            author: format!("file {} on {}", absolute.display(), self.host()),
+            check,
+        };
+        let start = ConfigStart::of_process(database, source, compose::kind_names()).await;
+        start.map_err(|problems| self.invalid(problems))
+    }
+
+    fn invalid(&self, problems: Vec<Problem>) -> ConfigFileError {
+        ConfigFileError::Invalid {
+            path: self.config_file.path().to_owned(),
+            problems,
+        }
     }
 
     /// Who acts, as the audit shows it.
     pub(crate) fn actor(&self) -> Actor {
-        let named = |name: &str| {
-            self.environment
-                .text(name)
-                .ok()
-                .flatten()
-                .map(str::to_owned)
-        };
-        let user = named("USER").or_else(|| named("LOGNAME"));
-        let host =
-            named("HOSTNAME").or_else(|| fs::read_to_string("/proc/sys/kernel/hostname").ok());
-        let part = |text: Option<String>| {
-            one_line(text.as_deref().map_or("unknown", str::trim), LONGEST_NAME)
-        };
+        let user = self.named("USER").or_else(|| self.named("LOGNAME"));
         Actor {
-            name: format!("cli {}@{}", part(user), part(host)),
+            name: format!("cli {}@{}", name_or_unknown(user), self.host()),
             tenant: None,
         }
     }
+
+    /// The machine's name, for people.
+    fn host(&self) -> String {
+        let host = self.named("HOSTNAME");
+        let host = host.or_else(|| fs::read_to_string("/proc/sys/kernel/hostname").ok());
+        name_or_unknown(host)
+    }
+
+    fn named(&self, variable: &str) -> Option<String> {
+        let text = self.environment.text(variable).ok().flatten();
+        text.map(str::to_owned)
+    }
+}
+
+fn name_or_unknown(name: Option<String>) -> String {
+    one_line(name.as_deref().map_or("unknown", str::trim), LONGEST_NAME)
 }
 
 /// Runs a command and tells how it ended.
@@ -115,10 +169,11 @@ pub(crate) async fn run(command: Command, ctx: &Context) -> anyhow::Result<ExitC
         Command::Enqueue(args) => Box::pin(enqueue::run(&args, ctx)).await,
         Command::Jobs(command) => Box::pin(jobs::run(&command, ctx)).await,
         Command::Queues(command) => Box::pin(queues::run(&command, ctx)).await,
+        Command::Schedules(command) => Box::pin(schedules::run(&command, ctx)).await,
         Command::Dead(command) => Box::pin(dead::run(&command, ctx)).await,
         Command::Replays(command) => Box::pin(replays::run(&command, ctx)).await,
         Command::Keys(command) => Box::pin(keys::run(&command, ctx)).await,
-        Command::Config(command) => config::run(&command, ctx),
+        Command::Config(command) => Box::pin(config::run(&command, ctx)).await,
         Command::Doctor => Box::pin(doctor::run(ctx)).await,
         Command::Bench(args) => Box::pin(bench::run(&args, ctx)).await,
         Command::Sandbox(args) => Box::pin(sandbox::run(&args, ctx)).await,

@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use queue::config::Config;
+use anyhow::Context as _;
+use queue::{ConfigStart, config::Config};
 
 use super::Context;
 use crate::{
@@ -61,7 +62,7 @@ pub(crate) fn log_warnings(loaded: &Loaded) {
                 tracing::warn!("{}:{warning}", path.display());
             }
         }
-        None => tracing::info!("no jobs.toml: the built-in defaults hold"),
+        None => tracing::info!("no jobs.toml: the newest revision holds, or the built-in defaults"),
     }
 }
 
@@ -88,28 +89,42 @@ async fn plan(
     loaded: &Loaded,
 ) -> anyhow::Result<Plan> {
     // A service never uses the database of `millpond dev` by accident.
-    let url = settings.database_url.ok_or(Misuse::NoDatabase)?;
-    let database = compose::connect_lazily(url, Connections::Many)?;
-    let config = &loaded.config;
-    let secrets = compose::secrets(&ctx.environment, config)?;
+    let url = settings.database_url.clone();
+    let url = url.ok_or(Misuse::NoDatabase)?;
+    let database = compose::connect_lazily(url, Connections::Many).await?;
     let listening_on = settings.http_addr.ip();
-    let app = compose::app(
-        &settings.providers,
-        secrets,
-        &database,
-        config,
-        listening_on,
-    )?;
     let listener = listen(settings.http_addr).await?;
-    let queue = compose::queue(database, config.clone(), false)?;
+    // Before it can become a revision: what this process refuses to start with is nothing for the fleet.
+    compose::check_file(&settings.providers, listening_on, &loaded.config)?;
+    let mut secrets = compose::secrets(&ctx.environment, &loaded.config)?;
+    let objections = compose::objections(&settings.providers, listening_on);
+    let start = ctx.start(&database, loaded, objections).await?;
+    if !start.is_of_file() {
+        check(args, &settings, &start.config()).with_context(|| unsuitable(&start))?;
+        secrets = compose::secrets(&ctx.environment, &start.config())?;
+    }
+    let queue = compose::starting_queue(database, &start, false)?;
+    let app = compose::app(&settings.providers, secrets, &queue, listening_on)
+        .with_context(|| unsuitable(&start))?;
     Ok(Plan {
         queue,
+        start,
         app,
         listener,
         roles: args.roles.clone(),
         queues: args.queues.clone(),
         with_demo: false,
     })
+}
+
+/// Which configuration it is that this process cannot start with.
+pub(crate) fn unsuitable(start: &ConfigStart) -> String {
+    match start.revision() {
+        Some(revision) => format!(
+            "revision {revision} of the configuration, which is in force, does not suit this process"
+        ),
+        None => "the configuration does not suit this process".to_owned(),
+    }
 }
 
 #[cfg(test)]

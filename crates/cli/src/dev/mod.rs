@@ -21,7 +21,10 @@ pub(crate) use self::{
 };
 use self::{postgres::PostgresError, surroundings::Surroundings};
 use crate::{
-    commands::{Context, serve::log_warnings},
+    commands::{
+        Context,
+        serve::{log_warnings, unsuitable},
+    },
     compose::{self, Connections},
     config_file::Loaded,
     output,
@@ -123,13 +126,21 @@ impl Dev<'_> {
     }
 
     async fn process(&self, listener: TcpListener, database: Database) -> anyhow::Result<Process> {
-        let config = &self.loaded.config;
-        let secrets = compose::secrets(&self.ctx.environment, config)?;
         let listening_on = listener.local_addr()?.ip();
         let providers = &self.settings.providers;
-        let app = compose::app(providers, secrets, &database, config, listening_on)?;
+        compose::check_file(providers, listening_on, &self.loaded.config)?;
+        let mut secrets = compose::secrets(&self.ctx.environment, &self.loaded.config)?;
+        let objections = compose::objections(providers, listening_on);
+        let start = self.ctx.start(&database, &self.loaded, objections).await?;
+        if !start.is_of_file() {
+            secrets = compose::secrets(&self.ctx.environment, &start.config())?;
+        }
+        let queue = compose::starting_queue(database, &start, self.args.demo)?;
+        let app = compose::app(providers, secrets, &queue, listening_on)
+            .with_context(|| unsuitable(&start))?;
         let plan = Plan {
-            queue: compose::queue(database, config.clone(), self.args.demo)?,
+            queue,
+            start,
             app,
             listener,
             roles: Role::ALL.to_vec(),

@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde_json::Value;
 
-use crate::{App, EmailSettings, Signers};
+use crate::{App, EmailSettings, EmailSource, Signers};
 
 /// Longest call of a test.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -50,7 +50,7 @@ pub(crate) fn app(db: PgPool, meta_url: &str) -> App {
         meta: Meta::new(meta).expect("loopback may be plain http"),
         meta_token: Some(SecretString::from("fake-token")),
         mailer: None,
-        email: EmailSettings::default(),
+        email: EmailSource::new(EmailSettings::default),
         caller: Caller::new(policy, TIMEOUT).expect("this machine can make a client"),
         signers: Signers::default(),
         target_signers: Signers::default(),

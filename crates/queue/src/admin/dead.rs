@@ -212,10 +212,11 @@ impl Queue {
             page.rows(),
         ))
         .await;
+        let config = self.shared.config();
         let items = session
             .end(rows)?
             .into_iter()
-            .map(|(job, death)| DeadLetterSummary::from_rows(job, death, &self.shared.config))
+            .map(|(job, death)| DeadLetterSummary::from_rows(job, death, &config))
             .collect();
         Ok(Page::cut(
             items,

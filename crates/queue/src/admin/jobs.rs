@@ -56,9 +56,10 @@ impl Queue {
         rows.sort_by_key(|row| std::cmp::Reverse(row.id));
         // A job that moved between two of the reads is seen in both.
         rows.dedup_by_key(|row| row.id);
+        let config = self.shared.config();
         let items = rows
             .into_iter()
-            .map(|row| JobSummary::from_row(row, &self.shared.config))
+            .map(|row| JobSummary::from_row(row, &config))
             .collect();
         Ok(Page::cut(items, page, JOBS, |job: &JobSummary| {
             job.id.to_string()

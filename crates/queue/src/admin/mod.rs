@@ -1,6 +1,7 @@
 //! What people do: look at jobs, queues, workers and dead letters, and act on them. Every action is noted in the
 //! transaction that carries it out.
 
+mod config;
 mod dead;
 mod filter;
 mod jobs;
@@ -9,10 +10,17 @@ mod page;
 mod queues;
 mod redact;
 mod replay;
+mod schedules;
 mod view;
 
-use crate::{db::DatabaseError, job::JobState, store::audit::AuditRow};
+use crate::{
+    EnqueueError, config::Problem, db::DatabaseError, job::JobState, store::audit::AuditRow,
+};
 
+pub use config::{
+    ConfigApplied, ConfigRequest, ConfigStatus, ConfigText, NewOverride, OverrideEnd,
+    ProcessesOfRevision,
+};
 pub use dead::{DeadFilter, GroupChange, GroupState, Resolution, Selection};
 pub use filter::JobFilter;
 pub use keys::NewKey;
@@ -20,6 +28,7 @@ pub use page::{Page, PageRequest};
 pub use queues::{Paused, QueueStatus};
 pub(crate) use replay::advance as advance_replays;
 pub use replay::{ReplayAnswer, ReplayDetail, ReplayRequest, Skipped};
+pub use schedules::{LastTick, ScheduleState, ScheduleStatus};
 pub use view::{Attempt, DeadLetterDetail, DeadLetterSummary, JobDetail, JobSummary};
 
 /// Who acts.
@@ -61,6 +70,12 @@ pub enum AdminError {
         /// What is wrong.
         message: String,
     },
+    /// A job that was asked for cannot be made.
+    #[error("no job was made")]
+    NotEnqueued(#[source] EnqueueError),
+    /// A text cannot be put in force.
+    #[error("the configuration is not valid: {} problems", .0.len())]
+    Configuration(Vec<Problem>),
     /// The database did not take part.
     #[error("the database did not take part")]
     Database(#[source] DatabaseError),

@@ -57,7 +57,7 @@ impl Queue {
     /// # Errors
     /// When the database cannot be asked.
     pub async fn queues(&self, tenant: Option<&str>) -> Result<Vec<QueueStatus>, AdminError> {
-        let silent = self.shared.config.lease.ttl.as_secs_f64();
+        let silent = self.shared.config().lease.ttl.as_secs_f64();
         let mut session = self.shared.db.request().await?;
         let read = within(async {
             let conn = session.conn();
@@ -100,17 +100,8 @@ impl Queue {
         until: Option<DateTime<Utc>>,
         actor: &Actor,
     ) -> Result<QueueStatus, AdminError> {
-        if until.is_some_and(|until| until <= Utc::now()) {
-            return Err(AdminError::invalid("/until", "lies in the past"));
-        }
-        let fits =
-            |reason: &str| reason.chars().count() <= LONGEST_REASON && !reason.contains('\0');
-        if !reason.is_none_or(fits) {
-            return Err(AdminError::invalid(
-                "/reason",
-                "must have at most 500 characters and no U+0000",
-            ));
-        }
+        check_until(until)?;
+        check_reason(reason)?;
         let mut session = self.shared.db.request().await?;
         let paused = within(async {
             let mut tx = sqlx::Connection::begin(session.conn()).await?;
@@ -168,11 +159,33 @@ impl Queue {
     /// # Errors
     /// When the database cannot be asked.
     pub async fn workers(&self) -> Result<Vec<WorkerStatus>, AdminError> {
-        let silent = self.shared.config.lease.ttl.as_secs_f64();
+        let silent = self.shared.config().lease.ttl.as_secs_f64();
         let mut session = self.shared.db.request().await?;
         let workers = within(workers::list(session.conn(), silent)).await;
         Ok(session.end(workers)?)
     }
+}
+
+/// Refuses an end of a pause that has passed.
+pub(super) fn check_until(until: Option<DateTime<Utc>>) -> Result<(), AdminError> {
+    match until {
+        Some(until) if until <= Utc::now() => {
+            Err(AdminError::invalid("/until", "lies in the past"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Refuses a reason that cannot be kept.
+pub(super) fn check_reason(reason: Option<&str>) -> Result<(), AdminError> {
+    let fits = |reason: &str| reason.chars().count() <= LONGEST_REASON && !reason.contains('\0');
+    if reason.is_none_or(fits) {
+        return Ok(());
+    }
+    Err(AdminError::invalid(
+        "/reason",
+        "must have at most 500 characters and no U+0000",
+    ))
 }
 
 fn status(row: QueueRow, workers: &[WorkerStatus]) -> QueueStatus {

@@ -134,7 +134,7 @@ impl JobDetail {
         log: Vec<LogEntry>,
         shared: &Shared,
     ) -> Self {
-        let config = &shared.config;
+        let config = &shared.config();
         let policy = config.policy(&summary.kind);
         let is_known = shared.kind_names().any(|name| name == summary.kind);
         Self {

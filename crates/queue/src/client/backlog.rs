@@ -123,7 +123,7 @@ impl Shared {
     }
 
     fn max_ready(&self, queue: &str) -> Option<u64> {
-        self.config.queues.get(queue)?.max_ready
+        self.config().queues.get(queue)?.max_ready
     }
 
     /// How many of `asked` jobs a queue has room for; they count from now on.

@@ -31,6 +31,7 @@ use crate::{
     doorbell::Bell,
     handler::KindInfo,
     job::{Enqueued, Idempotency, JobId, JobState, NewJob, Source, payload::field_path},
+    live::{ConfigStart, InForce, LiveConfig},
     metrics::{self, EnqueueLabels},
     store::{insert::Answer, schema},
 };
@@ -82,7 +83,7 @@ pub(crate) struct KnownKind {
 /// What all clones of a [`Queue`] share.
 pub(crate) struct Shared {
     pub(crate) db: Database,
-    pub(crate) config: Arc<Config>,
+    pub(crate) live: LiveConfig,
     kinds: BTreeMap<Arc<str>, KnownKind>,
     pub(crate) bell: Arc<Bell>,
     enqueuer: Enqueuer,
@@ -94,6 +95,22 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// What `jobs.toml` says now. Whoever needs two values that belong together asks once.
+    pub(crate) fn config(&self) -> Arc<Config> {
+        self.live.config()
+    }
+
+    /// Says that the configuration of the fleet has changed: this process and the others look now.
+    pub(crate) fn tell_of_config(&self) {
+        self.live.news.ring();
+        self.bell.config();
+    }
+
+    /// Whether this process has registered a kind.
+    pub(crate) fn has_kind(&self, kind: &str) -> bool {
+        self.kinds.contains_key(kind)
+    }
+
     pub(crate) fn kind_names(&self) -> impl Iterator<Item = &str> {
         self.kinds.keys().map(|name| &**name)
     }
@@ -122,17 +139,36 @@ impl Queue {
         config: Arc<Config>,
         kinds: impl IntoIterator<Item = KindInfo>,
     ) -> Result<Self, SchemaError> {
+        let kinds: Vec<KindInfo> = kinds.into_iter().collect();
+        let names = kinds.iter().map(|kind| Arc::clone(&kind.name)).collect();
+        Self::open(db, LiveConfig::new(config, names), kinds)
+    }
+
+    /// The same with what a process begins with; a [`crate::Follower`] keeps it in step.
+    ///
+    /// # Errors
+    /// When a kind's schema cannot be compiled.
+    pub fn starting(
+        db: Database,
+        start: &ConfigStart,
+        kinds: impl IntoIterator<Item = KindInfo>,
+    ) -> Result<Self, SchemaError> {
+        let kinds = kinds.into_iter().collect();
+        Self::open(db, LiveConfig::starting(start), kinds)
+    }
+
+    fn open(db: Database, live: LiveConfig, kinds: Vec<KindInfo>) -> Result<Self, SchemaError> {
         let kinds = kinds.into_iter().map(compile).collect::<Result<_, _>>()?;
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let bell = Arc::new(Bell::start(db.clone(), &tasks, stop.clone()));
-        let ttl = config.http.idempotency_ttl;
+        let ttl = live.config().http.idempotency_ttl;
         let shared = Shared {
             enqueuer: Enqueuer::start(&db, ttl, &tasks, &stop),
             backlog: Backlog::default(),
             keyring: Keyring::default(),
             health: health::Checker::default(),
             db,
-            config,
+            live,
             kinds,
             bell,
             tasks,
@@ -143,10 +179,16 @@ impl Queue {
         })
     }
 
-    /// What `jobs.toml` says.
+    /// What `jobs.toml` says now: ask when it is needed, since it changes.
     #[must_use]
     pub fn config(&self) -> Arc<Config> {
-        Arc::clone(&self.shared.config)
+        self.shared.config()
+    }
+
+    /// What this process goes by now, and where that comes from.
+    #[must_use]
+    pub fn in_force(&self) -> Arc<InForce> {
+        self.shared.live.in_force()
     }
 
     /// The connections it uses.
@@ -169,7 +211,7 @@ impl Queue {
     #[must_use]
     pub fn kind(&self, name: &str) -> Option<Kind> {
         let info = &self.shared.kinds.get(name)?.info;
-        let policy = self.shared.config.policy(name);
+        let policy = self.shared.config().policy(name);
         Some(Kind {
             name: Arc::clone(&info.name),
             queue: policy.queue.clone(),
@@ -187,7 +229,7 @@ impl Queue {
     /// # Errors
     /// When the database cannot be told.
     pub async fn announce(&self) -> Result<(), DatabaseError> {
-        let queues: Vec<String> = self.shared.config.queues.keys().cloned().collect();
+        let queues: Vec<String> = self.shared.config().queues.keys().cloned().collect();
         let mut session = self.shared.db.request().await?;
         let told = within(async {
             let conn = session.conn();
@@ -202,7 +244,7 @@ impl Queue {
     }
 
     fn kind_seen(&self, name: &str) -> schema::KindSeen {
-        let policy = self.shared.config.policy(name);
+        let policy = self.shared.config().policy(name);
         schema::KindSeen {
             kind: name.to_owned(),
             queue: policy.queue.clone(),
@@ -282,7 +324,7 @@ impl Queue {
             .iter()
             .map(|item| item.row.kind.as_str().into())
             .collect();
-        let ttl = self.shared.config.http.idempotency_ttl;
+        let ttl = self.shared.config().http.idempotency_ttl;
         let stored = batch::store(&self.shared.db, items, ttl, atomic).await?;
         let mut stored = kinds.into_iter().zip(stored);
         let answers: Vec<_> = answers
@@ -379,6 +421,7 @@ impl Queue {
     pub fn scrape(&self, render: impl FnOnce() -> String) -> String {
         let (open, idle) = self.shared.db.connections();
         metrics::connections(open, idle);
+        metrics::config_revision(self.in_force().revision);
         metrics::exposition(render())
     }
 

@@ -13,6 +13,7 @@ use crate::{
         JobId, NewJob, PayloadProblem, Start, Unique,
         payload::{self, NoKey},
     },
+    schedules::stamp,
     store::insert::{JobRow, UniqueRow},
 };
 
@@ -34,21 +35,23 @@ impl Shared {
 
     /// The same, with kinds and queues of other processes: what payloads of such kinds must be like is not known here.
     pub(crate) fn prepare_seen(&self, job: NewJob, seen: &Seen) -> Result<JobRow, EnqueueError> {
+        let config = self.config();
         let (known, policy) = match seen.policy(&job.kind) {
             Some(policy) => (None, policy),
-            None => (
-                Some(self.known_kind(&job.kind)?),
-                self.config.policy(&job.kind),
-            ),
+            None => (Some(self.known_kind(&job.kind)?), config.policy(&job.kind)),
         };
-        if job.payload.get().len() > self.config.http.max_body_bytes {
-            return Err(EnqueueError::TooLarge {
-                limit_bytes: self.config.http.max_body_bytes,
-            });
+        let limit_bytes = config.http.max_body_bytes;
+        if job.payload.get().len() > limit_bytes {
+            return Err(EnqueueError::TooLarge { limit_bytes });
         }
-        let value = payload::read(job.payload.get()).map_err(EnqueueError::PayloadSyntax)?;
+        let mut value = payload::read(job.payload.get()).map_err(EnqueueError::PayloadSyntax)?;
         if let Some(known) = known {
-            fits_schema(known, &value)?;
+            let fits = fits_schema(known, &value);
+            if fits.is_err() && stamp::may_bear_one(job.source) && stamp::take_off(&mut value) {
+                fits_schema(known, &value)?;
+            } else {
+                fits?;
+            }
         }
         self.fields(job, &policy, seen)
     }
@@ -70,17 +73,11 @@ impl Shared {
 
     fn fields(&self, job: NewJob, policy: &Policy, seen: &Seen) -> Result<JobRow, EnqueueError> {
         let queue = job.queue.unwrap_or_else(|| policy.queue.clone());
-        let is_known = queue == policy.queue
-            || self.config.queues.contains_key(&queue)
-            || seen.has_queue(&queue);
+        let config = self.config();
+        let is_known =
+            queue == policy.queue || config.queues.contains_key(&queue) || seen.has_queue(&queue);
         if !is_known {
-            let known = self
-                .config
-                .queues
-                .keys()
-                .cloned()
-                .collect::<Vec<_>>()
-                .join(", ");
+            let known = config.queues.keys().cloned().collect::<Vec<_>>().join(", ");
             return Err(field(
                 "/queue",
                 &format!(

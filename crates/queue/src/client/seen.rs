@@ -69,7 +69,8 @@ impl Shared {
             }
         }
         let queues: BTreeSet<&str> = asked.iter().filter_map(|(_, queue)| *queue).collect();
-        let queues = missing(queues, |queue| self.config.queues.contains_key(queue));
+        let config = self.config();
+        let queues = missing(queues, |queue| config.queues.contains_key(queue));
         if !queues.is_empty() {
             seen.queues
                 .extend(schema::queues_seen(conn, &queues).await?);
@@ -80,7 +81,7 @@ impl Shared {
     /// Whether this process knows the kind and the queue by itself.
     pub(super) fn knows(&self, (kind, queue): Asked<'_>) -> bool {
         self.kinds.contains_key(kind)
-            && queue.is_none_or(|queue| self.config.queues.contains_key(queue))
+            && queue.is_none_or(|queue| self.config().queues.contains_key(queue))
     }
 
     /// What a new job needs to know of such a kind; the rest of its policy is the workers' and is not looked at.
@@ -93,7 +94,7 @@ impl Shared {
                 .unique_rule
                 .and_then(|rule| serde_json::from_value(rule).ok())
                 .map(unique_rule),
-            ..(*self.config.policy(&seen.kind)).clone()
+            ..(*self.config().policy(&seen.kind)).clone()
         }
     }
 }

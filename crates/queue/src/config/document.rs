@@ -51,6 +51,11 @@ pub(super) fn parse<'t>(text: &'t str, lines: &Lines) -> Result<DeTable<'t>, Vec
         ));
         return Err(vec![Problem::new(lines.position(0), refusal)]);
     }
+    syntax(text, lines)
+}
+
+/// The same for a text of any length: the caller knows how long it can be.
+pub(super) fn syntax<'t>(text: &'t str, lines: &Lines) -> Result<DeTable<'t>, Vec<Problem>> {
     if let Some(offset) = overlong_key(text) {
         let refusal = Refusal::new(format!("a key has at most {MAX_KEY_PARTS} parts"));
         return Err(vec![Problem::new(lines.position(offset), refusal)]);

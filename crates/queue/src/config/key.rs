@@ -148,7 +148,8 @@ impl<'k, 'a> Key<'k, 'a> {
 
     fn list<S: Shape>(&mut self, shape: &S, given: &Given<S::Value>) {
         let shown = shape.show(&given.value);
-        self.section.record(self.name, shown, given.origin);
+        self.section
+            .record(self.name, shown, given.origin.clone(), self.needs_restart);
     }
 
     fn describe(&mut self, schema: impl FnOnce() -> Value, default: Option<Value>) {

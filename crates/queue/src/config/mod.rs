@@ -4,6 +4,7 @@
 
 mod backoff;
 mod budgets;
+mod changes;
 mod cron;
 mod dead_letters;
 mod defaults;
@@ -15,6 +16,7 @@ mod kinds;
 mod named;
 mod names;
 mod objectives;
+mod overrides;
 mod problem;
 mod process;
 mod queues;
@@ -27,21 +29,28 @@ mod suggest;
 mod target;
 #[cfg(test)]
 mod tests;
+mod timetable;
 mod unique;
 
-use std::{collections::BTreeMap, mem, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    mem,
+    sync::Arc,
+};
 
 use serde_json::{Value, json};
 use toml::de::DeTable;
 
 pub use backoff::{Backoff, Jitter};
 pub use budgets::{Budget, BudgetScope, Feedback};
+pub use changes::changed_keys;
 pub use dead_letters::{DeadLetters, Replay};
 pub use defaults::Defaults;
 pub use email::Email;
 pub use kinds::{Kind, Policy};
 pub use names::default_queue;
 pub use objectives::Slo;
+pub use overrides::{Ignored, Layered, Override, OverrideProblem, canonical_key, typed_value};
 pub use problem::{Effective, Origin, Problem};
 pub use process::{Http, Lease, Worker};
 pub use queues::{FairBy, Queue};
@@ -60,6 +69,7 @@ use self::{
     queues::QueueLayer,
     section::{Findings, Header, Reader, Section},
     shape::integer,
+    timetable::BuiltIn,
 };
 
 /// The one version of the format.
@@ -153,6 +163,32 @@ impl Config {
     #[must_use]
     pub fn effective(&self) -> Vec<Effective> {
         self.effective.to_vec()
+    }
+
+    /// The same, with the values of `start` where a change takes effect after a restart.
+    pub(crate) fn until_restart(mut self, start: &Self) -> Self {
+        self.http = Http {
+            rate_per_key: self.http.rate_per_key,
+            ..start.http.clone()
+        };
+        self.worker = start.worker.clone();
+        self
+    }
+
+    /// The keys whose values differ from those of `start` and take effect after a restart.
+    pub(crate) fn waiting_for_restart(&self, start: &Self) -> Vec<String> {
+        let lasting = |config: &Self| -> BTreeMap<String, Value> {
+            let effective = config.effective.iter().filter(|value| value.restart);
+            effective
+                .map(|value| (value.key.clone(), value.value.clone()))
+                .collect()
+        };
+        let (now, then) = (lasting(self), lasting(start));
+        let keys: BTreeSet<&String> = now.keys().chain(then.keys()).collect();
+        keys.into_iter()
+            .filter(|key| now.get(*key) != then.get(*key))
+            .cloned()
+            .collect()
     }
 
     /// Reads a document as far as it goes: what is wrong holds its default, and is among the findings.
@@ -277,10 +313,9 @@ fn read_budgets(root: &mut Section<'_>, names: &Names<'_>) -> BTreeMap<String, B
 
 fn read_schedules(root: &mut Section<'_>, names: &Names<'_>) -> BTreeMap<String, Schedule> {
     root.key("schedules", "Jobs that are enqueued by the clock.")
-        .later()
         .table(|schedules| {
-            schedules.each(NameRule::Word, &[], |_, section| {
-                Schedule::read(section, names)
+            schedules.each(NameRule::Word, &BuiltIn::names(), |name, section| {
+                Schedule::read(name, section, names)
             })
         })
 }

@@ -39,7 +39,7 @@ impl<'a> Section<'a> {
             values.extend(value.map(|value| (name.to_owned(), value)));
             schema = described;
         }
-        self.set_free(schema_of(rule, schema));
+        self.set_free(schema_of(rule, built_in, schema));
         values
     }
 
@@ -60,10 +60,10 @@ impl<'a> Section<'a> {
                 continue;
             };
             let origin = self.reader.origin(key.span());
-            self.record(name, shape.show(&value), origin);
+            self.record(name, shape.show(&value), origin, false);
             values.insert(name.to_owned(), value);
         }
-        self.set_free(schema_of(rule, shape.schema()));
+        self.set_free(schema_of(rule, &[], shape.schema()));
         values
     }
 
@@ -87,10 +87,22 @@ impl<'a> Section<'a> {
     }
 }
 
-fn schema_of(rule: NameRule, entry: Value) -> Value {
-    json!({
+fn schema_of(rule: NameRule, built_in: &[&str], entry: Value) -> Value {
+    let mut schema = json!({
         "type": "object",
         "propertyNames": { "pattern": rule.pattern() },
-        "additionalProperties": entry,
-    })
+    });
+    let has_needs = entry["required"]
+        .as_array()
+        .is_some_and(|needed| !needed.is_empty());
+    if has_needs {
+        // What is built in has all that others must be given.
+        let mut complete = entry.clone();
+        complete["required"] = json!([]);
+        for name in built_in {
+            schema["properties"][*name] = complete.clone();
+        }
+    }
+    schema["additionalProperties"] = entry;
+    schema
 }

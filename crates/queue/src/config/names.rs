@@ -112,6 +112,13 @@ impl<'d> Names<'d> {
     }
 }
 
+impl Names<'_> {
+    /// Whether a known kind has a handler in this program, or a `target`.
+    pub(super) fn acts_on(&self, kind: &str) -> bool {
+        self.registered.contains(&kind) || !self.built_in.contains(&kind)
+    }
+}
+
 /// The entries of a section of the document.
 fn children<'d>(
     document: Option<&'d DeTable<'d>>,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 /// Most problems that are told at once; the last one says how many were left out.
@@ -44,7 +45,7 @@ impl fmt::Display for Problem {
 impl std::error::Error for Problem {}
 
 /// Where a value that holds was set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Origin {
     /// Nowhere: it is Millpond's own.
@@ -55,6 +56,13 @@ pub enum Origin {
         line: usize,
         /// From 1, in characters.
         column: usize,
+    },
+    /// For a time, over whatever the file says.
+    Override {
+        /// When it ends by itself.
+        until: DateTime<Utc>,
+        /// Who set it.
+        author: String,
     },
 }
 
@@ -67,6 +75,8 @@ pub struct Effective {
     pub value: serde_json::Value,
     /// Where it was set.
     pub origin: Origin,
+    /// Whether a change takes effect only when a process starts anew.
+    pub restart: bool,
 }
 
 /// A place in the text: both numbers from 1, the column in characters.

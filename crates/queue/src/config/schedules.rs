@@ -13,6 +13,7 @@ use super::{
     section::Section,
     shape::{Place, Shape, Text, choice, named, payload, time},
     suggest::closest,
+    timetable::BuiltIn,
 };
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -41,6 +42,8 @@ pub struct Schedule {
     pub overlap: Overlap,
     /// The longest random delay of a tick, up to an hour.
     pub jitter: Duration,
+    /// What `cron` means: it ticks whenever one of these does.
+    pub(crate) lines: Vec<::cron::Schedule>,
 }
 
 /// What becomes of ticks that nobody was there for.
@@ -64,20 +67,27 @@ pub enum Overlap {
 }
 
 impl Schedule {
-    /// `None` when a key is missing or wrong, which is then reported.
-    pub(super) fn read(section: &mut Section<'_>, names: &Names<'_>) -> Option<Self> {
-        let kind = section
-            .key("kind", "The kind of its jobs.")
-            .required(named("kind", &names.kinds));
-        let cron = section
-            .key(
-                "cron",
-                "When: five fields as in crontab(5), or six with seconds first.",
-            )
-            .required(Text {
-                expected: "a cron expression such as \"0 9 * * *\"",
-                check: check_cron,
-            });
+    /// `None` when a key is missing or wrong, which is then reported. What the section of a built-in schedule leaves out
+    /// stays as it is built in.
+    pub(super) fn read(name: &str, section: &mut Section<'_>, names: &Names<'_>) -> Option<Self> {
+        let built_in = BuiltIn::of(name);
+        let kind = section.key("kind", "The kind of its jobs.");
+        let kind = match built_in {
+            Some(built_in) => Some(kind.or(named("kind", &names.kinds), built_in.kind.to_owned())),
+            None => kind.required(named("kind", &names.kinds)),
+        };
+        let cron = section.key(
+            "cron",
+            "When: five fields as in crontab(5), or six with seconds first.",
+        );
+        let expression = Text {
+            expected: "a cron expression such as \"0 9 * * *\"",
+            check: check_cron,
+        };
+        let cron = match built_in {
+            Some(built_in) => Some(cron.or(expression, built_in.cron.to_owned())),
+            None => cron.required(expression),
+        };
         let timezone = section
             .key(
                 "timezone",
@@ -86,7 +96,7 @@ impl Schedule {
             .or(Zone, Tz::UTC);
         let payload = section
             .key("payload", "The payload of its jobs.")
-            .or(payload(), Value::Object(Map::new()));
+            .or(payload(), built_in.map_or_else(empty, BuiltIn::payload));
         let misfire = section
             .key(
                 "misfire",
@@ -103,9 +113,14 @@ impl Schedule {
             .key("jitter", "The longest random delay of a tick, 0s to 1h.")
             .or(time(Duration::ZERO..=HOUR), Duration::ZERO);
 
+        let (kind, cron) = (kind?, cron?);
+        if section.is_given() && !names.acts_on(&kind) {
+            section.warn_of_no_effect();
+        }
         Some(Self {
-            kind: kind?,
-            cron: cron?,
+            lines: cron::parse(&cron).ok()?,
+            kind,
+            cron,
             timezone,
             payload,
             misfire,
@@ -113,6 +128,10 @@ impl Schedule {
             jitter,
         })
     }
+}
+
+fn empty() -> Value {
+    Value::Object(Map::new())
 }
 
 fn check_cron(text: &str) -> Result<(), Refusal> {

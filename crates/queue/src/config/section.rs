@@ -9,6 +9,7 @@ use toml::{Spanned, de::DeTable};
 use super::{
     document::Lines,
     key::{Entry, Key},
+    overrides::{Misfit, Places},
     problem::{Effective, Origin, Problem, Refusal, in_order},
     shape::kind_of,
     suggest::closest,
@@ -20,6 +21,9 @@ pub(super) struct Reader {
     problems: Vec<Problem>,
     warnings: Vec<Problem>,
     effective: Vec<Effective>,
+    /// Where overrides stand behind the file's text, and what is wrong with them.
+    overrides: Places,
+    misfits: Vec<Misfit>,
     /// Whether no document is read and only the schema is wanted.
     describing: bool,
 }
@@ -29,6 +33,7 @@ pub(super) struct Findings {
     pub(super) problems: Vec<Problem>,
     pub(super) warnings: Vec<Problem>,
     pub(super) effective: Vec<Effective>,
+    pub(super) misfits: Vec<Misfit>,
 }
 
 impl Reader {
@@ -38,8 +43,15 @@ impl Reader {
             problems: Vec::new(),
             warnings: Vec::new(),
             effective: Vec::new(),
+            overrides: Places::default(),
+            misfits: Vec::new(),
             describing: false,
         }
+    }
+
+    /// A reader that knows where the overrides of its document stand.
+    pub(super) fn over(self, overrides: Places) -> Self {
+        Self { overrides, ..self }
     }
 
     /// A reader of no document, which opens each section once for the sake of its schema.
@@ -55,17 +67,30 @@ impl Reader {
     }
 
     pub(super) fn refuse(&mut self, at: Range<usize>, refusal: Refusal) {
+        if let Some(place) = self.overrides.at(at.start) {
+            self.misfits.push(place.misfit(at.start, refusal));
+            return;
+        }
         let position = self.lines.position(at.start);
         self.problems.push(Problem::new(position, refusal));
     }
 
     pub(super) fn warn(&mut self, at: Range<usize>, message: impl fmt::Display) {
+        if let Some(place) = self.overrides.at(at.start) {
+            // Nobody sets a value for an hour that nothing acts on.
+            self.misfits
+                .push(place.misfit(at.start, Refusal::new(message)));
+            return;
+        }
         let position = self.lines.position(at.start);
         self.warnings
             .push(Problem::new(position, Refusal::new(message)));
     }
 
     pub(super) fn origin(&self, at: Range<usize>) -> Origin {
+        if let Some(place) = self.overrides.at(at.start) {
+            return place.origin();
+        }
         let position = self.lines.position(at.start);
         Origin::File {
             line: position.line,
@@ -78,6 +103,7 @@ impl Reader {
             problems: in_order(self.problems),
             warnings: in_order(self.warnings),
             effective: self.effective,
+            misfits: self.misfits,
         }
     }
 }
@@ -199,10 +225,14 @@ impl<'a> Section<'a> {
     }
 
     /// Lists a value that holds.
-    pub(super) fn record(&mut self, key: &str, value: Value, origin: Origin) {
+    pub(super) fn record(&mut self, key: &str, value: Value, origin: Origin, restart: bool) {
         if self.header.listed && !self.reader.describing {
-            let key = join(&self.header.path, key);
-            self.reader.effective.push(Effective { key, value, origin });
+            self.reader.effective.push(Effective {
+                key: join(&self.header.path, key),
+                value,
+                origin,
+                restart,
+            });
         }
     }
 

@@ -24,6 +24,7 @@ impl Target {
                 "target",
                 "The endpoint that does the work: https, or http on this machine.",
             )
+            .restart()
             .optional(Text {
                 expected: "an address such as \"https://app.example.com/jobs\"",
                 check: check_url,
@@ -33,6 +34,7 @@ impl Target {
                 "secret_env",
                 "The environment variable with the secret that signs the calls.",
             )
+            .restart()
             .optional(Text {
                 expected: "the name of an environment variable such as \"BILLING_HOOK_SECRET\"",
                 check: check_variable,

@@ -3,13 +3,16 @@
 
 mod error;
 mod pool;
+mod pooler;
 mod session;
 
-use std::{str::FromStr, time::Duration};
+use std::time::Duration;
 
-use secrecy::{ExposeSecret, SecretString};
-use sqlx::{PgPool, migrate::Migrator, postgres::PgConnectOptions};
+use secrecy::SecretString;
+use sqlx::{PgPool, migrate::Migrator};
 
+pub(crate) use self::pooler::Pooler;
+use self::pooler::{Address, Route, Settings};
 pub use error::DatabaseError;
 pub(crate) use pool::Pool;
 pub(crate) use session::{Session, within};
@@ -17,6 +20,8 @@ pub(crate) use session::{Session, within};
 /// Longest that a health check may take: a little longer than the wait for a connection, so that a pool which has none to
 /// give hears of it.
 const PING: Duration = Duration::from_millis(2_500);
+/// Connections that a process opens beside its pools: two for leases, two for the doorbell, one for the sweeper.
+const BESIDE_POOLS: u32 = 5;
 /// Longest wait for the first connection of a process that cannot go on without one.
 const CONNECT: Duration = Duration::from_secs(10);
 
@@ -39,6 +44,14 @@ pub struct DatabaseSettings {
     pub application_name: String,
 }
 
+impl DatabaseSettings {
+    /// Most connections that a process with these settings opens.
+    #[must_use]
+    pub fn most_connections(&self) -> u32 {
+        self.requests + self.enqueues + self.engine + self.claims + BESIDE_POOLS
+    }
+}
+
 /// A migration: its number and its name.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct MigrationInfo {
@@ -55,13 +68,23 @@ pub struct Database {
     enqueues: Pool,
     engine: Pool,
     claims: Pool,
-    options: PgConnectOptions,
+    route: Route,
 }
+
+/// What holds for every session.
+pub(crate) const SESSION: &Settings = &[
+    ("statement_timeout", "10s"),
+    ("lock_timeout", "2s"),
+    ("idle_in_transaction_session_timeout", "10s"),
+    ("timezone", "UTC"),
+    // A role named like our schema would find the migrator's table there and not where it was made.
+    ("search_path", "public"),
+];
 
 /// The engine's statements are few and find every row by an index. A plan is made once for all of them and does not
 /// depend on what statistics say of tables that fill and empty within seconds: those say "empty" of a table that has
 /// just got a million rows. Planning an enqueue anew costs as much as its rows.
-const FIXED_PLANS: [(&str, &str); 6] = [
+const FIXED_PLANS: &Settings = &[
     ("plan_cache_mode", "force_generic_plan"),
     ("enable_seqscan", "off"),
     ("enable_bitmapscan", "off"),
@@ -73,7 +96,10 @@ const FIXED_PLANS: [(&str, &str); 6] = [
 ];
 
 /// Commits are answered before they are on disk, and a crash of the database loses the last of them.
-const ANSWERED_EARLY: [(&str, &str); 1] = [("synchronous_commit", "off")];
+const ANSWERED_EARLY: &Settings = &[("synchronous_commit", "off")];
+
+/// A migration may take longer than what ordinary calls may take.
+const PATIENT: &Settings = &[("statement_timeout", "0"), ("lock_timeout", "30s")];
 
 impl Database {
     /// Connects, and fails within 10 s when that is not possible.
@@ -81,57 +107,76 @@ impl Database {
     /// # Errors
     /// [`DatabaseError::InvalidUrl`] or [`DatabaseError::Unavailable`].
     pub async fn connect(settings: DatabaseSettings) -> Result<Self, DatabaseError> {
-        let database = Self::connect_lazy(settings)?;
-        tokio::time::timeout(CONNECT, async {
-            let connection = sqlx::ConnectOptions::connect(&database.options).await?;
-            sqlx::Connection::close(connection).await
-        })
-        .await
-        .map_err(|_| DatabaseError::TimedOut)??;
-        Ok(database)
+        let connecting = async {
+            let address = Address::read(&settings.url, &settings.application_name)?;
+            let pooler = match address.said() {
+                Some(pooler) => pooler,
+                None => pooler::find(&address).await?,
+            };
+            let database = Self::by(Route::new(&address, pooler)?, &settings);
+            database.route.try_out().await?;
+            Ok::<_, DatabaseError>(database)
+        };
+        tokio::time::timeout(CONNECT, connecting)
+            .await
+            .map_err(|_| DatabaseError::TimedOut)?
     }
 
-    /// Does not dial yet: a process lives while its database is away.
+    /// Looks who stands between this process and the database, where the address does not say it, and fails with
+    /// neither: a process lives while its database is away. A database that cannot be asked is taken to be reached
+    /// without a pooler; should one turn up later, its connections are refused.
     ///
     /// # Errors
     /// [`DatabaseError::InvalidUrl`].
-    pub fn connect_lazy(settings: DatabaseSettings) -> Result<Self, DatabaseError> {
-        use sqlx::ConnectOptions;
-        let options = PgConnectOptions::from_str(settings.url.expose_secret())
-            .map_err(DatabaseError::InvalidUrl)?
-            .application_name(&settings.application_name)
-            .options([
-                ("statement_timeout", "10s"),
-                ("lock_timeout", "2s"),
-                ("idle_in_transaction_session_timeout", "10s"),
-                ("timezone", "UTC"),
-                // A role named like our schema would find the migrator's table there and not where it was made.
-                ("search_path", "public"),
-            ])
-            .log_statements(tracing::log::LevelFilter::Off)
-            .log_slow_statements(tracing::log::LevelFilter::Off, Duration::ZERO);
-        let fixed = options.clone().options(FIXED_PLANS);
-        Ok(Self {
-            requests: Pool::new(settings.requests, options.clone()),
-            enqueues: Pool::new(settings.enqueues, fixed.clone()),
-            engine: Pool::new(settings.engine, fixed.clone()),
-            claims: Pool::new(settings.claims, fixed.options(ANSWERED_EARLY)),
-            options,
-        })
+    pub async fn open(settings: DatabaseSettings) -> Result<Self, DatabaseError> {
+        let address = Address::read(&settings.url, &settings.application_name)?;
+        let pooler = match address.said() {
+            Some(pooler) => pooler,
+            None => pooler::find(&address).await.unwrap_or(Pooler::None),
+        };
+        Ok(Self::by(Route::new(&address, pooler)?, &settings))
+    }
+
+    /// As [`Self::open`], but looks for nobody: for tests whose server says nothing.
+    #[cfg(test)]
+    pub(crate) fn connect_lazy(settings: DatabaseSettings) -> Result<Self, DatabaseError> {
+        let address = Address::read(&settings.url, &settings.application_name)?;
+        let pooler = address.said().unwrap_or(Pooler::None);
+        Ok(Self::by(Route::new(&address, pooler)?, &settings))
+    }
+
+    fn by(route: Route, settings: &DatabaseSettings) -> Self {
+        let fixed = |size| Pool::new(size, &route, &[SESSION, FIXED_PLANS]);
+        Self {
+            requests: Pool::new(settings.requests, &route, &[SESSION]),
+            enqueues: fixed(settings.enqueues),
+            engine: fixed(settings.engine),
+            claims: Pool::new(
+                settings.claims,
+                &route,
+                &[SESSION, FIXED_PLANS, ANSWERED_EARLY],
+            ),
+            route,
+        }
     }
 
     /// Uses one pool for everything: for tests that are handed one.
     #[must_use]
     pub fn from_pool(pool: PgPool) -> Self {
-        let options = (*pool.connect_options()).clone();
+        let route = Route::of(&pool);
         let pool = Pool::from(pool);
         Self {
             requests: pool.clone(),
             enqueues: pool.clone(),
             engine: pool.clone(),
             claims: pool,
-            options,
+            route,
         }
+    }
+
+    /// Who stands between this process and the database.
+    pub(crate) fn pooler(&self) -> Pooler {
+        self.route.pooler()
     }
 
     /// The pool for requests, for the other crates' own tables. It may be replaced: ask anew for each piece of work.
@@ -142,12 +187,12 @@ impl Database {
 
     /// A pool of its own with at most `size` connections, made in the runtime that calls: sockets belong to it.
     pub(crate) fn separate_pool(&self, size: u32) -> Pool {
-        Pool::new(size, self.options.clone().options(FIXED_PLANS))
+        Pool::new(size, &self.route, &[SESSION, FIXED_PLANS])
     }
 
     /// A pool for hints: a notification is a commit, but nobody needs it on disk.
     pub(crate) fn hints(&self) -> Pool {
-        Pool::new(1, self.options.clone().options(ANSWERED_EARLY))
+        Pool::new(1, &self.route, &[SESSION, ANSWERED_EARLY])
     }
 
     /// A connection for a request.
@@ -187,16 +232,13 @@ impl Database {
     /// [`DatabaseError::Migration`] when a migration fails: nothing of that one is kept.
     pub async fn migrate(&self) -> Result<Vec<MigrationInfo>, DatabaseError> {
         let pending = self.pending_migrations().await?;
-        // A migration may take longer than the statement timeout of ordinary calls.
-        let options = self
-            .options
-            .clone()
-            .options([("statement_timeout", "0"), ("lock_timeout", "30s")]);
-        let pool = Pool::new(1, options);
-        MIGRATIONS
-            .run(&pool.present())
-            .await
-            .map_err(DatabaseError::Migration)?;
+        let pool = Pool::new(1, &self.route, &[SESSION, PATIENT]);
+        let migrated = if self.pooler().keeps_sessions() {
+            MIGRATIONS.run(&pool.present()).await
+        } else {
+            pooler::migrate(&pool.present(), &MIGRATIONS).await
+        };
+        migrated.map_err(DatabaseError::Migration)?;
         pool.close().await;
         Ok(pending)
     }

@@ -7,11 +7,11 @@ use std::{
 };
 
 use sqlx::{
-    ConnectOptions, Connection, PgPool, Postgres,
-    pool::PoolConnection,
-    postgres::{PgConnectOptions, PgPoolOptions},
+    ConnectOptions, Connection, PgPool, Postgres, pool::PoolConnection, postgres::PgPoolOptions,
 };
 use tokio_util::task::TaskTracker;
+
+use super::{Route, Settings};
 
 /// Longest wait for a free connection.
 const ACQUIRE: Duration = Duration::from_secs(2);
@@ -49,8 +49,8 @@ struct Present {
 
 impl Pool {
     /// Up to `size` connections, made when they are needed. They belong to the runtime that calls.
-    pub(super) fn new(size: u32, options: PgConnectOptions) -> Self {
-        limits(size).connect_lazy_with(options).into()
+    pub(super) fn new(size: u32, route: &Route, settings: &[&Settings]) -> Self {
+        route.pool(limits(size), settings).into()
     }
 
     fn of(pool: PgPool, patience: Duration) -> Self {
@@ -174,6 +174,8 @@ fn limits(size: u32) -> PgPoolOptions {
 
 #[cfg(test)]
 mod tests {
+    use sqlx::postgres::PgConnectOptions;
+
     use super::*;
 
     const SOON: Duration = Duration::from_millis(200);

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use super::{BatchJob, Handler, Invocation, Job, JobError, Outcome, SharedRawJob};
-use crate::job::ErrorClass;
+use crate::{job::ErrorClass, schedules::stamp};
 use std::sync::Arc;
 
 /// Runs each invocation on its own.
@@ -77,15 +77,25 @@ pub(super) fn raw<A: Send + Sync + 'static>(job: SharedRawJob<A>) -> Handler<A> 
 }
 
 fn decode<T: DeserializeOwned>(payload: &RawValue) -> Result<T, JobError> {
-    serde_json::from_str(payload.get()).map_err(|error| {
-        // The error's text may quote the payload, which can hold personal data: only the place is kept.
-        let place = format!(
-            "the payload does not fit its kind's schema: line {}, column {}",
-            error.line(),
-            error.column()
-        );
-        JobError::from_text(ErrorClass::Invalid, &place).code("payload")
-    })
+    let error = match serde_json::from_str(payload.get()) {
+        Ok(job) => return Ok(job),
+        Err(error) => error,
+    };
+    if let Some(job) = decode_without_stamp(payload) {
+        return Ok(job);
+    }
+    // The error's text may quote the payload, which can hold personal data: only the place is kept.
+    let place = format!(
+        "the payload does not fit its kind's schema: line {}, column {}",
+        error.line(),
+        error.column()
+    );
+    Err(JobError::from_text(ErrorClass::Invalid, &place).code("payload"))
+}
+
+/// What a schedule stamped and the kind has no place for.
+fn decode_without_stamp<T: DeserializeOwned>(payload: &RawValue) -> Option<T> {
+    serde_json::from_str(&stamp::without(payload)?).ok()
 }
 
 fn no_answer() -> JobError {

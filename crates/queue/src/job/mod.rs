@@ -9,5 +9,6 @@ pub use id::JobId;
 pub use new::{Enqueued, Idempotency, NewJob, Start, Unique};
 pub use payload::PayloadProblem;
 pub use words::{
-    AttemptOutcome, EnqueueOutcome, ErrorClass, JobState, OnConflict, Source, UnknownWord,
+    AttemptOutcome, EnqueueOutcome, ErrorClass, JobState, OnConflict, Source, TickOutcome,
+    UnknownWord,
 };

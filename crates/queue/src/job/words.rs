@@ -158,8 +158,30 @@ words! {
         Handler = "handler",
         /// A replay of a dead letter.
         Replay = "replay",
+        /// A tick of a schedule, or a person who triggered one.
+        Schedule = "schedule",
         /// apalis' `Storage` trait.
         Apalis = "apalis",
+    }
+}
+
+words! {
+    /// What a tick of a schedule became.
+    TickOutcome {
+        /// A new job.
+        Enqueued = "enqueued",
+        /// A job that holds the kind's unique key stands for it.
+        Deduplicated = "deduplicated",
+        /// It was missed, and the job of a later one stands for it.
+        Coalesced = "coalesced",
+        /// Left out: the last tick's job was not done.
+        SkippedOverlap = "skipped_overlap",
+        /// Left out: it was missed.
+        SkippedMisfire = "skipped_misfire",
+        /// Left out: the schedule was paused.
+        SkippedPaused = "skipped_paused",
+        /// No job could be made: the payload does not fit the kind.
+        Refused = "refused",
     }
 }
 

@@ -12,13 +12,15 @@ use super::{Lead, failed};
 use crate::{
     client::Shared,
     db::{DatabaseError, within},
-    store::{dead, history, idempotency, logs, replays, workers},
+    store::{dead, history, idempotency, logs, replays, schedules, workers},
 };
 
 /// Longest time for one sort in one round: the next round goes on.
 const BUDGET: Duration = Duration::from_secs(10);
 /// How long a group outlives its dead letters: a discarded one that is restored must find it.
 const SPARE: Duration = Duration::from_secs(24 * 3_600);
+/// How long it can be told what became of a schedule's ticks, and what was known of one that is gone.
+const SCHEDULES: Duration = Duration::from_secs(30 * 24 * 3_600);
 /// Silence after which a worker is forgotten.
 const FORGET_WORKERS: Duration = Duration::from_secs(24 * 3_600);
 
@@ -45,19 +47,20 @@ pub(super) async fn round(shared: &Shared, lead: &Lead) -> bool {
 
 /// How long finished jobs of each known kind are kept.
 fn retentions(shared: &Shared) -> Vec<(String, Duration)> {
-    let configured = shared.config.kinds.keys().map(String::as_str);
+    let config = shared.config();
+    let configured = config.kinds.keys().map(String::as_str);
     let registered = shared.kind_names();
     let kinds: BTreeSet<&str> = configured.chain(registered).collect();
     kinds
         .into_iter()
-        .map(|kind| (kind.to_owned(), shared.config.policy(kind).retain_succeeded))
+        .map(|kind| (kind.to_owned(), config.policy(kind).retain_succeeded))
         .collect()
 }
 
 fn sorts<'a>(shared: &Shared, retentions: &'a [(String, Duration)]) -> Vec<Old<'a>> {
     let longest = retentions.iter().map(|(_, retention)| *retention).max();
     let longest = longest.unwrap_or_default().as_secs_f64();
-    let letters = shared.config.dead_letters.retain.as_secs_f64();
+    let letters = shared.config().dead_letters.retain.as_secs_f64();
     let history = retentions
         .iter()
         .map(|(kind, retention)| Old::History(kind, retention.as_secs_f64()));
@@ -72,6 +75,8 @@ fn sorts<'a>(shared: &Shared, retentions: &'a [(String, Duration)]) -> Vec<Old<'
         Old::Replays(letters),
         Old::LogLines(longest.max(letters)),
         Old::Workers(FORGET_WORKERS.as_secs_f64()),
+        Old::Ticks(SCHEDULES.as_secs_f64()),
+        Old::Schedules(SCHEDULES.as_secs_f64()),
     ]);
     sorts
 }
@@ -91,6 +96,9 @@ enum Old<'a> {
     Replays(f64),
     LogLines(f64),
     Workers(f64),
+    Ticks(f64),
+    /// Schedules that no configuration has any more.
+    Schedules(f64),
 }
 
 impl Old<'_> {
@@ -106,6 +114,8 @@ impl Old<'_> {
             Self::Replays(_) => "replays",
             Self::LogLines(_) => "log lines",
             Self::Workers(_) => "workers",
+            Self::Ticks(_) => "ticks",
+            Self::Schedules(_) => "schedules",
         }
     }
 
@@ -148,6 +158,8 @@ impl Old<'_> {
             Self::Replays(age) => replays::prune(conn, age).await,
             Self::LogLines(age) => logs::prune(conn, age).await,
             Self::Workers(age) => workers::forget(conn, age).await,
+            Self::Ticks(age) => schedules::prune_ticks(conn, age).await,
+            Self::Schedules(age) => schedules::prune(conn, age).await,
         }
     }
 }

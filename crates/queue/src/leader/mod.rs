@@ -1,8 +1,10 @@
-//! What one process does for the fleet: retention, partitions, replays, the fleet's gauges, and looking after queues
-//! on which nobody works. Whoever holds the lead does it; its term stands between it and a successor. The lead is kept
-//! beside the duties, and none of them waits for another.
+//! What one process does for the fleet: ticks of schedules, retention, partitions, replays, the fleet's gauges, and
+//! looking after queues on which nobody works. Whoever holds the lead does it; its term stands between it and a
+//! successor. The lead is kept beside the duties, and none of them waits for another.
 
 mod maintenance;
+mod schedule_stats;
+mod schedules;
 mod stats;
 
 use std::{
@@ -26,7 +28,7 @@ use crate::{
         poll::{self, Waiting},
         replays,
     },
-    worker::pulse::look_after,
+    worker::pulse::{hear_of_config, look_after},
 };
 
 /// The name of the lead; part C adds others.
@@ -101,13 +103,34 @@ impl Lead {
             < CERTAIN
     }
 
+    fn mandate(&self) -> Mandate {
+        Mandate {
+            holder: self.holder,
+            term: self.term,
+        }
+    }
+
     /// Whether the term holds by the database's clock too; if so, for as long as the transaction lasts.
     async fn hold(&self, tx: &mut PgConnection) -> Result<bool, sqlx::Error> {
-        leader::hold(tx, NAME, self.holder, self.term).await
+        self.mandate().holds(tx).await
     }
 
     fn kept(&self, asked_at: Instant) {
         *self.kept_at.lock().unwrap_or_else(PoisonError::into_inner) = asked_at;
+    }
+}
+
+/// What a leader's transaction asks, so that a leader which was paused past its term changes nothing.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Mandate {
+    pub(crate) holder: Uuid,
+    pub(crate) term: i64,
+}
+
+impl Mandate {
+    /// Whether the term is the present one. It stays that until the transaction ends.
+    pub(crate) async fn holds(&self, conn: &mut PgConnection) -> Result<bool, sqlx::Error> {
+        leader::hold(conn, NAME, self.holder, self.term).await
     }
 }
 
@@ -170,6 +193,7 @@ impl Candidate {
             () = see_to_queues(shared, lead) => {}
             () = show_gauges(shared, lead, gauges) => {}
             () = maintain(shared, lead) => {}
+            () = schedules::make_ticks(shared, lead) => {}
         }
     }
 }
@@ -265,6 +289,7 @@ async fn survey(shared: &Shared) -> Result<Survey, DatabaseError> {
 }
 
 async fn act_on(shared: &Shared, lead: &Lead, survey: &Survey) {
+    hear_of_config(shared, &survey.waiting);
     for waiting in &survey.waiting {
         if !lead.holds() {
             return;

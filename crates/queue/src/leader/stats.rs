@@ -8,7 +8,7 @@ use std::{
 use chrono::Utc;
 use sqlx::{Connection, PgConnection};
 
-use super::Lead;
+use super::{Lead, schedule_stats::ScheduleGauges};
 use crate::{
     client::Shared,
     db::{DatabaseError, within},
@@ -43,6 +43,7 @@ pub(super) struct Gauges {
     ready: HashSet<String>,
     running: HashSet<String>,
     oldest_dead: HashSet<String>,
+    schedules: ScheduleGauges,
     shown: bool,
     not_before: Option<Instant>,
 }
@@ -64,7 +65,7 @@ impl Gauges {
             let mut tx = session.conn().begin().await?;
             let leads = lead.hold(&mut tx).await?;
             if leads {
-                self.show(&mut tx, shared.config.lease.ttl).await?;
+                self.show(&mut tx, shared).await?;
             }
             tx.commit().await?;
             Ok(leads)
@@ -92,7 +93,8 @@ impl Gauges {
         self.not_before = None;
     }
 
-    async fn show(&mut self, conn: &mut PgConnection, silent: Duration) -> Result<(), sqlx::Error> {
+    async fn show(&mut self, conn: &mut PgConnection, shared: &Shared) -> Result<(), sqlx::Error> {
+        let silent = shared.config().lease.ttl;
         let live = stats::live_kinds(&mut *conn, silent.as_secs_f64()).await?;
         let counted = stats::count_jobs(&mut *conn).await?;
         let unclaimable = unclaimable(&counted, &live);
@@ -127,8 +129,8 @@ impl Gauges {
         for table in stats::tables(&mut *conn).await? {
             fleet::table(&table.table, table.dead_tuples, table.hot_ratio);
         }
-        fleet::oldest_snapshot(stats::oldest_snapshot(conn).await?);
-        Ok(())
+        fleet::oldest_snapshot(stats::oldest_snapshot(&mut *conn).await?);
+        self.schedules.show(conn, shared).await
     }
 
     async fn show_dead_letters(&mut self, conn: &mut PgConnection) -> Result<(), sqlx::Error> {

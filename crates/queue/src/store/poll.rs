@@ -10,6 +10,8 @@ pub(crate) struct Waiting {
     /// Seconds until the next scheduled or retrying job is due; negative when it is overdue.
     pub(crate) next_due_seconds: Option<f64>,
     pub(crate) has_expired: bool,
+    /// How often the configuration of the fleet has changed: who looks after queues need not ask for it.
+    pub(crate) config_change: Option<i64>,
 }
 
 /// Looks at these queues, or at all that there are, in one statement. It touches a few index entries of each, and where
@@ -30,7 +32,8 @@ pub(crate) async fn look(
                     WHERE j.queue = q.name AND j.state IN ('scheduled', 'retrying')
                     ORDER BY j.run_at LIMIT 1) AS next_due_seconds,
                   COALESCE((SELECT true FROM millpond.jobs j
-                             WHERE j.queue = q.name AND j.state = 'running' AND j.lease_until < now() LIMIT 1), false) AS "has_expired!"
+                             WHERE j.queue = q.name AND j.state = 'running' AND j.lease_until < now() LIMIT 1), false) AS "has_expired!",
+                  (SELECT c.change FROM millpond.config_state c WHERE c.id = 1) AS config_change
              FROM (SELECT unnest($1::text[]) UNION ALL SELECT name FROM millpond.queues WHERE $1 IS NULL) AS q (name)"#,
         queues as Option<&[String]>,
     )

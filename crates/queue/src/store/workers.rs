@@ -5,7 +5,7 @@ use serde_json::Value;
 use sqlx::PgExecutor;
 use uuid::Uuid;
 
-/// What a worker says of itself at its start.
+/// What a worker says of itself.
 #[derive(Debug, Clone)]
 pub(crate) struct WorkerRow {
     pub(crate) id: Uuid,
@@ -15,14 +15,17 @@ pub(crate) struct WorkerRow {
     pub(crate) roles: Vec<String>,
     pub(crate) kinds: Vec<String>,
     pub(crate) slots: Value,
+    /// The revision of the configuration that it goes by.
+    pub(crate) config_revision: Option<i64>,
 }
 
 /// Registers a worker, or says that it is still there.
 pub(crate) async fn seen(db: impl PgExecutor<'_>, w: &WorkerRow) -> Result<(), sqlx::Error> {
     sqlx::query!(
-        "INSERT INTO millpond.workers (id, host, pid, version, roles, kinds, slots)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)
-         ON CONFLICT (id) DO UPDATE SET seen_at = now(), slots = excluded.slots",
+        "INSERT INTO millpond.workers (id, host, pid, version, roles, kinds, slots, config_revision)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+         ON CONFLICT (id) DO UPDATE
+            SET seen_at = now(), slots = excluded.slots, config_revision = excluded.config_revision",
         w.id,
         w.host,
         w.pid,
@@ -30,6 +33,7 @@ pub(crate) async fn seen(db: impl PgExecutor<'_>, w: &WorkerRow) -> Result<(), s
         &w.roles,
         &w.kinds,
         w.slots,
+        w.config_revision,
     )
     .execute(db)
     .await?;
@@ -81,6 +85,8 @@ pub struct WorkerStatus {
     pub seen_at: DateTime<Utc>,
     /// Jobs under its lease now.
     pub running: i64,
+    /// The revision of the configuration that it goes by; `None`: its own file.
+    pub config_revision: Option<i64>,
 }
 
 /// Up to 1,000 workers seen within so many seconds, the longest-lived first.
@@ -91,7 +97,7 @@ pub(crate) async fn list(
     sqlx::query_as!(
         WorkerStatus,
         r#"SELECT w.id, w.host, w.pid, w.version, w.roles, w.slots, w.kinds, w.started_at, w.seen_at,
-                  COALESCE(r.running, 0) AS "running!"
+                  COALESCE(r.running, 0) AS "running!", w.config_revision
              FROM millpond.workers w
              LEFT JOIN (SELECT worker, count(*) AS running FROM millpond.jobs WHERE state = 'running' GROUP BY worker) r
                ON r.worker = w.id

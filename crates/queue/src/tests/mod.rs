@@ -18,5 +18,6 @@ mod plans;
 mod races;
 mod refused;
 mod run;
+mod schedules;
 mod settling;
 mod tenants;

@@ -19,7 +19,7 @@ use super::{
     claimed::{ClaimedJob, Settlement, Stop, StopReason, Unit},
     feeder::Feeder,
     lease::Leases,
-    threads::HandlerThreads,
+    threads::QueueThreads,
     verdict::{CallEnd, Facts, Verdict, verdict},
 };
 use crate::{
@@ -41,9 +41,16 @@ pub(crate) struct Runner<A> {
     pub(crate) registry: Arc<Registry<A>>,
     pub(crate) app: Arc<A>,
     pub(crate) feeder: Arc<Feeder>,
-    pub(crate) threads: HandlerThreads,
+    pub(crate) threads: Arc<QueueThreads>,
     /// Cancelled when the process may not wait any longer for its attempts.
     pub(crate) interrupt: CancellationToken,
+}
+
+/// What an attempt has: time of its own, and a lease for so long at a time.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    timeout: Duration,
+    lease: Duration,
 }
 
 type Answers = Vec<Result<Outcome, JobError>>;
@@ -66,9 +73,15 @@ impl<A: Send + Sync + 'static> Runner<A> {
             return Vec::new();
         };
         let kind: Arc<str> = first.row.kind.as_str().into();
-        let policy = self.shared.config.policy(&kind);
+        // What holds now holds for the whole attempt, whatever changes meanwhile.
+        let config = self.shared.config();
+        let policy = config.policy(&kind);
+        let limits = Limits {
+            timeout: policy.timeout,
+            lease: config.lease.ttl,
+        };
         let started = Instant::now();
-        let ends = self.call(&kind, &jobs, policy.timeout, slot).await;
+        let ends = self.call(&kind, &jobs, limits, slot).await;
         let took = started.elapsed();
         tracing::debug!(job.kind = %kind, jobs = jobs.len(), duration_ms = took.as_millis(),
             claim_to_start_ms = started.duration_since(claimed_at).as_millis(), "attempts ended");
@@ -116,7 +129,7 @@ impl<A: Send + Sync + 'static> Runner<A> {
         &self,
         kind: &str,
         jobs: &[ClaimedJob],
-        limit: Duration,
+        limits: Limits,
         slot: OwnedSemaphorePermit,
     ) -> Vec<CallEnd> {
         let mut unreadable: Vec<Option<CallEnd>> = Vec::with_capacity(jobs.len());
@@ -138,14 +151,15 @@ impl<A: Send + Sync + 'static> Runner<A> {
         let mut ends = match self.registry.handler(kind) {
             Some(handler) if !invocations.is_empty() => {
                 let span = span(kind, jobs);
-                let call = self.threads.at_home(handler(invocations));
+                let threads = self.threads.present();
+                let call = threads.at_home(handler(invocations));
                 let call = async move {
                     let ended = AssertUnwindSafe(call).catch_unwind().await;
                     drop(slot);
                     ended
                 };
-                let call = self.threads.spawn(call.instrument(span));
-                self.wait(call, &stops, limit).await
+                let call = threads.spawn(call.instrument(span));
+                self.wait(call, &stops, limits).await
             }
             _ => Vec::new(),
         }
@@ -181,11 +195,11 @@ impl<A: Send + Sync + 'static> Runner<A> {
     }
 
     /// Waits for the call's end, or for a reason to end it: then it has a moment to stop by itself before it is aborted.
-    async fn wait(&self, mut call: Call, stops: &[Arc<Stop>], limit: Duration) -> Vec<CallEnd> {
+    async fn wait(&self, mut call: Call, stops: &[Arc<Stop>], limits: Limits) -> Vec<CallEnd> {
         // All are cancel-safe.
         let why = tokio::select! {
             ended = &mut call => return ends(ended, None, stops),
-            () = tokio::time::sleep(limit) => Why::TimedOut(limit),
+            () = tokio::time::sleep(limits.timeout) => Why::TimedOut(limits.timeout),
             why = stopped(stops) => why,
             () = self.interrupt.cancelled() => Why::Interrupted,
         };
@@ -193,7 +207,10 @@ impl<A: Send + Sync + 'static> Runner<A> {
             stop.token().cancel();
         }
         let grace = match why {
-            Why::Lost => GRACE.min(self.shared.config.lease.ttl / LEFT_OF_LEASE),
+            Why::Lost => {
+                let shortest = limits.lease.min(self.shared.config().lease.ttl);
+                GRACE.min(shortest / LEFT_OF_LEASE)
+            }
             Why::Interrupted => GRACE / 5,
             Why::TimedOut(_) | Why::Cancelled => GRACE,
         };

@@ -8,13 +8,14 @@ use std::{
 };
 
 use sqlx::PgConnection;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{
     claimed::{ClaimedJob, Stop, Unit},
     lease::{Leases, longest_silence},
+    slots::Slots,
 };
 use crate::{
     client::Shared,
@@ -45,8 +46,7 @@ pub(crate) struct Feeder {
     pub(crate) kinds: Arc<[String]>,
     /// Kinds whose jobs of one key run together and share a slot, with the most of them.
     pub(crate) batched: HashMap<String, usize>,
-    pub(crate) slots: Arc<Semaphore>,
-    pub(crate) concurrency: usize,
+    pub(crate) slots: Arc<Slots>,
     pub(crate) work: Arc<Notify>,
     pub(crate) stop: CancellationToken,
 }
@@ -81,16 +81,16 @@ impl Feeder {
     /// Waits for a free slot and takes all that are free, after a moment when there is much to do.
     async fn free_slots(&self, is_busy: bool) -> Option<Vec<OwnedSemaphorePermit>> {
         let first = tokio::select! {
-            slot = Arc::clone(&self.slots).acquire_owned() => slot.ok()?,
+            slot = self.slots.take() => slot?,
             () = self.stop.cancelled() => return None,
         };
-        let worthwhile = (self.concurrency / 4).min(MOST_TOGETHER);
-        if is_busy && self.slots.available_permits() + 1 < worthwhile {
+        let worthwhile = (self.slots.wanted() / 4).min(MOST_TOGETHER);
+        if is_busy && self.slots.free() + 1 < worthwhile {
             tokio::time::sleep(GATHER).await;
         }
         let mut slots = vec![first];
         while slots.len() < MOST_TOGETHER
-            && let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned()
+            && let Some(slot) = self.slots.try_take()
         {
             slots.push(slot);
         }
@@ -104,10 +104,11 @@ impl Feeder {
         units: &mpsc::Sender<Unit>,
     ) -> Result<bool, DatabaseError> {
         let claimed_at = Instant::now();
-        let rows = self.claim_rows(slots.len()).await?;
+        let ttl = self.shared.config().lease.ttl;
+        let rows = self.claim_rows(slots.len(), ttl).await?;
         metrics::claim_took(&self.queue, claimed_at.elapsed());
         let has_more = !rows.is_empty();
-        let jobs = self.hold_all(rows, claimed_at).await;
+        let jobs = self.hold_all(rows, claimed_at, ttl).await;
         let mut not_taken = Vec::new();
         for mut jobs in self.together(jobs) {
             if !self.stop.is_cancelled() {
@@ -132,31 +133,39 @@ impl Feeder {
         Ok(has_more)
     }
 
-    async fn claim_rows(&self, most: usize) -> Result<Vec<ClaimedRow>, DatabaseError> {
-        let claim = self.as_claim();
+    async fn claim_rows(
+        &self,
+        most: usize,
+        ttl: Duration,
+    ) -> Result<Vec<ClaimedRow>, DatabaseError> {
+        let claim = self.as_claim(ttl);
         let mut session = self.shared.db.claim().await?;
         let rows = within(claim::next(session.conn(), &claim, most)).await;
         session.end(rows)
     }
 
-    fn as_claim(&self) -> Claim<'_> {
-        let ttl_seconds = self.shared.config.lease.ttl.as_secs_f64();
+    fn as_claim(&self, ttl: Duration) -> Claim<'_> {
         Claim {
             queue: &self.queue,
             worker: self.worker,
-            ttl_seconds,
+            ttl_seconds: ttl.as_secs_f64(),
             kinds: &self.kinds,
         }
     }
 
-    /// Holds what was claimed. An answer that comes when its leases are as good as over is worth nothing.
-    async fn hold_all(&self, rows: Vec<ClaimedRow>, claimed_at: Instant) -> Vec<ClaimedJob> {
+    /// Holds what was claimed for this long. An answer that comes when its leases are as good as over is worth nothing.
+    async fn hold_all(
+        &self,
+        rows: Vec<ClaimedRow>,
+        claimed_at: Instant,
+        ttl: Duration,
+    ) -> Vec<ClaimedJob> {
         self.count(&rows);
         let jobs: Vec<ClaimedJob> = rows
             .into_iter()
-            .map(|row| self.hold(row, claimed_at))
+            .map(|row| self.hold(row, claimed_at, ttl))
             .collect();
-        if claimed_at.elapsed() < longest_silence(self.shared.config.lease.ttl) {
+        if claimed_at.elapsed() < longest_silence(ttl) {
             return jobs;
         }
         tracing::warn!(queue.name = %self.queue, jobs = jobs.len(), "a claim was answered too late; its jobs are handed back");
@@ -175,14 +184,14 @@ impl Feeder {
         }
     }
 
-    fn hold(&self, row: ClaimedRow, claimed_at: Instant) -> ClaimedJob {
+    fn hold(&self, row: ClaimedRow, claimed_at: Instant, ttl: Duration) -> ClaimedJob {
         let recorded = Arc::new(std::sync::Mutex::new(Recorded::default()));
         let job = ClaimedJob {
             row,
             stop: Arc::new(Stop::default()),
             recorded,
         };
-        self.leases.hold(&self.queue, &job, claimed_at);
+        self.leases.hold(&self.queue, &job, claimed_at, ttl);
         job
     }
 
@@ -242,7 +251,8 @@ impl Feeder {
         most: usize,
     ) -> Result<Vec<ClaimedJob>, DatabaseError> {
         let claimed_at = Instant::now();
-        let claim = self.as_claim();
+        let ttl = self.shared.config().lease.ttl;
+        let claim = self.as_claim(ttl);
         let most = i64::try_from(most).unwrap_or(0);
         let mut session = self.shared.db.claim().await?;
         let rows = within(claim::mates(
@@ -253,7 +263,7 @@ impl Feeder {
             most,
         ))
         .await;
-        Ok(self.hold_all(session.end(rows)?, claimed_at).await)
+        Ok(self.hold_all(session.end(rows)?, claimed_at, ttl).await)
     }
 
     /// Gives back jobs that were claimed but never started; those that somebody asked to stop meanwhile end. Where that

@@ -9,6 +9,7 @@ use std::{
 };
 
 use sqlx::types::Json;
+use tokio::sync::watch::Receiver;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -18,6 +19,7 @@ use crate::{
     db::{Database, DatabaseError, Pool, Session, within},
     error_chain,
     handler::Recorded,
+    live::InForce,
     metrics,
     store::lease::{self, Renewals, Renewed},
 };
@@ -36,9 +38,14 @@ struct Held {
     since: Instant,
     /// From before the claim or renewal was sent: the database's expiry is later than this plus the ttl.
     renewed_at: Instant,
+    /// For how long: `[lease] ttl` as it was then.
+    ttl: Duration,
     stop: Arc<Stop>,
     recorded: Arc<Mutex<Recorded>>,
 }
+
+/// Where `[lease]` is read as it holds now.
+type Terms = Receiver<Arc<InForce>>;
 
 /// A lease to be renewed: the job, its token, its progress.
 type Due = (Uuid, Uuid, Option<serde_json::Value>);
@@ -50,12 +57,19 @@ pub(crate) struct Leases {
 }
 
 impl Leases {
-    pub(crate) fn hold(&self, queue: &Arc<str>, job: &ClaimedJob, claimed_at: Instant) {
+    pub(crate) fn hold(
+        &self,
+        queue: &Arc<str>,
+        job: &ClaimedJob,
+        claimed_at: Instant,
+        ttl: Duration,
+    ) {
         let held = Held {
             queue: Arc::clone(queue),
             token: job.row.token,
             since: claimed_at,
             renewed_at: claimed_at,
+            ttl,
             stop: Arc::clone(&job.stop),
             recorded: Arc::clone(&job.recorded),
         };
@@ -85,14 +99,17 @@ impl Leases {
         }
     }
 
-    fn due(&self, renew_every: Duration) -> BTreeMap<Arc<str>, Vec<Due>> {
+    /// What is to be renewed: what is old enough, what has progress to tell, and all whose time is another one now.
+    fn due(&self, config: &config::Lease) -> BTreeMap<Arc<str>, Vec<Due>> {
         let mut due: BTreeMap<Arc<str>, Vec<Due>> = BTreeMap::new();
         for (id, lease) in &*self.held.lock().unwrap_or_else(PoisonError::into_inner) {
             let mut recorded = lease
                 .recorded
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner);
-            if lease.renewed_at.elapsed() < renew_every && !recorded.progress_is_new {
+            let is_fresh =
+                lease.ttl == config.ttl && lease.renewed_at.elapsed() < config.renew_every;
+            if is_fresh && !recorded.progress_is_new {
                 continue;
             }
             recorded.progress_is_new = false;
@@ -105,10 +122,10 @@ impl Leases {
         due
     }
 
-    fn renewed(&self, id: Uuid, token: Uuid, at: Instant) {
+    fn renewed(&self, id: Uuid, token: Uuid, at: Instant, ttl: Duration) {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(lease) = held.get_mut(&id).filter(|lease| lease.token == token) {
-            lease.renewed_at = at;
+            (lease.renewed_at, lease.ttl) = (at, ttl);
         }
     }
 
@@ -120,10 +137,11 @@ impl Leases {
         asked.map(|(id, _)| *id).collect()
     }
 
-    /// Stops attempts whose lease was not renewed for so long: another process may claim their jobs soon.
-    fn stop_overdue(&self, longest: Duration) {
+    /// Stops attempts whose lease was not renewed for too long: another process may claim their jobs soon.
+    fn stop_overdue(&self) {
         for (id, lease) in &*self.held.lock().unwrap_or_else(PoisonError::into_inner) {
-            if lease.renewed_at.elapsed() >= longest && lease.stop.reason().is_none() {
+            let is_overdue = lease.renewed_at.elapsed() >= longest_silence(lease.ttl);
+            if is_overdue && lease.stop.reason().is_none() {
                 tracing::warn!(job.id = %id, "the lease could not be renewed in time; the attempt is stopped");
                 lease.stop.stop(StopReason::LeaseLost);
             }
@@ -139,18 +157,14 @@ pub(crate) struct LeaseKeeper {
 }
 
 impl LeaseKeeper {
-    pub(crate) fn start(
-        db: Database,
-        leases: Arc<Leases>,
-        config: config::Lease,
-    ) -> std::io::Result<Self> {
+    pub(crate) fn start(db: Database, leases: Arc<Leases>, terms: Terms) -> std::io::Result<Self> {
         let stop = CancellationToken::new();
         let stopped = stop.clone();
         let thread = std::thread::Builder::new().name("lease-keeper".to_owned()).spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             match runtime {
                 Ok(runtime) => {
-                    runtime.block_on(keep(&db, &leases, &config, &stopped));
+                    runtime.block_on(keep(&db, &leases, &terms, &stopped));
                     // Not for ever: a name may be looked up that nobody answers for.
                     runtime.shutdown_timeout(CLOSE);
                 }
@@ -175,15 +189,15 @@ pub(super) fn longest_silence(ttl: Duration) -> Duration {
     ttl.mul_f64(5.0 / 6.0)
 }
 
-async fn keep(db: &Database, leases: &Leases, config: &config::Lease, stop: &CancellationToken) {
+async fn keep(db: &Database, leases: &Leases, terms: &Terms, stop: &CancellationToken) {
     // Two connections: a renewal never waits for a question about cancellations.
     let pool = db.separate_pool(2);
     // None of these waits for another: attempts are stopped in time whatever the database does. A call that is dropped
     // closes its connection.
     tokio::select! {
-        () = keep_renewing(&pool, leases, config) => {}
-        () = keep_watching(leases, config.ttl) => {}
-        () = keep_hearing(&pool, leases, config) => {}
+        () = keep_renewing(&pool, leases, terms.clone()) => {}
+        () = keep_watching(leases, terms.clone()) => {}
+        () = keep_hearing(&pool, leases, terms.clone()) => {}
         () = stop.cancelled() => {}
     }
     if tokio::time::timeout(CLOSE, pool.close()).await.is_err() {
@@ -196,24 +210,45 @@ fn tick(config: &config::Lease) -> Duration {
     (config.renew_every / 4).clamp(Duration::from_millis(50), Duration::from_secs(1))
 }
 
-async fn keep_renewing(pool: &Pool, leases: &Leases, config: &config::Lease) {
-    loop {
-        tokio::time::sleep(tick(config)).await;
-        renew(pool, leases, config).await;
+/// `[lease]` as it holds now.
+fn lease_of(terms: &Terms) -> config::Lease {
+    terms.borrow().config.lease.clone()
+}
+
+/// Waits for so long, or until something of the configuration changes.
+async fn pause(terms: &mut Terms, time: Duration) {
+    // The sender may be gone while the process ends: then the time alone counts.
+    let changed = async {
+        if terms.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    // Both are cancel-safe.
+    tokio::select! {
+        () = tokio::time::sleep(time) => {}
+        () = changed => {}
     }
 }
 
-async fn keep_watching(leases: &Leases, ttl: Duration) {
-    let often = (ttl / 60).min(Duration::from_secs(1));
+async fn keep_renewing(pool: &Pool, leases: &Leases, mut terms: Terms) {
     loop {
-        tokio::time::sleep(often).await;
-        leases.stop_overdue(longest_silence(ttl));
+        let often = tick(&lease_of(&terms));
+        pause(&mut terms, often).await;
+        renew(pool, leases, &lease_of(&terms)).await;
     }
 }
 
-async fn keep_hearing(pool: &Pool, leases: &Leases, config: &config::Lease) {
+async fn keep_watching(leases: &Leases, mut terms: Terms) {
     loop {
-        tokio::time::sleep(tick(config)).await;
+        let often = (lease_of(&terms).ttl / 60).min(Duration::from_secs(1));
+        pause(&mut terms, often).await;
+        leases.stop_overdue();
+    }
+}
+
+async fn keep_hearing(pool: &Pool, leases: &Leases, terms: Terms) {
+    loop {
+        tokio::time::sleep(tick(&lease_of(&terms))).await;
         if let Err(error) = hear_cancellations(pool, leases).await {
             tracing::debug!(error = %error_chain(&error), "cancellations could not be read; trying again");
         }
@@ -222,13 +257,13 @@ async fn keep_hearing(pool: &Pool, leases: &Leases, config: &config::Lease) {
 
 /// Renews what is due, in portions that fail each for itself.
 async fn renew(pool: &Pool, leases: &Leases, config: &config::Lease) {
-    for (queue, mut due) in leases.due(config.renew_every) {
+    for (queue, mut due) in leases.due(config) {
         // In the order of ids, as all who change many rows ask for them: a circle of waits is rare.
         due.sort_unstable_by_key(|(id, ..)| *id);
         for portion in due.chunks(PORTION) {
             let asked_at = Instant::now();
             match renew_portion(pool, &queue, portion, config.ttl).await {
-                Ok(renewed) => heed(leases, portion, &renewed, asked_at),
+                Ok(renewed) => heed(leases, portion, &renewed, (asked_at, config.ttl)),
                 Err(error) => {
                     tracing::warn!(queue.name = %queue, leases = portion.len(), error = %error_chain(&error),
                         "leases could not be renewed; trying again");
@@ -283,9 +318,14 @@ async fn ask(
 }
 
 /// Does what the answer to a renewal says: some leases are good for longer, some jobs are cancelled, some leases lost.
-fn heed(leases: &Leases, portion: &[Due], renewed: &[Renewed], asked_at: Instant) {
+fn heed(
+    leases: &Leases,
+    portion: &[Due],
+    renewed: &[Renewed],
+    (asked_at, ttl): (Instant, Duration),
+) {
     for lease in renewed {
-        leases.renewed(lease.id, lease.token, asked_at);
+        leases.renewed(lease.id, lease.token, asked_at, ttl);
         if lease.cancel_requested {
             leases.stop(lease.id, StopReason::Cancelled);
         }

@@ -1,8 +1,9 @@
-//! The workers of a process: one for each queue it works on, and what they share: the lease keeper, the pulse, the
+//! The workers of a process: a crew for the queues it works on, and what they share: the lease keeper, the pulse, the
 //! doorbell, the sign of life. Started together, drained together, in the order that loses nothing.
 
 mod attempt;
 mod claimed;
+mod crew;
 mod feeder;
 mod fingerprint;
 mod lease;
@@ -10,16 +11,17 @@ pub(crate) mod pulse;
 pub(crate) mod rescuer;
 mod runtime;
 mod settler;
+mod slots;
 mod sweeper;
 mod threads;
 mod verdict;
 
-use std::{sync::Arc, time::Duration};
-
-use tokio::{
-    sync::{Notify, Semaphore, mpsc},
-    task::JoinSet,
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
+
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -35,19 +37,11 @@ use crate::{
     handler::Registry,
     store::workers::{self, WorkerRow},
 };
-use attempt::Runner;
 use claimed::StopReason;
-use feeder::Feeder;
+use crew::{Crew, Signals, Tasks, slots_wanted};
 use lease::{LeaseKeeper, Leases};
-use pulse::{Pulse, Slots};
-use settler::Settler;
-use sweeper::Sweeper;
-use threads::HandlerThreads;
+use pulse::Pulse;
 
-/// Units on their way from the feeder to the runtime, for each queue.
-const HANDED_OVER: usize = 500;
-/// Outcomes that may wait to be settled, for each queue.
-const UNSETTLED: usize = 1_024;
 /// How long settling may take after the last attempt ended.
 const SETTLE: Duration = Duration::from_secs(10);
 /// How long each sort of task may take to end that nobody waits for any longer.
@@ -69,20 +63,10 @@ pub struct WorkerSettings {
 /// The running workers of this process.
 pub struct Workers {
     shared: Arc<Shared>,
-    id: Uuid,
     keeper: LeaseKeeper,
-    /// Cancelled first: nothing more is claimed.
-    stop: CancellationToken,
-    /// Cancelled when attempts may not run any longer.
-    interrupt: CancellationToken,
-    /// Cancelled when settling may not take any longer.
-    give_up: CancellationToken,
-    slots: Vec<Slots>,
-    sweeper: Arc<Sweeper>,
+    signals: Signals,
+    tasks: Arc<Mutex<Tasks>>,
     background: JoinSet<()>,
-    feeders: JoinSet<()>,
-    runtimes: JoinSet<()>,
-    settlers: JoinSet<()>,
 }
 
 impl Workers {
@@ -97,149 +81,93 @@ impl Workers {
         settings: WorkerSettings,
     ) -> Result<Self, AdminError> {
         let shared = Arc::clone(&queue.shared);
-        let names = queue_names(&shared, settings.queues.clone())?;
+        check_queues(&shared, settings.queues.as_deref())?;
         let no_thread = |error: std::io::Error| {
             AdminError::invalid("", format!("the machine gives no thread: {error}"))
         };
-        let threads = names
-            .iter()
-            .map(|name| HandlerThreads::start(name, concurrency(&shared, name)))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(no_thread)?;
+        // From before the crew is made: no change falls between.
+        let changes = shared.live.changes();
         let leases = Arc::new(Leases::default());
-        let keeper = LeaseKeeper::start(
-            shared.db.clone(),
-            Arc::clone(&leases),
-            shared.config.lease.clone(),
-        )
-        .map_err(no_thread)?;
-        let mut workers = Self {
-            id: Uuid::new_v4(),
-            keeper,
-            stop: CancellationToken::new(),
-            interrupt: CancellationToken::new(),
-            give_up: CancellationToken::new(),
-            slots: Vec::new(),
+        let keeper = LeaseKeeper::start(shared.db.clone(), Arc::clone(&leases), changes.clone())
+            .map_err(no_thread)?;
+        let crew = Crew {
+            registry: Arc::new(registry),
+            app,
+            worker: Uuid::new_v4(),
+            asked: settings.queues.clone(),
+            leases,
+            soon: Arc::default(),
             sweeper: Arc::default(),
-            background: JoinSet::new(),
-            feeders: JoinSet::new(),
-            runtimes: JoinSet::new(),
-            settlers: JoinSet::new(),
+            board: Arc::default(),
+            signals: Signals::default(),
+            tasks: Arc::default(),
+            stations: Mutex::default(),
             shared,
         };
-        let registry = Arc::new(registry);
-        let soon = Arc::new(Notify::new());
-        for (name, threads) in names.iter().zip(threads) {
-            workers.start_queue(
-                (name.as_str(), threads),
-                (&registry, &app),
-                (&leases, &soon),
-            );
+        if let Err(error) = crew.fit(&crew.shared.config()) {
+            keeper.stop().await;
+            return Err(no_thread(error));
         }
-        workers.start_background(&settings, &names, &registry, (leases, soon));
-        Ok(workers)
-    }
-
-    fn start_queue<A: Send + Sync + 'static>(
-        &mut self,
-        (name, threads): (&str, HandlerThreads),
-        (registry, app): (&Arc<Registry<A>>, &Arc<A>),
-        (leases, soon): (&Arc<Leases>, &Arc<Notify>),
-    ) {
-        let name: Arc<str> = name.into();
-        let concurrency = concurrency(&self.shared, &name);
-        let batched = registry
-            .kinds()
-            .filter_map(|kind| Some((kind.name.to_string(), kind.batch?.0)));
-        let feeder = Arc::new(Feeder {
-            queue: Arc::clone(&name),
-            worker: self.id,
-            shared: Arc::clone(&self.shared),
-            leases: Arc::clone(leases),
-            kinds: registry.kinds().map(|kind| kind.name.to_string()).collect(),
-            batched: batched.collect(),
-            slots: Arc::new(Semaphore::new(concurrency)),
-            concurrency,
-            work: self.shared.bell.waiter(&name),
-            stop: self.stop.clone(),
-        });
-        let settler = Settler {
-            queue: Arc::clone(&name),
-            shared: Arc::clone(&self.shared),
-            leases: Arc::clone(leases),
-            give_up: self.give_up.clone(),
-            waits: Arc::clone(soon),
-            sweeper: Arc::clone(&self.sweeper),
+        let mut workers = Self {
+            shared: Arc::clone(&crew.shared),
+            keeper,
+            signals: crew.signals.clone(),
+            tasks: Arc::clone(&crew.tasks),
+            background: JoinSet::new(),
         };
-        let runner = Arc::new(Runner {
-            shared: Arc::clone(&self.shared),
-            registry: Arc::clone(registry),
-            app: Arc::clone(app),
-            feeder: Arc::clone(&feeder),
-            threads,
-            interrupt: self.interrupt.clone(),
-        });
-        self.slots.push(Slots {
-            queue: Arc::clone(&name),
-            all: concurrency,
-            free: Arc::clone(&feeder.slots),
-        });
-        // Each unit in it holds a slot; the feeder claims on while the runtime takes them.
-        let (units, claimed) = mpsc::channel(HANDED_OVER);
-        let (outcomes, settled) = mpsc::channel(UNSETTLED);
-        self.settlers.spawn(settler.run(settled));
-        self.runtimes
-            .spawn(runtime::run(&name, runner, claimed, outcomes));
-        self.feeders.spawn(feeder.run(units));
+        workers.start_background(&settings, &crew);
+        workers.background.spawn(crew.follow(changes));
+        Ok(workers)
     }
 
     fn start_background<A: Send + Sync + 'static>(
         &mut self,
         settings: &WorkerSettings,
-        names: &[String],
-        registry: &Registry<A>,
-        (leases, soon): (Arc<Leases>, Arc<Notify>),
+        crew: &Crew<A>,
     ) {
         let pulse = Pulse {
             shared: Arc::clone(&self.shared),
-            queues: names.to_vec(),
-            slots: std::mem::take(&mut self.slots),
-            soon,
-            stop: self.stop.clone(),
+            board: Arc::clone(&crew.board),
+            soon: Arc::clone(&crew.soon),
+            stop: self.signals.stop.clone(),
         };
         self.background.spawn(pulse.run());
         let (sweeper, db, stop) = (
-            Arc::clone(&self.sweeper),
+            Arc::clone(&crew.sweeper),
             self.shared.db.clone(),
-            self.give_up.clone(),
+            self.signals.give_up.clone(),
         );
         self.background
             .spawn(async move { sweeper.run(&db, stop).await });
-        let slots = names
-            .iter()
-            .map(|name| (name.clone(), concurrency(&self.shared, name).into()));
         let row = WorkerRow {
-            id: self.id,
+            id: crew.worker,
             host: host_name(),
             pid: i32::try_from(std::process::id()).unwrap_or(0),
             version: settings.version.clone(),
             roles: settings.roles.clone(),
-            kinds: registry.kinds().map(|kind| kind.name.to_string()).collect(),
-            slots: serde_json::Value::Object(slots.collect()),
+            kinds: crew
+                .registry
+                .kinds()
+                .map(|kind| kind.name.to_string())
+                .collect(),
+            slots: serde_json::Value::Null,
+            config_revision: None,
         };
         self.background.spawn(show_life(
             Arc::clone(&self.shared),
             row,
-            self.give_up.clone(),
+            crew.asked.clone(),
+            self.signals.give_up.clone(),
         ));
-        let bell = Arc::clone(&self.shared.bell);
+        let (shared, leases) = (Arc::clone(&self.shared), Arc::clone(&crew.leases));
         let hear = move |heard| match heard {
-            Heard::Work(queue) => bell.wake(&queue),
+            Heard::Work(queue) => shared.bell.wake(&queue),
             Heard::Cancel(id) => leases.stop(id, StopReason::Cancelled),
+            Heard::Config => shared.live.news.ring(),
         };
         self.background.spawn(doorbell::listen(
             self.shared.db.clone(),
-            self.give_up.clone(),
+            self.signals.give_up.clone(),
             hear,
         ));
     }
@@ -247,31 +175,36 @@ impl Workers {
     /// Stops working: claims nothing more, lets attempts run for as long as `[worker] drain` says, hands back what has
     /// not ended by then without using up an attempt, settles all that ended.
     pub async fn drain(mut self) {
-        self.stop.cancel();
-        join(&mut self.feeders).await;
-        let drain = self.shared.config.worker.drain;
-        if tokio::time::timeout(drain, join(&mut self.runtimes))
+        self.signals.stop.cancel();
+        let Tasks {
+            mut feeders,
+            mut runtimes,
+            mut settlers,
+        } = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        join(&mut feeders).await;
+        let drain = self.shared.config().worker.drain;
+        if tokio::time::timeout(drain, join(&mut runtimes))
             .await
             .is_err()
         {
             tracing::warn!("attempts did not end in time; their jobs are handed back");
-            self.interrupt.cancel();
-            if tokio::time::timeout(SETTLE, join(&mut self.runtimes))
+            self.signals.interrupt.cancel();
+            if tokio::time::timeout(SETTLE, join(&mut runtimes))
                 .await
                 .is_err()
             {
                 tracing::error!("the runtime did not stop in time; its jobs will be rescued");
-                self.runtimes.abort_all();
+                runtimes.abort_all();
             }
         }
-        if tokio::time::timeout(SETTLE, join(&mut self.settlers))
+        if tokio::time::timeout(SETTLE, join(&mut settlers))
             .await
             .is_err()
         {
             tracing::error!("outcomes were not settled in time; their jobs will be rescued");
         }
-        self.give_up.cancel();
-        for tasks in [&mut self.settlers, &mut self.background] {
+        self.signals.give_up.cancel();
+        for tasks in [&mut settlers, &mut self.background] {
             if tokio::time::timeout(LAST, join(tasks)).await.is_err() {
                 tracing::warn!("tasks of the engine did not end in time and are aborted");
                 tasks.abort_all();
@@ -291,12 +224,10 @@ async fn join(tasks: &mut JoinSet<()>) {
     }
 }
 
-fn queue_names(shared: &Shared, asked: Option<Vec<String>>) -> Result<Vec<String>, AdminError> {
-    let known = &shared.config.queues;
-    let Some(asked) = asked else {
-        return Ok(known.keys().cloned().collect());
-    };
-    for name in &asked {
+fn check_queues(shared: &Shared, asked: Option<&[String]>) -> Result<(), AdminError> {
+    let config = shared.config();
+    let known = &config.queues;
+    for name in asked.into_iter().flatten() {
         if !known.contains_key(name) {
             let names = known.keys().cloned().collect::<Vec<_>>().join(", ");
             return Err(AdminError::invalid(
@@ -305,16 +236,7 @@ fn queue_names(shared: &Shared, asked: Option<Vec<String>>) -> Result<Vec<String
             ));
         }
     }
-    Ok(asked)
-}
-
-fn concurrency(shared: &Shared, queue: &str) -> usize {
-    let concurrency = shared
-        .config
-        .queues
-        .get(queue)
-        .map_or(1, |queue| queue.concurrency);
-    usize::try_from(concurrency).unwrap_or(1).max(1)
+    Ok(())
 }
 
 /// The machine's name, for people; the worker's identity is random.
@@ -336,10 +258,21 @@ fn host_name() -> String {
     }
 }
 
-/// Says that this process is there, several times within a lease's time, and takes it out of the list at the end.
-async fn show_life(shared: Arc<Shared>, row: WorkerRow, stop: CancellationToken) {
-    let every = shared.config.lease.ttl / SIGNS;
+/// Says that this process is there and what it goes by, several times within a lease's time and after each change, and
+/// takes it out of the list at the end.
+async fn show_life(
+    shared: Arc<Shared>,
+    mut row: WorkerRow,
+    asked: Option<Vec<String>>,
+    stop: CancellationToken,
+) {
+    let mut changes = shared.live.changes();
     loop {
+        let in_force = Arc::clone(&changes.borrow_and_update());
+        let slots = slots_wanted(&in_force.config, asked.as_deref()).into_iter();
+        row.slots =
+            serde_json::Value::Object(slots.map(|(queue, slots)| (queue, slots.into())).collect());
+        row.config_revision = in_force.revision;
         let shown = async {
             let mut session = shared.db.engine().await?;
             let seen = within(workers::seen(session.conn(), &row)).await;
@@ -350,6 +283,7 @@ async fn show_life(shared: Arc<Shared>, row: WorkerRow, stop: CancellationToken)
             shown = shown => shown,
             () = stop.cancelled() => break,
         };
+        let every = in_force.config.lease.ttl / SIGNS;
         let wait = match shown {
             Ok(()) => every,
             Err(error) => {
@@ -357,8 +291,10 @@ async fn show_life(shared: Arc<Shared>, row: WorkerRow, stop: CancellationToken)
                 every.min(Duration::from_secs(2))
             }
         };
+        // All are cancel-safe. The sender lives as long as what this task shares with it.
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
+            _ = changes.changed() => {}
             () = stop.cancelled() => break,
         }
     }

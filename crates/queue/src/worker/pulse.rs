@@ -3,10 +3,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::rescuer;
+use super::{rescuer, slots::Board};
 use crate::{
     client::Shared,
     db::{DatabaseError, within},
@@ -20,18 +20,10 @@ const LONGEST: Duration = Duration::from_secs(2);
 /// Jobs made ready by one statement.
 const PROMOTED: u64 = 1_000;
 
-/// The slots of a queue, for the gauges.
-pub(crate) struct Slots {
-    pub(crate) queue: Arc<str>,
-    pub(crate) all: usize,
-    pub(crate) free: Arc<Semaphore>,
-}
-
 /// Looks after the queues that this process works on.
 pub(crate) struct Pulse {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) queues: Vec<String>,
-    pub(crate) slots: Vec<Slots>,
+    pub(crate) board: Arc<Board>,
     pub(crate) soon: Arc<Notify>,
     pub(crate) stop: CancellationToken,
 }
@@ -73,20 +65,20 @@ impl Pulse {
     }
 
     async fn beat(&self) -> Result<Beat, DatabaseError> {
-        for slots in &self.slots {
-            metrics::slots(
-                &slots.queue,
-                slots.all,
-                slots.all.saturating_sub(slots.free.available_permits()),
-            );
+        let mut queues = Vec::new();
+        for (queue, slots) in self.board.list() {
+            metrics::slots(&queue, slots.wanted(), slots.used());
+            queues.push(queue.to_string());
         }
         let mut session = self.shared.db.engine().await?;
-        let looked = within(poll::look(session.conn(), Some(&self.queues))).await;
+        let looked = within(poll::look(session.conn(), Some(&queues))).await;
         let mut beat = Beat {
             did_something: false,
             next_due: None,
         };
-        for waiting in session.end(looked)? {
+        let looked = session.end(looked)?;
+        hear_of_config(&self.shared, &looked);
+        for waiting in looked {
             beat.did_something |= look_after(&self.shared, &waiting).await?;
             if let Some(due) = waiting.next_due_seconds.filter(|due| *due > 0.0) {
                 let due = Duration::try_from_secs_f64(due).unwrap_or(LONGEST);
@@ -94,6 +86,13 @@ impl Pulse {
             }
         }
         Ok(beat)
+    }
+}
+
+/// Passes on how often the configuration has changed, which every look tells beside its queues.
+pub(crate) fn hear_of_config(shared: &Shared, looked: &[Waiting]) {
+    if let Some(change) = looked.first().and_then(|waiting| waiting.config_change) {
+        shared.live.news.heard(change);
     }
 }
 

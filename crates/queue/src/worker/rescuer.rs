@@ -34,7 +34,7 @@ pub(crate) async fn rescue(shared: &Shared, queue: &str) -> Result<u64, Database
 }
 
 async fn rescue_some(shared: &Shared, queue: &str) -> Result<u64, DatabaseError> {
-    let window = shared.config.lease.lost_window.as_secs_f64();
+    let window = shared.config().lease.lost_window.as_secs_f64();
     let mut session = shared.db.engine().await?;
     let rescued = within(async {
         let mut tx = sqlx::Connection::begin(session.conn()).await?;
@@ -108,12 +108,13 @@ impl Fate {
 impl Plan {
     fn of(shared: &Shared, expired: Vec<Expired>) -> Self {
         let mut plan = Self::default();
+        let config = shared.config();
         for job in expired {
-            let policy = shared.config.policy(&job.kind);
+            let policy = config.policy(&job.kind);
             let most = job
                 .max_attempts
                 .unwrap_or_else(|| i32::try_from(policy.max_attempts).unwrap_or(i32::MAX));
-            let lost_too_often = job.lost_before + 1 >= i64::from(shared.config.lease.max_lost);
+            let lost_too_often = job.lost_before + 1 >= i64::from(config.lease.max_lost);
             let is_dead = lost_too_often
                 || job.attempts_used >= most
                 || matches!(policy.on.action(ErrorClass::Lost), Action::Dead);

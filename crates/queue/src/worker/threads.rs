@@ -6,6 +6,7 @@ use std::{
     io,
     num::NonZero,
     pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
 };
 
@@ -15,9 +16,47 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// The threads of one queue in one process.
+/// The threads of one queue, of which there are more when more of its attempts may run at once.
+#[derive(Debug)]
+pub(crate) struct QueueThreads {
+    queue: Arc<str>,
+    present: Mutex<Arc<HandlerThreads>>,
+}
+
+impl QueueThreads {
+    pub(crate) fn start(queue: Arc<str>, concurrency: usize) -> io::Result<Self> {
+        let present = HandlerThreads::start(&queue, concurrency)?;
+        Ok(Self {
+            queue,
+            present: Mutex::new(Arc::new(present)),
+        })
+    }
+
+    /// Those that new calls run on; whoever runs a call keeps them until it ended.
+    pub(crate) fn present(&self) -> Arc<HandlerThreads> {
+        Arc::clone(&self.present.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Has enough of them for so many attempts from now on. There never become fewer: an idle thread costs nothing.
+    pub(crate) fn fit(&self, concurrency: usize) -> io::Result<()> {
+        if self.present().count < threads_for(concurrency) {
+            let more = Arc::new(HandlerThreads::start(&self.queue, concurrency)?);
+            *self.present.lock().unwrap_or_else(PoisonError::into_inner) = more;
+        }
+        Ok(())
+    }
+}
+
+/// As many threads as the machine has cores, but no more than attempts run at once.
+fn threads_for(concurrency: usize) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    concurrency.clamp(1, cores)
+}
+
+/// Threads that handlers run on.
 #[derive(Debug)]
 pub(crate) struct HandlerThreads {
+    count: usize,
     handle: Handle,
     /// Taken at the end.
     runtime: Option<Runtime>,
@@ -26,15 +65,16 @@ pub(crate) struct HandlerThreads {
 }
 
 impl HandlerThreads {
-    /// As many threads as the machine has cores, but no more than jobs run at once. Called in the process's runtime.
-    pub(crate) fn start(queue: &str, concurrency: usize) -> io::Result<Self> {
-        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    /// Called in the process's runtime.
+    fn start(queue: &str, concurrency: usize) -> io::Result<Self> {
+        let count = threads_for(concurrency);
         // No drivers: sockets and timers belong to the process's runtime.
         let runtime = Builder::new_multi_thread()
-            .worker_threads(concurrency.clamp(1, cores))
+            .worker_threads(count)
             .thread_name(format!("handlers-{queue}"))
             .build()?;
         Ok(Self {
+            count,
             handle: runtime.handle().clone(),
             runtime: Some(runtime),
             home: Handle::current(),

@@ -33,7 +33,7 @@ pub(super) fn operations(operations: Operations) -> Operations {
 
 /// What became of an enqueue.
 #[derive(Serialize, ToSchema)]
-struct EnqueueAnswer {
+pub(super) struct EnqueueAnswer {
     /// The job: the new one, or the one that was there.
     id: Uuid,
     #[schema(example = "email.send")]
@@ -94,8 +94,15 @@ async fn enqueue_job(
     let idempotency = key.map(|key| idempotency::of_job(&caller, key, &job));
 
     let enqueued = state.queue().enqueue(job, idempotency).await?;
+    Ok(created(enqueued))
+}
+
+/// The answer to whoever asked for a job.
+pub(super) fn created(
+    enqueued: Enqueued,
+) -> (StatusCode, [(HeaderName, String); 1], Json<EnqueueAnswer>) {
     let location = [(header::LOCATION, format!("/v1/jobs/{}", enqueued.id))];
-    Ok((status(enqueued.outcome), location, Json(enqueued.into())))
+    (status(enqueued.outcome), location, Json(enqueued.into()))
 }
 
 /// A repeated request answers as the first time, so only the outcome decides.

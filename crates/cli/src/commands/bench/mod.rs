@@ -153,7 +153,7 @@ impl Place<'_> {
     async fn on_database(&self, url: &SecretString, server: Server) -> anyhow::Result<Measured> {
         let shutdown = Shutdown::listen(true)?;
         let ground = Ground {
-            db: compose::connect_lazily(url.clone(), Connections::Many)?,
+            db: compose::connect_lazily(url.clone(), Connections::Many).await?,
             url,
             server,
             key_name: format!("bench {}", Uuid::new_v4()),

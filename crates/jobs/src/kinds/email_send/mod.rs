@@ -108,8 +108,9 @@ async fn send(app: &App, job: &JobInfo, email: EmailSend) -> Result<Outcome, Err
         .as_ref()
         .ok_or(Error::SetUp("mail is off: set MILLPOND_SMTP_URL"))?;
     let identity = email.identity(job)?;
-    let message_id = identity.message_id(&app.email.domain);
-    let mut mail = email.into_mail(&app.email, message_id)?;
+    let settings = app.email.settings();
+    let message_id = identity.message_id(&settings.domain);
+    let mut mail = email.into_mail(&settings, message_id)?;
 
     let in_doubt = match begin_send(&app.db.pool(), &identity, job.id, &mail.message_id).await? {
         Begun::Send {

@@ -12,7 +12,7 @@ use tokio::{
 
 use super::*;
 use crate::{
-    app::EmailSettings,
+    app::{EmailSettings, EmailSource},
     kinds::testing::{app, job_info, no_database, schema_accepts},
 };
 
@@ -47,7 +47,7 @@ fn app_with_mail(db: PgPool, url: &str) -> Result<App> {
     let mailer = Mailer::new(smtp)?;
     Ok(App {
         mailer: Some(mailer),
-        email: settings(),
+        email: EmailSource::new(settings),
         ..app(db, "http://127.0.0.1:9")
     })
 }

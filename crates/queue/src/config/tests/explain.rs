@@ -9,7 +9,7 @@ fn effective(config: &Config, key: &str) -> (Value, Origin) {
     let values = config.effective();
     let found = values.iter().find(|value| value.key == key);
     let found = found.unwrap_or_else(|| panic!("{key} is not listed"));
-    (found.value.clone(), found.origin)
+    (found.value.clone(), found.origin.clone())
 }
 
 #[test]

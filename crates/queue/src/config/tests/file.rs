@@ -17,7 +17,8 @@ fn every_example_in_the_shipped_file_is_right() {
     let parsed = accepted(&file_with_examples());
 
     assert_eq!(parsed.config.target_kinds().count(), 1);
-    assert_eq!(parsed.config.schedules.len(), 1);
+    let schedule = &parsed.config.schedules["token-check"];
+    assert_eq!(schedule.timezone.name(), "Europe/Berlin");
     assert_eq!(parsed.config.slos.len(), 1);
     assert_eq!(parsed.config.kpis.len(), 1);
 }

@@ -4,6 +4,7 @@ mod explain;
 mod file;
 mod fuzz;
 mod layers;
+mod overrides;
 mod rules;
 mod several;
 

@@ -115,7 +115,7 @@ canary = 9
             format!("11:1: budget in [kinds.\"sync.account\"] {later}"),
             format!("12:1: encrypt in [kinds.\"sync.account\"] {later}"),
             format!("14:2: [budgets] {later}"),
-            format!("17:2: [schedules] {later}"),
+            format!("17:1: [schedules.nightly] {later}"),
             format!("21:2: [kpis] {later}"),
             format!("24:2: [slo] {later}"),
             format!("29:15: [dead_letters.replay] {later}"),

@@ -10,9 +10,14 @@ use sqlx::PgPool;
 use super::*;
 use crate::{
     DatabaseSettings,
+    config::Config,
+    live::LiveConfig,
     store::claim::{self, Claim, ClaimedRow},
     tests::fixture::{FAST, engine, succeed},
 };
+
+/// For how long the leases of these tests were claimed.
+const TTL: Duration = Duration::from_secs(2);
 
 fn config(ttl: Duration) -> config::Lease {
     config::Lease {
@@ -23,13 +28,20 @@ fn config(ttl: Duration) -> config::Lease {
     }
 }
 
+/// A configuration with such leases, which can change.
+fn terms(ttl: Duration) -> LiveConfig {
+    let mut configured = Config::builtin();
+    configured.lease = config(ttl);
+    LiveConfig::new(Arc::new(configured), Arc::new([]))
+}
+
 fn hold(leases: &Leases, row: ClaimedRow) -> ClaimedJob {
     let job = ClaimedJob {
         row,
         stop: Arc::default(),
         recorded: Arc::default(),
     };
-    leases.hold(&Arc::from("default"), &job, Instant::now());
+    leases.hold(&Arc::from("default"), &job, Instant::now(), TTL);
     job
 }
 
@@ -107,17 +119,21 @@ fn hold_up(time: Duration) {
 async fn leases_are_renewed_while_the_process_is_held_up(db: PgPool) -> anyhow::Result<()> {
     let queue = engine(&db, FAST);
     queue.enqueue(succeed("a"), None).await?;
-    let config = config(Duration::from_secs(2));
+    let ttl = Duration::from_secs(2);
     let kinds = ["test.work".to_owned()];
     let claim = Claim {
         queue: "default",
         worker: Uuid::new_v4(),
-        ttl_seconds: config.ttl.as_secs_f64(),
+        ttl_seconds: ttl.as_secs_f64(),
         kinds: &kinds,
     };
     let leases = Arc::new(Leases::default());
     let job = hold(&leases, claim::next(&db, &claim, 1).await?.remove(0));
-    let keeper = LeaseKeeper::start(Database::from_pool(db.clone()), Arc::clone(&leases), config)?;
+    let keeper = LeaseKeeper::start(
+        Database::from_pool(db.clone()),
+        Arc::clone(&leases),
+        terms(ttl).changes(),
+    )?;
 
     hold_up(Duration::from_secs(3));
     let is_held: bool = sqlx::query_scalar("SELECT lease_until > now() FROM millpond.jobs")
@@ -143,18 +159,56 @@ async fn an_attempt_is_stopped_before_its_lease_ends_while_the_database_says_not
         claims: 1,
         application_name: "leases".to_owned(),
     })?;
-    let config = config(Duration::from_secs(2));
+    let terms = terms(TTL);
     let leases = Leases::default();
     let began = Instant::now();
     let job = hold(&leases, row());
     let never = CancellationToken::new();
 
+    let terms = terms.changes();
     tokio::select! {
-        () = keep(&db, &leases, &config, &never) => {}
+        () = keep(&db, &leases, &terms, &never) => {}
         () = job.stop.token().cancelled() => {}
     }
 
     assert_eq!(job.stop.reason(), Some(StopReason::LeaseLost));
-    assert!(began.elapsed() < config.ttl, "{:?}", began.elapsed());
+    assert!(began.elapsed() < TTL, "{:?}", began.elapsed());
     Ok(())
+}
+
+// Fails when the time of a lease is that of the configuration of now instead of the one that it was claimed under.
+#[test]
+fn a_shorter_time_for_leases_takes_none_that_was_claimed_for_longer() {
+    let leases = Leases::default();
+    let job = ClaimedJob {
+        row: row(),
+        stop: Arc::default(),
+        recorded: Arc::default(),
+    };
+    let long_ago = Instant::now() - Duration::from_secs(30);
+    leases.hold(
+        &Arc::from("default"),
+        &job,
+        long_ago,
+        Duration::from_secs(60),
+    );
+
+    leases.stop_overdue();
+    let due = leases.due(&config(TTL));
+
+    assert_eq!(job.stop.reason(), None);
+    assert_eq!(due.values().map(Vec::len).sum::<usize>(), 1);
+}
+
+// Fails when leases that were claimed for a short time wait for the slow round of renewals that a longer one has.
+#[test]
+fn leases_are_renewed_at_once_when_their_time_becomes_longer() {
+    let leases = Leases::default();
+    hold(&leases, row());
+
+    let fresh = leases.due(&config(TTL));
+    let due = leases.due(&config(Duration::from_secs(60)));
+
+    assert!(fresh.is_empty());
+    assert_eq!(due.values().map(Vec::len).sum::<usize>(), 1);
 }

@@ -1,0 +1,59 @@
+//! Checks a file offline.
+
+use std::{path::Path, process::ExitCode};
+
+use queue::config::Problem;
+use serde_json::json;
+
+use crate::{
+    commands::Context,
+    config_file::{ConfigFileError, lines_of},
+    failure::MISUSED,
+    output,
+};
+
+pub(super) fn check(file: Option<&Path>, ctx: &Context) -> anyhow::Result<ExitCode> {
+    let file = ctx.config_file.or_given(file);
+    match file.load() {
+        Ok(loaded) => {
+            let Some(path) = loaded.path else {
+                let text = format!(
+                    "{} does not exist: the built-in defaults hold\n",
+                    file.path().display()
+                );
+                ctx.output
+                    .answer(&report(file.path(), &[], &[]), |_| text)?;
+                return Ok(ExitCode::SUCCESS);
+            };
+            ctx.output
+                .answer(&report(&path, &[], &loaded.warnings), |_| {
+                    let lines = loaded
+                        .warnings
+                        .iter()
+                        .map(|w| format!("{}:{w} (warning)\n", path.display()));
+                    format!("{}{} is valid\n", lines.collect::<String>(), path.display())
+                })?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(ConfigFileError::Invalid { path, problems }) if ctx.output.is_json() => {
+            ctx.output
+                .answer(&report(&path, &problems, &[]), |_| String::new())?;
+            Ok(ExitCode::from(MISUSED))
+        }
+        Err(ConfigFileError::Invalid { path, problems }) => {
+            output::note(lines_of(&path, &problems));
+            output::note(format_args!("{} is not valid", path.display()));
+            Ok(ExitCode::from(MISUSED))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn report(path: &Path, problems: &[Problem], warnings: &[Problem]) -> serde_json::Value {
+    json!({
+        "file": path.display().to_string(),
+        "valid": problems.is_empty(),
+        "problems": problems,
+        "warnings": warnings,
+    })
+}

@@ -1,0 +1,163 @@
+//! Finds out who stands between this process and PostgreSQL, by what becomes of a connection.
+
+use std::time::Duration;
+
+use sqlx::{ConnectOptions, Connection, PgConnection, postgres::PgConnectOptions};
+use tokio::time::timeout;
+
+use super::{Address, Pooler, route::STRAIGHT};
+use crate::{db::DatabaseError, store::pooler};
+
+/// Longest that finding out may take.
+const FIND: Duration = Duration::from_secs(5);
+/// How often is looked whether a connection changes its server. Under load it may keep it by chance.
+const LOOKS: usize = 5;
+/// A parameter that is refused when connecting: PgBouncer's way of saying that it is one.
+const PROTOCOL_VIOLATION: &str = "08P01";
+
+/// Who stands at this address.
+///
+/// # Errors
+/// When nobody answers there.
+pub(in crate::db) async fn find(address: &Address) -> Result<Pooler, DatabaseError> {
+    let options = address.options()?;
+    match timeout(FIND, look(&options)).await {
+        Ok(found) => Ok(found?),
+        Err(_) => Err(DatabaseError::TimedOut),
+    }
+}
+
+async fn look(address: &PgConnectOptions) -> Result<Pooler, sqlx::Error> {
+    if takes_settings(address).await? {
+        return Ok(Pooler::None);
+    }
+    let bare = address.clone().extra_float_digits(None::<i8>);
+    let mut ours = bare.connect().await?;
+    let mut other = bare.connect().await?;
+    tell_apart(&mut ours, &mut other).await
+}
+
+/// Whether what is set when connecting reaches the server: a pooler refuses it, or keeps it to itself.
+async fn takes_settings(address: &PgConnectOptions) -> Result<bool, sqlx::Error> {
+    match address.clone().options([STRAIGHT]).connect().await {
+        Ok(mut connection) => {
+            let is_set = pooler::is_straight(&mut connection).await?;
+            connection.close().await?;
+            Ok(is_set)
+        }
+        Err(error) if is_refusal(&error) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn is_refusal(error: &sqlx::Error) -> bool {
+    error
+        .as_database_error()
+        .and_then(|error| error.code())
+        .is_some_and(|code| code == PROTOCOL_VIOLATION)
+}
+
+/// Tells the modes of a pooler apart by two connections to it.
+async fn tell_apart(
+    ours: &mut PgConnection,
+    other: &mut PgConnection,
+) -> Result<Pooler, sqlx::Error> {
+    for _ in 0..LOOKS {
+        if shares_servers(ours, other).await? {
+            return Ok(if tracks_statements(ours).await? {
+                Pooler::TransactionPrepared
+            } else {
+                Pooler::Transaction
+            });
+        }
+    }
+    Ok(Pooler::Session)
+}
+
+/// Whether the server of a connection that does not need it is given to another one.
+async fn shares_servers(
+    ours: &mut PgConnection,
+    other: &mut PgConnection,
+) -> Result<bool, sqlx::Error> {
+    let first = pooler::backend(ours).await?;
+    // The server that was used last is given first.
+    let mut held = other.begin().await?;
+    let taken = pooler::backend(&mut held).await?;
+    let is_shared = taken == first || pooler::backend(ours).await? != first;
+    held.rollback().await?;
+    Ok(is_shared)
+}
+
+/// Whether what is prepared is brought to whatever server runs it.
+async fn tracks_statements(ours: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    // In a transaction, so that it is one server that is talked to.
+    let mut tx = ours.begin().await?;
+    let tracks = match pooler::keeps_names(&mut tx).await {
+        Ok(keeps) => !keeps,
+        // Another connection's statement has that name there.
+        Err(sqlx::Error::Database(_)) => false,
+        Err(error) => return Err(error),
+    };
+    // Else it would stay on that server, in the way of whoever comes next.
+    tx.clear_cached_statements().await?;
+    tx.rollback().await?;
+    Ok(tracks)
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::SecretString;
+    use sqlx::PgPool;
+
+    use super::*;
+
+    fn address(url: String) -> Address {
+        Address::read(&SecretString::from(url), "test").expect("it is right")
+    }
+
+    #[sqlx::test(migrations = false)]
+    async fn postgresql_itself_is_found(db: PgPool) -> anyhow::Result<()> {
+        let address = address(db.connect_options().to_url_lossy().to_string());
+
+        let found = find(&address).await?;
+
+        assert_eq!(found, Pooler::None);
+        Ok(())
+    }
+
+    // Fails when a connection that keeps its server is taken for one that changes it.
+    #[sqlx::test(migrations = false)]
+    async fn connections_that_keep_their_servers_are_told_apart(db: PgPool) -> anyhow::Result<()> {
+        let (mut ours, mut other) = (db.acquire().await?, db.acquire().await?);
+
+        let found = tell_apart(&mut ours, &mut other).await?;
+        let tracks = tracks_statements(&mut ours).await?;
+
+        assert_eq!(found, Pooler::Session);
+        assert!(!tracks);
+        Ok(())
+    }
+
+    // Fails when a name that another connection left is taken for a statement of ours.
+    #[sqlx::test(migrations = false)]
+    async fn a_name_that_is_taken_tells_of_a_pooler_that_does_not_track(
+        db: PgPool,
+    ) -> anyhow::Result<()> {
+        let mut ours = db.acquire().await?;
+        sqlx::raw_sql("PREPARE sqlx_s_1 AS SELECT 'of another'")
+            .execute(&mut *ours)
+            .await?;
+
+        let tracks = tracks_statements(&mut ours).await?;
+
+        assert!(!tracks);
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn nobody_is_no_pooler() {
+        let found = find(&address("postgres://127.0.0.1:9/none".to_owned())).await;
+
+        assert!(matches!(found, Err(DatabaseError::Unavailable(_))));
+    }
+}

@@ -1,0 +1,105 @@
+//! The jobs of schedules: made as any other, so that the kind's queue, defaults and unique keys hold. They bear the tag
+//! `schedule`.
+
+use std::collections::{BTreeMap, HashMap};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::stamp;
+use crate::{
+    EnqueueError,
+    client::{Shared, settle_conflict},
+    config::Schedule,
+    error_chain,
+    job::{EnqueueOutcome, JobState, NewJob, Source, Start},
+    metrics::{self, EnqueueLabels},
+    store::insert::{self, Answer, Columns, JobRow, Stored},
+};
+
+const TAG: &str = "schedule";
+
+/// A schedule and its name.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Named<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) schedule: &'a Schedule,
+}
+
+impl Named<'_> {
+    /// The job of a tick, due then or up to the schedule's jitter later.
+    pub(super) fn job_of(self, tick: DateTime<Utc>) -> NewJob {
+        NewJob {
+            start: Start::At(tick + self.delay()),
+            ..self.job(tick)
+        }
+    }
+
+    /// A job for a moment, due at once.
+    pub(crate) fn job(self, moment: DateTime<Utc>) -> NewJob {
+        let Self { name, schedule } = self;
+        let payload = stamp::stamped(&schedule.payload, moment);
+        NewJob {
+            tags: BTreeMap::from([(TAG.to_owned(), name.to_owned())]),
+            ..NewJob::new(&*schedule.kind, payload, Source::Schedule)
+        }
+    }
+
+    fn delay(self) -> TimeDelta {
+        let longest = i64::try_from(self.schedule.jitter.as_millis()).unwrap_or(i64::MAX);
+        TimeDelta::milliseconds(rand::random_range(0..=longest))
+    }
+}
+
+/// Stores jobs in the caller's transaction and gives an answer for each. Where its unique key is taken a job does as its
+/// rule says.
+pub(crate) async fn store(
+    conn: &mut PgConnection,
+    rows: &[JobRow],
+) -> Result<Vec<Result<Answer, EnqueueError>>, sqlx::Error> {
+    let plain: Vec<&JobRow> = rows.iter().filter(|row| row.unique.is_none()).collect();
+    let mut stored: HashMap<Uuid, Stored> = HashMap::new();
+    if !plain.is_empty() {
+        let inserted = insert::insert(&mut *conn, &Columns::of(plain)).await?;
+        stored.extend(inserted.into_iter().map(|stored| (stored.id, stored)));
+    }
+    let mut answers = Vec::with_capacity(rows.len());
+    for row in rows {
+        answers.push(match &row.unique {
+            Some(key) => settle_conflict(&mut *conn, row, key).await?,
+            None => stored
+                .remove(&row.id.0)
+                .map(|stored| Answer {
+                    stored,
+                    queue: row.queue.clone(),
+                    outcome: EnqueueOutcome::Created,
+                })
+                .ok_or(EnqueueError::NotKept),
+        });
+    }
+    Ok(answers)
+}
+
+/// Why a job cannot be made, for people; never a value of its payload.
+pub(crate) fn reason(error: &EnqueueError) -> String {
+    let EnqueueError::Payload(problems) = error else {
+        return error_chain(error);
+    };
+    let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    format!("{error}: {}", problems.join("; "))
+}
+
+/// Counts a job that is committed, and rings for it where it may run at once.
+pub(crate) fn announce(shared: &Shared, kind: &str, answer: &Answer) {
+    let labels = EnqueueLabels {
+        queue: &answer.queue,
+        kind,
+        source: Source::Schedule,
+        outcome: answer.outcome,
+    };
+    metrics::enqueued(labels, 1);
+    if answer.stored.state == JobState::Ready.as_str() {
+        shared.bell.ring(&answer.queue);
+    }
+}
