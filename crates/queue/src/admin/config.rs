@@ -165,6 +165,12 @@ impl Queue {
             ConfigText::New(text) => text,
             ConfigText::Of(revision) => self.text_of(revision).await?,
         };
+        if text.trim().is_empty() {
+            return Err(AdminError::invalid(
+                "/text",
+                "is empty; \"version = 1\" alone stands for all defaults",
+            ));
+        }
         let live = &self.shared.live;
         let Layered {
             config, warnings, ..

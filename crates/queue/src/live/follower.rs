@@ -26,6 +26,9 @@ use crate::{
 
 /// Longest time between two looks at the fleet's count of changes, whoever looks.
 const POLL: Duration = Duration::from_millis(2_500);
+/// For how long a count serves that another look brought: longer than the pulse waits, and less than [`POLL`], so that a
+/// process without a pulse asks each time.
+const FRESH: Duration = Duration::from_millis(2_100);
 /// Wait after a look that failed, or while something is still to be stored.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -211,7 +214,7 @@ impl Following<'_> {
     async fn keep_in_step(&mut self) -> Result<(), DatabaseError> {
         let db = &self.queue.shared.db;
         self.save().await?;
-        let change = match self.live().news.within(POLL) {
+        let change = match self.live().news.within(FRESH) {
             Some(change) => change,
             None => {
                 let change = fleet::changes(db).await?;

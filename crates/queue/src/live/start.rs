@@ -54,7 +54,9 @@ impl ConfigStart {
     ) -> Result<Self, Vec<Problem>> {
         let mut start = Self::alone(source.text.clone(), kinds)?;
         let known = tokio::time::timeout(PATIENCE, async {
-            if let Some(text) = &source.text {
+            // What is empty was cut off: it holds for nobody but this process, if the database knows nothing.
+            let text = source.text.as_ref().filter(|text| !text.trim().is_empty());
+            if let Some(text) = text {
                 tell(&source, &enter(db, text, &source.author).await?);
             }
             fleet::read(db).await

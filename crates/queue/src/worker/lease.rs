@@ -40,6 +40,8 @@ struct Held {
     renewed_at: Instant,
     /// For how long: `[lease] ttl` as it was then.
     ttl: Duration,
+    /// When the attempt must stop where no renewal is answered.
+    stops_at: Instant,
     stop: Arc<Stop>,
     recorded: Arc<Mutex<Recorded>>,
 }
@@ -70,6 +72,7 @@ impl Leases {
             since: claimed_at,
             renewed_at: claimed_at,
             ttl,
+            stops_at: claimed_at + longest_silence(ttl),
             stop: Arc::clone(&job.stop),
             recorded: Arc::clone(&job.recorded),
         };
@@ -126,6 +129,17 @@ impl Leases {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(lease) = held.get_mut(&id).filter(|lease| lease.token == token) {
             (lease.renewed_at, lease.ttl) = (at, ttl);
+            lease.stops_at = at + longest_silence(ttl);
+        }
+    }
+
+    /// Leases are about to be renewed for so long: that may shorten them whether or not its answer comes.
+    fn asked(&self, portion: &[Due], at: Instant, ttl: Duration) {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        for (id, token, _) in portion {
+            if let Some(lease) = held.get_mut(id).filter(|lease| lease.token == *token) {
+                lease.stops_at = lease.stops_at.min(at + longest_silence(ttl));
+            }
         }
     }
 
@@ -140,8 +154,7 @@ impl Leases {
     /// Stops attempts whose lease was not renewed for too long: another process may claim their jobs soon.
     fn stop_overdue(&self) {
         for (id, lease) in &*self.held.lock().unwrap_or_else(PoisonError::into_inner) {
-            let is_overdue = lease.renewed_at.elapsed() >= longest_silence(lease.ttl);
-            if is_overdue && lease.stop.reason().is_none() {
+            if Instant::now() >= lease.stops_at && lease.stop.reason().is_none() {
                 tracing::warn!(job.id = %id, "the lease could not be renewed in time; the attempt is stopped");
                 lease.stop.stop(StopReason::LeaseLost);
             }
@@ -262,6 +275,7 @@ async fn renew(pool: &Pool, leases: &Leases, config: &config::Lease) {
         due.sort_unstable_by_key(|(id, ..)| *id);
         for portion in due.chunks(PORTION) {
             let asked_at = Instant::now();
+            leases.asked(portion, asked_at, config.ttl);
             match renew_portion(pool, &queue, portion, config.ttl).await {
                 Ok(renewed) => heed(leases, portion, &renewed, (asked_at, config.ttl)),
                 Err(error) => {

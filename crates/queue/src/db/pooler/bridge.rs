@@ -1,7 +1,13 @@
 //! A bridge to a pooler that does not keep what was prepared: a port of this machine, behind which a [`Carrier`] stands
 //! between the driver and the pooler. It has a thread and a runtime of its own, since leases are renewed over it.
 
-use std::{io, net::Ipv4Addr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
@@ -55,22 +61,37 @@ enum Pier {
     Port(String, u16),
 }
 
+impl Pier {
+    /// Whether nothing leaves this machine on the way there.
+    fn is_on_this_machine(&self) -> bool {
+        match self {
+            Self::Socket(_) => true,
+            Self::Port(host, _) => {
+                host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+            }
+        }
+    }
+}
+
 impl Bridge {
     /// # Errors
     /// [`DatabaseError::InvalidUrl`] when the connection is to be encrypted, which only the driver can do; and
     /// [`DatabaseError::Unavailable`] when this machine has no port or no thread left.
     pub(super) fn start(pooler: &PgConnectOptions) -> Result<Self, DatabaseError> {
-        if !matches!(
-            pooler.get_ssl_mode(),
-            PgSslMode::Disable | PgSslMode::Allow | PgSslMode::Prefer
-        ) {
+        let pier = pier(pooler);
+        let may_be_plain = match pooler.get_ssl_mode() {
+            PgSslMode::Disable | PgSslMode::Allow => true,
+            // What the address leaves open is not given up where others may listen.
+            PgSslMode::Prefer => pier.is_on_this_machine(),
+            PgSslMode::Require | PgSslMode::VerifyCa | PgSslMode::VerifyFull => false,
+        };
+        if !may_be_plain {
             return Err(invalid(
-                "TLS needs a pooler that tracks prepared statements (PgBouncer from 1.21 with max_prepared_statements), \
-                 or one beside this process with sslmode=disable",
+                "TLS needs a pooler that tracks prepared statements (PgBouncer from 1.21 with max_prepared_statements); \
+                 where the way to it is safe without, say sslmode=disable",
             ));
         }
-        Self::listen(pier(pooler))
-            .map_err(|error| DatabaseError::Unavailable(sqlx::Error::Io(error)))
+        Self::listen(pier).map_err(|error| DatabaseError::Unavailable(sqlx::Error::Io(error)))
     }
 
     fn listen(pier: Pier) -> io::Result<Self> {

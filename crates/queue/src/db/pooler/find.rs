@@ -12,8 +12,9 @@ use crate::{db::DatabaseError, store::pooler};
 const FIND: Duration = Duration::from_secs(5);
 /// How often is looked whether a connection changes its server. Under load it may keep it by chance.
 const LOOKS: usize = 5;
-/// A parameter that is refused when connecting: PgBouncer's way of saying that it is one.
-const PROTOCOL_VIOLATION: &str = "08P01";
+/// A parameter that is refused when connecting, as a violation of the protocol or as a feature that is not there: a
+/// pooler's way of saying that it is one.
+const REFUSALS: [&str; 2] = ["08P01", "0A000"];
 
 /// Who stands at this address.
 ///
@@ -54,7 +55,7 @@ fn is_refusal(error: &sqlx::Error) -> bool {
     error
         .as_database_error()
         .and_then(|error| error.code())
-        .is_some_and(|code| code == PROTOCOL_VIOLATION)
+        .is_some_and(|code| REFUSALS.contains(&&*code))
 }
 
 /// Tells the modes of a pooler apart by two connections to it.

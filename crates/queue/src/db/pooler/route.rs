@@ -1,6 +1,6 @@
 //! The way to the database, by which every connection is made: straight, or through a pooler.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use sqlx::{
     ConnectOptions, Connection, PgPool,
@@ -22,12 +22,21 @@ const UNEXPECTED: &str = "a pooler stands before the database which keeps settin
                           while the database is there, or say pooler=transaction in DATABASE_URL";
 
 /// The way to the database; cheap to clone.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(in crate::db) struct Route {
     pooler: Pooler,
     options: PgConnectOptions,
     /// Where the options lead to.
     _bridge: Option<Arc<Bridge>>,
+}
+
+/// Without the options: they hold passwords.
+impl fmt::Debug for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Route")
+            .field("pooler", &self.pooler)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Route {

@@ -212,3 +212,21 @@ fn leases_are_renewed_at_once_when_their_time_becomes_longer() {
     assert!(fresh.is_empty());
     assert_eq!(due.values().map(Vec::len).sum::<usize>(), 1);
 }
+
+// Fails when an attempt goes by the longer time that its lease had, although a renewal may have shortened it.
+#[test]
+fn a_renewal_that_shortens_a_lease_counts_also_where_its_answer_is_lost() {
+    let leases = Leases::default();
+    let claimed_at = Instant::now();
+    let job = hold(&leases, row());
+    let portion = [(job.row.id, job.row.token, None)];
+
+    leases.asked(&portion, claimed_at, TTL);
+    leases.stop_overdue();
+    let before = job.stop.reason();
+    leases.asked(&portion, claimed_at, Duration::ZERO);
+    leases.stop_overdue();
+
+    assert_eq!(before, None);
+    assert_eq!(job.stop.reason(), Some(StopReason::LeaseLost));
+}
