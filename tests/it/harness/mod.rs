@@ -19,6 +19,15 @@ pub(crate) async fn eventually<T, F: Future<Output = anyhow::Result<Option<T>>>>
     what: &str,
     condition: impl Fn() -> F,
 ) -> anyhow::Result<T> {
+    eventually_within(DEADLINE, what, condition).await
+}
+
+/// The same for much work, which takes a busy machine longer.
+pub(crate) async fn eventually_within<T, F: Future<Output = anyhow::Result<Option<T>>>>(
+    deadline: Duration,
+    what: &str,
+    condition: impl Fn() -> F,
+) -> anyhow::Result<T> {
     let mut tick = tokio::time::interval(Duration::from_millis(50));
     let waiting = async {
         loop {
@@ -28,7 +37,7 @@ pub(crate) async fn eventually<T, F: Future<Output = anyhow::Result<Option<T>>>>
             }
         }
     };
-    tokio::time::timeout(DEADLINE, waiting)
+    tokio::time::timeout(deadline, waiting)
         .await
         .map_err(|_| anyhow::anyhow!("in vain: {what}"))?
 }
