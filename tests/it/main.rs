@@ -1,6 +1,7 @@
 //! The program from outside: real processes, a real PostgreSQL, real HTTP and SMTP against the sandbox. And `tidy`, which
 //! reads the tree and holds the house's walls.
 
+mod budgets;
 mod chaos;
 mod config;
 mod conversions;
@@ -10,8 +11,10 @@ mod enqueue;
 mod fleet;
 mod harness;
 mod hooks;
+mod limits;
 mod load;
 mod mail;
+mod plan;
 mod pooler;
 mod refusals;
 mod replay;

@@ -177,6 +177,7 @@ mod tests {
             "enqueue email.send --payload @mail.json --delay 15m --idempotency-key k",
             "enqueue --ndjson -",
             "queues pause sync --reason quota --until 2h",
+            "queues explain sync",
             "schedules list",
             "schedules preview token-check --next 5",
             "schedules trigger token-check --reason late",
@@ -206,6 +207,7 @@ mod tests {
             assert!(parse(&format!("millpond {line}")).is_ok(), "{line}");
         }
         assert!(parse(&format!("millpond jobs cancel {id}")).is_ok());
+        assert!(parse(&format!("millpond jobs explain {id}")).is_ok());
         assert!(parse(&format!("millpond dead restore {id} --reason mistake")).is_ok());
     }
 }

@@ -11,7 +11,7 @@ use providers::{
 use queue::{JobContext, JobInfo, Outcome};
 use serde_json::json;
 
-use crate::{App, effect::effect_key, error::Error};
+use crate::{App, budget::put_off, effect::effect_key, error::Error};
 
 /// Where endpoints find the key that know no signatures; signed calls carry it as `webhook-id` too.
 const KEY_HEADER: &str = "idempotency-key";
@@ -35,7 +35,7 @@ pub(crate) struct Call {
     pub(crate) chosen_by: ChosenBy,
 }
 
-/// Makes the call unless the attempt is told to stop.
+/// Makes the call unless the attempt is told to stop, as the budget allows that jobs.toml names for the kind.
 pub(crate) async fn call_until_stopped(
     ctx: &JobContext<App>,
     call: Call,
@@ -43,7 +43,17 @@ pub(crate) async fn call_until_stopped(
     // Both are safe to drop: the endpoint may have got the call, and gets the same key the next time.
     tokio::select! {
         () = ctx.cancellation().cancelled() => Err(Error::Stopped),
-        outcome = make(&ctx.app, &ctx.job, call) => outcome,
+        outcome = make_within_budget(ctx, call) => outcome,
+    }
+}
+
+async fn make_within_budget(ctx: &JobContext<App>, call: Call) -> Result<Outcome, Error> {
+    let Some(budget) = ctx.named_budget() else {
+        return make(&ctx.app, &ctx.job, call).await;
+    };
+    match budget.take(1).await {
+        Ok(_permit) => make(&ctx.app, &ctx.job, call).await,
+        Err(error) => put_off(error),
     }
 }
 

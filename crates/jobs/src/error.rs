@@ -8,7 +8,7 @@ use marketing::{
     email::EmailError,
 };
 use providers::Error as ProviderError;
-use queue::{ErrorClass, JobError};
+use queue::{BudgetError, ErrorClass, JobError};
 
 /// Most refused events that an error's text tells of.
 const MOST_TOLD: usize = 5;
@@ -59,6 +59,9 @@ pub(crate) enum Error {
     /// A secret that the payload or jobs.toml names is not configured.
     #[error("there is no secret named {0:?}")]
     NoSecret(String),
+    /// What the job's calls are counted against gave nothing.
+    #[error(transparent)]
+    Budget(#[from] BudgetError),
     /// The attempt was told to stop.
     #[error("stopped before it was done")]
     Stopped,
@@ -101,6 +104,11 @@ impl From<Error> for JobError {
             Error::Contended => (ErrorClass::Transient, None),
             Error::SetUp(_) => (ErrorClass::Config, None),
             Error::NoSecret(_) => (ErrorClass::Config, None),
+            // Handlers snooze instead; none that does not must lose an attempt by it.
+            Error::Budget(error) if error.wait().is_some() => {
+                (ErrorClass::RateLimited, error.wait())
+            }
+            Error::Budget(_) => (ErrorClass::Config, None),
             // Whoever stopped it knows why: a cancelled job is cancelled, an interrupted one goes back.
             Error::Stopped => (ErrorClass::Transient, None),
             Error::ToldToFail(class) => (*class, None),
@@ -143,6 +151,7 @@ fn code_of(error: &Error) -> Option<String> {
         | Error::Contended
         | Error::SetUp(_)
         | Error::NoSecret(_)
+        | Error::Budget(_)
         | Error::Stopped
         | Error::ToldToFail(_) => None,
     }
@@ -203,7 +212,10 @@ mod tests {
                 ErrorClass::RateLimited,
             ),
             (
-                ProviderError::Postponed { detail: detail() },
+                ProviderError::Postponed {
+                    wait: None,
+                    detail: detail(),
+                },
                 ErrorClass::RateLimited,
             ),
             (

@@ -2,6 +2,7 @@
 //! rules of the domain stand in `marketing`, other companies' APIs in `providers`.
 
 mod app;
+mod budget;
 mod call;
 mod effect;
 mod error;

@@ -28,6 +28,8 @@ pub enum Error {
     /// Nothing was sent: a bound of ours was reached before. No failure of the job, and uses up no attempt; ask again.
     #[error("not sent yet: {detail}")]
     Postponed {
+        /// How long to wait; `None`: a moment.
+        wait: Option<Duration>,
         /// Which bound.
         detail: Detail,
     },
@@ -88,7 +90,7 @@ impl Error {
     pub fn detail(&self) -> &Detail {
         match self {
             Self::RateLimited { detail, .. }
-            | Self::Postponed { detail }
+            | Self::Postponed { detail, .. }
             | Self::AuthExpired { detail }
             | Self::Permission { detail }
             | Self::Rejected { detail }

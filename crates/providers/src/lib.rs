@@ -2,6 +2,7 @@
 //! Each is one folder. They know nothing of jobs or of the database, they never retry (the queue does), and what they
 //! answer is scrubbed and bounded here, where it enters.
 
+mod admission;
 mod error;
 mod http;
 pub mod meta;
@@ -10,5 +11,6 @@ mod scrub;
 pub mod smtp;
 pub mod webhook;
 
+pub use admission::Admission;
 pub use error::{Detail, Error, Source};
 pub use metrics::describe as describe_metrics;

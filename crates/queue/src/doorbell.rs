@@ -3,7 +3,10 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -34,8 +37,27 @@ const CONFIG: &str = "config:";
 /// Rings for other processes, and wakes those who wait in this one.
 #[derive(Debug)]
 pub(crate) struct Bell {
-    waiting: Mutex<HashMap<String, Arc<Notify>>>,
+    waiting: Mutex<HashMap<String, Arc<Waiter>>>,
     to_send: Arc<ToSend>,
+}
+
+/// Who waits for the work of a queue in this process.
+#[derive(Debug, Default)]
+pub(crate) struct Waiter {
+    work: Notify,
+    looks_closely: AtomicBool,
+}
+
+impl Waiter {
+    /// Waits until there may be work.
+    pub(crate) async fn notified(&self) {
+        self.work.notified().await;
+    }
+
+    /// Whether the last look at the queue found limits, held accounts or parked jobs.
+    pub(crate) fn looks_closely(&self) -> bool {
+        self.looks_closely.load(Ordering::Relaxed)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -87,12 +109,21 @@ impl Bell {
             .unwrap_or_else(PoisonError::into_inner)
             .get(queue)
         {
-            waiter.notify_one();
+            waiter.work.notify_one();
+        }
+    }
+
+    /// What a look at a queue found: whether whoever claims in this process is to look closely.
+    pub(crate) fn found(&self, queue: &str, wants_close_look: bool) {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(waiter) = waiting.get(queue) {
+            let looks_closely = &waiter.looks_closely;
+            looks_closely.store(wants_close_look, Ordering::Relaxed);
         }
     }
 
     /// What is notified when a queue has work.
-    pub(crate) fn waiter(&self, queue: &str) -> Arc<Notify> {
+    pub(crate) fn waiter(&self, queue: &str) -> Arc<Waiter> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(waiting.entry(queue.to_owned()).or_default())
     }

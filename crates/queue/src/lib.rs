@@ -3,17 +3,20 @@
 
 mod admin;
 pub mod bench;
+mod budgets;
 mod client;
 pub mod config;
 mod db;
 mod doctor;
 mod doorbell;
 mod error_chain;
+mod gates;
 mod handler;
 mod job;
 mod leader;
 mod live;
 pub mod metrics;
+pub mod plan;
 mod schedules;
 mod store;
 #[cfg(test)]
@@ -27,10 +30,12 @@ pub use admin::{
     QueueStatus, ReplayAnswer, ReplayDetail, ReplayRequest, Resolution, ScheduleState,
     ScheduleStatus, Selection, Skipped,
 };
+pub use budgets::{BudgetError, BudgetHandle, BudgetPermit, BudgetStatus, QuotaReport};
 pub use client::{AuthenticatedKey, EnqueueError, Health, Kind, Queue, SchemaError};
 pub use db::{Database, DatabaseError, DatabaseSettings, MigrationInfo};
 pub use doctor::{Finding, Severity, Surroundings, diagnose};
 pub use error_chain::error_chain;
+pub use gates::{Explanation, Gate, GateAnswer};
 pub use handler::{
     BatchJob, Job, JobContext, JobError, JobInfo, KindInfo, LogLevel, Outcome, RawJob, Registry,
     SharedRawJob, TooManyFollowUps,
@@ -41,6 +46,7 @@ pub use job::{
 };
 pub use leader::Leader;
 pub use live::{CheckConfig, ConfigStart, FileSource, Follower, InForce, Rejected, RevisionSource};
+pub use plan::ConfigPlan;
 pub use store::{
     audit::AuditEntry,
     config::Revision,

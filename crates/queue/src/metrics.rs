@@ -35,9 +35,12 @@ const OLDEST_RUNNING: &str = "millpond_queue_oldest_running_seconds";
 const QUEUE_PAUSED: &str = "millpond_queue_paused";
 const DEAD_LETTERS: &str = "millpond_dead_letters";
 const OLDEST_DEAD: &str = "millpond_dead_letter_oldest_seconds";
+const BLOCKED: &str = "millpond_blocked_jobs";
 const UNCLAIMABLE: &str = "millpond_unclaimable_jobs";
 const WORKERS: &str = "millpond_workers";
 const REPLAYS: &str = "millpond_replays";
+const BUDGET_REMAINING: &str = "millpond_budget_remaining_ratio";
+const BUDGET_PAUSED: &str = "millpond_budget_paused_until_timestamp_seconds";
 const NEXT_TICK: &str = "millpond_schedule_next_tick_timestamp_seconds";
 const LAST_SUCCESS: &str = "millpond_schedule_last_success_timestamp_seconds";
 const DEAD_TUPLES: &str = "millpond_db_dead_tuples";
@@ -54,9 +57,12 @@ const FLEET: &[&str] = &[
     QUEUE_PAUSED,
     DEAD_LETTERS,
     OLDEST_DEAD,
+    BLOCKED,
     UNCLAIMABLE,
     WORKERS,
     REPLAYS,
+    BUDGET_REMAINING,
+    BUDGET_PAUSED,
     NEXT_TICK,
     LAST_SUCCESS,
     DEAD_TUPLES,
@@ -144,11 +150,24 @@ fn describe_fleet() {
         "How long ago the oldest open dead letter died. Fleet."
     );
     describe_gauge!(
+        BLOCKED,
+        "Jobs that a gate keeps from running, as far as claims have met them. Fleet."
+    );
+    describe_gauge!(
         UNCLAIMABLE,
         "Ready jobs of kinds that no live worker has registered. Fleet."
     );
     describe_gauge!(WORKERS, "Live workers. Fleet.");
     describe_gauge!(REPLAYS, "Replay runs by status. Fleet.");
+    describe_gauge!(
+        BUDGET_REMAINING,
+        "Share of the budget that is left, of the account that has least. Fleet."
+    );
+    describe_gauge!(
+        BUDGET_PAUSED,
+        Unit::Seconds,
+        "When the budget's last pause ends; 0 while nothing is paused. Fleet."
+    );
     describe_gauge!(
         NEXT_TICK,
         Unit::Seconds,
@@ -360,10 +379,12 @@ pub(crate) mod fleet {
     use chrono::{DateTime, Utc};
     use metrics::gauge;
 
+    use crate::config::is_provider;
+
     use super::{
-        COLLECTED, DEAD_LETTERS, DEAD_TUPLES, HOT_RATIO, LAST_SUCCESS, LEADER_TERM, NEXT_TICK,
-        OLDEST_DEAD, OLDEST_READY, OLDEST_RUNNING, OLDEST_SNAPSHOT, QUEUE_JOBS, QUEUE_PAUSED,
-        REPLAYS, UNCLAIMABLE, WORKERS, set,
+        BLOCKED, BUDGET_PAUSED, BUDGET_REMAINING, COLLECTED, DEAD_LETTERS, DEAD_TUPLES, HOT_RATIO,
+        LAST_SUCCESS, LEADER_TERM, NEXT_TICK, OLDEST_DEAD, OLDEST_READY, OLDEST_RUNNING,
+        OLDEST_SNAPSHOT, QUEUE_JOBS, QUEUE_PAUSED, REPLAYS, UNCLAIMABLE, WORKERS, set,
     };
 
     pub(crate) fn queue_jobs(queue: &str, state: &str, jobs: i64) {
@@ -402,6 +423,10 @@ pub(crate) mod fleet {
         gauge!(OLDEST_DEAD, "queue" => queue.to_owned()).set(seconds);
     }
 
+    pub(crate) fn blocked(gate: &str, jobs: i64) {
+        set(BLOCKED, &[("gate", gate.to_owned())], jobs);
+    }
+
     pub(crate) fn unclaimable(kind: &str, jobs: i64) {
         set(UNCLAIMABLE, &[("kind", kind.to_owned())], jobs);
     }
@@ -412,6 +437,17 @@ pub(crate) mod fleet {
 
     pub(crate) fn replays(status: &str, count: i64) {
         set(REPLAYS, &[("status", status.to_owned())], count);
+    }
+
+    /// A provider's own budget has its name; others belong to none in particular.
+    pub(crate) fn budget(budget: &str, remaining: f64, paused_until: f64) {
+        let provider = if is_provider(budget) { budget } else { "" };
+        let labels = [
+            ("provider", provider.to_owned()),
+            ("budget", budget.to_owned()),
+        ];
+        gauge!(BUDGET_REMAINING, &labels).set(remaining);
+        gauge!(BUDGET_PAUSED, &labels).set(paused_until);
     }
 
     pub(crate) fn next_tick(schedule: &str, at: Option<DateTime<Utc>>) {

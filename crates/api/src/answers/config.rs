@@ -75,7 +75,7 @@ impl From<queue::config::Effective> for EffectiveValue {
 /// Where a value was set: nowhere, by the revision's text, or by an override.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-enum ValueOrigin {
+pub(super) enum ValueOrigin {
     BuiltIn,
     File {
         line: usize,

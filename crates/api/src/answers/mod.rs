@@ -1,7 +1,10 @@
 //! What the API answers: types of its own, so that what clients see changes only where somebody means it to.
 
+mod budgets;
 mod config;
+mod config_plan;
 mod dead_letters;
+mod explain;
 mod fleet;
 mod jobs;
 mod keys;
@@ -11,8 +14,11 @@ mod schedules;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+pub(crate) use budgets::BudgetStatus;
 pub(crate) use config::{ConfigApplied, ConfigRevision, ConfigStatus, OverrideStatus};
+pub(crate) use config_plan::ConfigPlan;
 pub(crate) use dead_letters::{DeadGroup, DeadLetterDetail, DeadLetterSummary, Resolved};
+pub(crate) use explain::Explanation;
 pub(crate) use fleet::{Kind, QueueStatus, WorkerStatus};
 pub(crate) use jobs::{JobDetail, JobSummary};
 pub(crate) use keys::{ApiKey, AuditEntry, CreatedKey};

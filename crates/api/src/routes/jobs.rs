@@ -1,10 +1,10 @@
-//! Jobs: looking at them, cancelling them, running them now.
+//! Jobs: looking at them, asking why they do not run, cancelling them, running them now.
 
 use axum::{Json, extract::State};
 use queue::{JobFilter, JobId, JobState};
 
 use crate::{
-    answers::{JobDetail, JobSummary, Page},
+    answers::{Explanation, JobDetail, JobSummary, Page},
     auth::{Caller, Scope},
     body::RequestBody,
     error::ApiError,
@@ -18,6 +18,7 @@ pub(super) fn operations(operations: Operations) -> Operations {
         .tag("jobs")
         .key(Scope::Read, __path_list_jobs, list_jobs)
         .key(Scope::Read, __path_get_job, get_job)
+        .key(Scope::Read, __path_explain_job, explain_job)
         .key(Scope::Operate, __path_cancel_job, cancel_job)
         .key(Scope::Operate, __path_run_job_now, run_job_now)
 }
@@ -76,6 +77,24 @@ async fn get_job(
 ) -> Result<Json<JobDetail>, ApiError> {
     let job = state.queue().job(id, caller.tenant()).await?;
     Ok(Json(job.into()))
+}
+
+/// Says why a job is not running: every gate, who holds it, how many jobs go first, and when it should start.
+///
+/// By the predicate that claims jobs: `runnable` is true where the next claim starts the job.
+#[utoipa::path(
+    get,
+    path = "/v1/jobs/{id}/explain",
+    params(("id" = Uuid, Path, description = "The job's id")),
+    responses((status = 200, description = "What keeps it", body = Explanation)),
+)]
+async fn explain_job(
+    State(state): State<ApiState>,
+    caller: Caller,
+    Segment(id): Segment<JobId>,
+) -> Result<Json<Explanation>, ApiError> {
+    let told = state.queue().explain_job(id, caller.tenant()).await?;
+    Ok(Json(told.into()))
 }
 
 /// Cancels a job.

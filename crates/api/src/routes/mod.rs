@@ -2,7 +2,9 @@
 //! else has to be touched for a new one.
 
 mod audit;
+mod budgets;
 mod config;
+mod config_plan;
 mod dead_groups;
 mod dead_letters;
 mod docs;
@@ -30,10 +32,12 @@ pub fn router(state: ApiState) -> Router {
     let operations = schedules::operations(operations);
     let operations = kinds::operations(operations);
     let operations = workers::operations(operations);
+    let operations = budgets::operations(operations);
     let operations = dead_letters::operations(operations);
     let operations = dead_groups::operations(operations);
     let operations = replays::operations(operations);
     let operations = config::operations(operations);
+    let operations = config_plan::operations(operations);
     let operations = keys::operations(operations);
     let operations = audit::operations(operations);
     let operations = health::operations(operations);

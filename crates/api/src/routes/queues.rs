@@ -1,11 +1,11 @@
-//! Queues: how they stand, pause, resume.
+//! Queues: how they stand, what keeps their jobs, pause, resume.
 
 use axum::{Json, extract::State};
 use chrono::{DateTime, Utc};
 use utoipa::ToSchema;
 
 use crate::{
-    answers::{Page, QueueStatus},
+    answers::{Explanation, Page, QueueStatus},
     auth::{Caller, Scope},
     body::RequestBody,
     error::ApiError,
@@ -18,6 +18,7 @@ pub(super) fn operations(operations: Operations) -> Operations {
     operations
         .tag("queues")
         .key(Scope::Read, __path_list_queues, list_queues)
+        .fleet_key(Scope::Read, __path_explain_queue, explain_queue)
         .fleet_key(Scope::Operate, __path_pause_queue, pause_queue)
         .fleet_key(Scope::Operate, __path_resume_queue, resume_queue)
 }
@@ -42,6 +43,24 @@ async fn list_queues(
             .for_each(|queue| queue.oldest_ready_seconds = None);
     }
     Ok(Json(queues.into()))
+}
+
+/// Says what keeps a queue's jobs from running, and when a job that came now should start.
+///
+/// Jobs behind `key_limit`, `budget` and `account_held` are those that a claim found there: whether a gate has opened since
+/// is found out by the next one.
+#[utoipa::path(
+    get,
+    path = "/v1/queues/{queue}/explain",
+    params(("queue" = String, Path, description = "The queue's name")),
+    responses((status = 200, description = "What keeps its jobs", body = Explanation)),
+)]
+async fn explain_queue(
+    State(state): State<ApiState>,
+    Segment(name): Segment<String>,
+) -> Result<Json<Explanation>, ApiError> {
+    let told = state.queue().explain_queue(&name).await?;
+    Ok(Json(told.into()))
 }
 
 /// Why a queue or a schedule is paused, and for how long.

@@ -71,9 +71,12 @@ async fn answers_have_the_members_that_the_document_describes(pool: PgPool) {
         ("JobSummary", &jobs["items"][0]),
         ("Page_JobSummary", &jobs),
         ("JobDetail", &get(&format!("/v1/jobs/{id}")).await),
+        ("Explanation", &get(&format!("/v1/jobs/{id}/explain")).await),
+        ("Explanation", &get("/v1/queues/default/explain").await),
         ("QueueStatus", &get("/v1/queues").await["items"][0]),
         ("ScheduleStatus", &get("/v1/schedules").await["items"][0]),
         ("Kind", &get("/v1/kinds").await["items"][0]),
+        ("BudgetStatus", &get("/v1/budgets").await["items"][0]),
         ("ApiKey", &get("/v1/api-keys").await["items"][0]),
         ("AuditEntry", &get("/v1/audit").await["items"][0]),
         ("Healthy", &get("/livez").await),
@@ -104,6 +107,26 @@ async fn answers_have_the_members_that_the_document_describes(pool: PgPool) {
     ] {
         assert_eq!(sent(answer), members(&document, name), "{name}");
     }
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn budgets_that_nobody_has_drawn_on_are_listed_with_their_limits(pool: PgPool) {
+    let api = Api::new(pool).await;
+
+    let budgets = api.get("/v1/budgets", &api.admin).await.json();
+
+    let items = budgets["items"].as_array().expect("items");
+    let names: Vec<&Value> = items.iter().map(|budget| &budget["name"]).collect();
+    assert_eq!(names, ["google_ads", "linkedin", "meta", "tiktok", "x"]);
+    let google = &items[0];
+    assert_eq!(
+        [&google["daily"], &google["used"], &google["remaining"]],
+        [&json!(15_000), &json!(0), &json!(15_000)]
+    );
+    assert_eq!(
+        [&google["rate"], &google["per"], &google["paused_until"]],
+        [&json!("5/s"), &json!("provider"), &json!(null)]
+    );
 }
 
 #[sqlx::test(migrations = "../../migrations")]

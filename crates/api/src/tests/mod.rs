@@ -4,6 +4,7 @@ mod access;
 mod answers;
 mod batch;
 mod config;
+mod config_plan;
 mod document;
 mod enqueue;
 mod frame;

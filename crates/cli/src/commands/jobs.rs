@@ -1,4 +1,4 @@
-//! `millpond jobs`: look at jobs, cancel them, let waiting ones run now.
+//! `millpond jobs`: look at jobs, ask why they do not run, cancel them, let waiting ones run now.
 
 use std::process::ExitCode;
 
@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use queue::{Attempt, JobDetail, JobFilter, JobId, JobState, JobSummary, LogEntry};
 
 use super::{
-    Context,
+    Context, explanation,
     page::{PageArgs, note_more},
 };
 use crate::output::{
@@ -22,6 +22,8 @@ pub(crate) enum Command {
     List(Box<ListArgs>),
     /// Show one job with its payload, attempts and log
     Show(IdArg),
+    /// Say why a job is not running: every gate, who holds it, and when it should start
+    Explain(IdArg),
     /// Stop a job: a waiting one at once, a running one as soon as it hears of it
     Cancel(IdArg),
     /// Let a scheduled or retrying job run at once
@@ -75,6 +77,12 @@ pub(super) async fn run(command: &Command, ctx: &Context) -> anyhow::Result<Exit
             let job = ctx.queue().await?.job(*id, None).await;
             let job = job.with_context(|| format!("cannot show job {id}"))?;
             ctx.output.answer(&job, detail)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Explain(IdArg { id }) => {
+            let told = ctx.queue().await?.explain_job(*id, None).await;
+            let told = told.with_context(|| format!("cannot explain job {id}"))?;
+            ctx.output.answer(&told, explanation::shown)?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Cancel(IdArg { id }) => {

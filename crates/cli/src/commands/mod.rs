@@ -6,6 +6,7 @@ pub(crate) mod config;
 pub(crate) mod dead;
 pub(crate) mod doctor;
 pub(crate) mod enqueue;
+mod explanation;
 pub(crate) mod jobs;
 pub(crate) mod keys;
 pub(crate) mod migrate;

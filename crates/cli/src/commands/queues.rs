@@ -1,4 +1,4 @@
-//! `millpond queues`: what waits where, and who paused it.
+//! `millpond queues`: what waits where, what keeps it, and who paused it.
 
 use std::process::ExitCode;
 
@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use chrono::{DateTime, Utc};
 use queue::QueueStatus;
 
-use super::Context;
+use super::{Context, explanation};
 use crate::output::{
     Table,
     words::{age, future, or_dash, short_span},
@@ -17,6 +17,11 @@ use crate::output::{
 pub(crate) enum Command {
     /// List queues with what waits in them
     List,
+    /// Say what keeps a queue's jobs from running, and when a job that came now should start
+    Explain {
+        /// The queue
+        name: String,
+    },
     /// Stop claiming a queue's jobs; what runs goes on
     Pause(PauseArgs),
     /// Claim a queue's jobs again
@@ -45,6 +50,11 @@ pub(super) async fn run(command: &Command, ctx: &Context) -> anyhow::Result<Exit
         Command::List => {
             let queues = queue.queues(None).await.context("cannot list queues")?;
             ctx.output.answer(&queues, |queues| table(queues))?;
+        }
+        Command::Explain { name } => {
+            let told = queue.explain_queue(name).await;
+            let told = told.with_context(|| format!("cannot explain queue {name:?}"))?;
+            ctx.output.answer(&told, explanation::shown)?;
         }
         Command::Pause(PauseArgs {
             name,

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use providers::{
-    Error as ProviderError,
+    Admission, Error as ProviderError,
     meta::{
-        EventsReceived, MAX_EVENTS, Meta,
+        Destination, EventsReceived, MAX_EVENTS, Meta,
         conversions::{Event, ServerEvent, prepare},
     },
 };
@@ -27,6 +27,8 @@ type Answers = BTreeMap<EventKey, Result<EventsReceived, ProviderError>>;
 /// Delivers events to a data set of Meta and says for each, in their order, what became of it. A bad event never takes
 /// its mates along; one that was sent before is not sent again; of several with one key a single one is sent.
 ///
+/// Each request waits until it is admitted; what is not admitted is postponed.
+///
 /// Safe to drop at any time: what was not answered is remembered as in doubt and sent again with the same id, which
 /// Meta drops as a repeat for 48 hours.
 ///
@@ -37,10 +39,11 @@ pub async fn deliver(
     meta: &Meta,
     dataset: Dataset<'_>,
     events: &[Pending],
+    admission: &impl Admission,
 ) -> Result<Vec<Delivered>, StoreError> {
     let mut delivered = Vec::with_capacity(events.len());
     for chunk in events.chunks(MAX_EVENTS) {
-        delivered.extend(deliver_chunk(db, meta, &dataset, chunk).await?);
+        delivered.extend(deliver_chunk(db, meta, &dataset, chunk, admission).await?);
     }
     Ok(delivered)
 }
@@ -50,6 +53,7 @@ async fn deliver_chunk(
     meta: &Meta,
     dataset: &Dataset<'_>,
     events: &[Pending],
+    admission: &impl Admission,
 ) -> Result<Vec<Delivered>, StoreError> {
     let ledger = Ledger::of(db, dataset);
     let Checked { items, sendable } = Checked::of(events, Utc::now());
@@ -64,7 +68,7 @@ async fn deliver_chunk(
         .collect();
 
     let opened = ledger.open(&owners, &refused).await?;
-    let answers = send(meta, dataset, sendable, &opened).await;
+    let answers = send(meta, dataset, sendable, &opened, admission).await;
     ledger
         .close(&verdicts(&items, &owners, &opened, &answers))
         .await?;
@@ -81,6 +85,7 @@ async fn send(
     dataset: &Dataset<'_>,
     sendable: BTreeMap<EventKey, (JobId, ServerEvent)>,
     opened: &Opened,
+    admission: &impl Admission,
 ) -> Answers {
     let (keys, events): (Vec<EventKey>, Vec<ServerEvent>) = sendable
         .into_iter()
@@ -90,9 +95,12 @@ async fn send(
     if events.is_empty() {
         return Answers::new();
     }
-    let answers = meta
-        .send_batch(dataset.id, dataset.token, &events, dataset.test_event_code)
-        .await;
+    let to = Destination {
+        dataset_id: dataset.id,
+        token: dataset.token,
+        test_event_code: dataset.test_event_code,
+    };
+    let answers = meta.send_batch(to, &events, admission).await;
     keys.into_iter().zip(answers).collect()
 }
 

@@ -1,7 +1,10 @@
 //! Deliveries against a database and a Meta that answers oddly.
 
 use chrono::Utc;
-use providers::meta::{Meta, MetaConfig};
+use providers::{
+    Admission,
+    meta::{Meta, MetaConfig},
+};
 use queue::JobId;
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -80,6 +83,17 @@ async fn calls(server: &MockServer) -> usize {
         .map_or(0, |requests| requests.len())
 }
 
+/// Admits every request.
+struct Open;
+
+impl Admission for Open {
+    type Pass = ();
+
+    async fn admit(&self) -> Result<(), providers::Error> {
+        Ok(())
+    }
+}
+
 async fn deliver_to(
     server: &MockServer,
     db: &PgPool,
@@ -101,7 +115,7 @@ async fn deliver_of(
         token: &token,
         test_event_code: None,
     };
-    let delivered = deliver(db, &meta(server), dataset, events).await?;
+    let delivered = deliver(db, &meta(server), dataset, events, &Open).await?;
     Ok(delivered.iter().map(|event| word(&event.fate)).collect())
 }
 
@@ -225,6 +239,7 @@ async fn a_test_event_does_not_stand_in_the_way_of_the_real_one(db: PgPool) -> a
         &meta(&server),
         test,
         &[pending(JobId::new(), "order-1")],
+        &Open,
     )
     .await?;
 

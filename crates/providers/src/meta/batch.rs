@@ -3,37 +3,32 @@
 
 use std::ops::ControlFlow;
 
-use secrecy::SecretString;
-
 use super::{
     Destination, EventsReceived, Failure, MAX_EVENTS, Meta, PROVIDER, Split,
     conversions::ServerEvent,
 };
-use crate::error::{Detail, Error};
+use crate::{
+    Admission,
+    error::{Detail, Error},
+};
 
 /// Most requests that one batch may cost. A single bad event among a thousand costs 21 (3 where Meta names it), so this
 /// is enough for about ten of them; what has no answer by then is postponed, to be sent without those.
 const MAX_CALLS: usize = 200;
 
 impl Meta {
-    /// Sends events and answers for each of them, in their order. A bad or expired event never takes its batch mates
-    /// along. A failure that is not about the events (limits, outages, a spent token) ends the sending, and the events
-    /// that were not sent get that failure too. Where so many are refused that the calls run out, the rest is
-    /// [`Error::Postponed`].
+    /// Sends events and answers for each of them, in their order; each request waits until it is admitted. A bad or expired
+    /// event never takes its batch mates along. A failure that is not about the events (limits, outages, a spent token)
+    /// ends the sending, and the events that were not sent get that failure too. Where so many are refused that the calls
+    /// run out, or no more are admitted, the rest is [`Error::Postponed`].
     ///
     /// The answer to an event that was taken is the one to the request it travelled in.
     pub async fn send_batch(
         &self,
-        dataset_id: &str,
-        token: &SecretString,
+        to: Destination<'_>,
         events: &[ServerEvent],
-        test_event_code: Option<&str>,
+        admission: &impl Admission,
     ) -> Vec<Result<EventsReceived, Error>> {
-        let destination = Destination {
-            dataset_id,
-            token,
-            test_event_code,
-        };
         let mut progress = Progress::over(events.len());
 
         for _ in 0..MAX_CALLS {
@@ -41,12 +36,22 @@ impl Meta {
                 break;
             };
             let members: Vec<&ServerEvent> = group.members.iter().map(|&i| &events[i]).collect();
-            let result = self.post_events(destination, &members).await;
+            let result = self.post_admitted(to, &members, admission).await;
             if let ControlFlow::Break(error) = progress.record(group, result) {
                 return progress.finish(&error.unsent());
             }
         }
         progress.finish(&postponed())
+    }
+
+    async fn post_admitted(
+        &self,
+        to: Destination<'_>,
+        events: &[&ServerEvent],
+        admission: &impl Admission,
+    ) -> Result<EventsReceived, Box<Failure>> {
+        let _pass = admission.admit().await?;
+        self.post_events(to, events).await
     }
 }
 
@@ -153,6 +158,7 @@ impl Progress {
 
 fn postponed() -> Error {
     Error::Postponed {
+        wait: None,
         detail: Detail::new(
             PROVIDER,
             "too many other events of its batch were refused",

@@ -91,11 +91,14 @@ enum Split {
 }
 
 /// Where events go.
-#[derive(Clone, Copy)]
-struct Destination<'a> {
-    dataset_id: &'a str,
-    token: &'a SecretString,
-    test_event_code: Option<&'a str>,
+#[derive(Debug, Clone, Copy)]
+pub struct Destination<'a> {
+    /// The data set.
+    pub dataset_id: &'a str,
+    /// A token with the right to write to it.
+    pub token: &'a SecretString,
+    /// Events then count as tests only.
+    pub test_event_code: Option<&'a str>,
 }
 
 impl Meta {

@@ -266,6 +266,7 @@ fn is_silent(result: &Result<CallAnswer, Error>) -> bool {
 
 fn postponed() -> Error {
     Error::Postponed {
+        wait: None,
         detail: Detail::new(
             PROVIDER,
             "as many other calls to this host and port are under way as it gets at a time",

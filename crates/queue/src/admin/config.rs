@@ -210,7 +210,7 @@ impl Queue {
         })
     }
 
-    async fn text_of(&self, revision: i64) -> Result<String, AdminError> {
+    pub(super) async fn text_of(&self, revision: i64) -> Result<String, AdminError> {
         let mut session = self.shared.db.request().await?;
         let text = within(store::config::text_of(session.conn(), revision)).await;
         session

@@ -7,6 +7,7 @@ mod filter;
 mod jobs;
 mod keys;
 mod page;
+mod plan;
 mod queues;
 mod redact;
 mod replay;

@@ -95,7 +95,7 @@ async fn sizes(worker: &Worker, settings: &BenchSettings) -> Result<Vec<f64>, Be
     Ok(sizes)
 }
 
-async fn fill(queue: &Queue, jobs: usize) -> Result<(), BenchError> {
+pub(super) async fn fill(queue: &Queue, jobs: usize) -> Result<(), BenchError> {
     let mut filled = 0;
     while filled < jobs {
         filled += enqueue_bulk(queue).await?;
@@ -104,7 +104,7 @@ async fn fill(queue: &Queue, jobs: usize) -> Result<(), BenchError> {
 }
 
 /// Starts workers, waits until every job has left the hot table, and gives jobs a second.
-async fn drain_once(queue: &Queue, jobs: usize) -> Result<f64, BenchError> {
+pub(super) async fn drain_once(queue: &Queue, jobs: usize) -> Result<f64, BenchError> {
     let started = Instant::now();
     let worker = Worker::start(queue).await?;
     let done = worker.until_done(jobs).await;

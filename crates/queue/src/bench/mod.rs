@@ -7,6 +7,7 @@ mod drain;
 mod enqueue;
 mod idle;
 mod latency;
+mod limits;
 mod noop;
 mod probe;
 mod report;
@@ -181,6 +182,9 @@ impl<'a> Bench<'a> {
             let drained = drain::drain(db, settings, keep).map_ok(|it| [it.speed, it.wal]);
             self.measure(&ids, what, Box::pin(drained)).await;
         }
+        let limited = limits::limited(db, settings).map_ok(one);
+        self.measure(&["P14"], limits::WHAT, Box::pin(limited))
+            .await;
         let growth = drain::growth(db, settings).map_ok(one);
         let what = format!("{} fills and drains", settings.fills);
         self.measure(&["P12"], &what, Box::pin(growth)).await;
@@ -219,11 +223,18 @@ fn one(figure: Figure) -> [Figure; 1] {
 /// When the kind's schema is wrong.
 pub fn engine(db: &Database, keep_history: bool) -> Result<Queue, SchemaError> {
     let retain = if keep_history { "1h" } else { "0s" };
-    let text = format!(
-        "[defaults]\nretain_succeeded = \"{retain}\"\n[queues.default]\nconcurrency = 2000"
-    );
+    engine_of(
+        db,
+        &format!(
+            "[defaults]\nretain_succeeded = \"{retain}\"\n[queues.default]\nconcurrency = 2000"
+        ),
+    )
+}
+
+/// The same under this configuration.
+fn engine_of(db: &Database, text: &str) -> Result<Queue, SchemaError> {
     let config =
-        Config::parse(&text, &[]).map_or_else(|_| Config::builtin(), |parsed| parsed.config);
+        Config::parse(text, &[KIND]).map_or_else(|_| Config::builtin(), |parsed| parsed.config);
     let registry = noop::registry();
     let kinds: Vec<_> = registry.kinds().cloned().collect();
     Queue::new(db.clone(), Arc::new(config), kinds)

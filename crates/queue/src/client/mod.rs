@@ -26,14 +26,18 @@ pub(crate) use keyring::hash as hash_secret;
 pub(crate) use seen::{Asked, Seen};
 
 use crate::{
-    config::Config,
+    budgets::{self, Budgets},
+    config::{Config, FairBy},
     db::{Database, DatabaseError, within},
     doorbell::Bell,
     handler::KindInfo,
     job::{Enqueued, Idempotency, JobId, JobState, NewJob, Source, payload::field_path},
     live::{ConfigStart, InForce, LiveConfig},
     metrics::{self, EnqueueLabels},
-    store::{insert::Answer, schema},
+    store::{
+        insert::Answer,
+        schema::{self, QueuesSet},
+    },
 };
 use backlog::{Backlog, queue_full};
 use batch::{Answered, Item};
@@ -86,6 +90,7 @@ pub(crate) struct Shared {
     pub(crate) live: LiveConfig,
     kinds: BTreeMap<Arc<str>, KnownKind>,
     pub(crate) bell: Arc<Bell>,
+    pub(crate) budgets: Budgets,
     enqueuer: Enqueuer,
     backlog: Backlog,
     keyring: Keyring,
@@ -161,8 +166,10 @@ impl Queue {
         let kinds = kinds.into_iter().map(compile).collect::<Result<_, _>>()?;
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let bell = Arc::new(Bell::start(db.clone(), &tasks, stop.clone()));
+        let budgets = Budgets::start(db.clone(), live.changes(), &tasks, stop.clone());
         let ttl = live.config().http.idempotency_ttl;
         let shared = Shared {
+            budgets,
             enqueuer: Enqueuer::start(&db, ttl, &tasks, &stop),
             backlog: Backlog::default(),
             keyring: Keyring::default(),
@@ -224,12 +231,14 @@ impl Queue {
         })
     }
 
-    /// Tells the database which queues and kinds there are, so that `millpond.enqueue` and other processes know them.
+    /// Tells the database which queues and kinds there are and what limits them, so that `millpond.enqueue`, claims and
+    /// other processes know it.
     ///
     /// # Errors
     /// When the database cannot be told.
     pub async fn announce(&self) -> Result<(), DatabaseError> {
-        let queues: Vec<String> = self.shared.config().queues.keys().cloned().collect();
+        let config = self.shared.config();
+        let queues = queues_set(&config);
         let mut session = self.shared.db.request().await?;
         let told = within(async {
             let conn = session.conn();
@@ -237,6 +246,7 @@ impl Queue {
             for name in self.shared.kinds.keys() {
                 schema::remember_kind(&mut *conn, &self.kind_seen(name)).await?;
             }
+            budgets::announce(&mut *conn, &config).await?;
             Ok(())
         })
         .await;
@@ -244,12 +254,17 @@ impl Queue {
     }
 
     fn kind_seen(&self, name: &str) -> schema::KindSeen {
-        let policy = self.shared.config().policy(name);
+        let config = self.shared.config();
+        let policy = config.policy(name);
+        let kind = config.kinds.get(name);
         schema::KindSeen {
             kind: name.to_owned(),
             queue: policy.queue.clone(),
             priority: policy.priority,
-            max_attempts: i32::try_from(policy.max_attempts).unwrap_or(i32::MAX),
+            max_attempts: stored(policy.max_attempts),
+            per_key_concurrency: kind.and_then(|kind| kind.per_key_concurrency).map(stored),
+            account_path: policy.account.as_deref().map(field_path),
+            budget: kind.and_then(|kind| kind.budget.clone()),
             key_path: policy.key.as_deref().map(field_path),
             unique_rule: policy.unique.as_ref().map(|rule| {
                 json!({
@@ -438,6 +453,11 @@ impl Queue {
     }
 }
 
+/// A number of the configuration as the database stores it.
+fn stored(number: u32) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
+}
+
 fn compile(info: KindInfo) -> Result<(Arc<str>, KnownKind), SchemaError> {
     let validator = jsonschema::validator_for(&info.schema).map_err(|error| SchemaError {
         kind: info.name.to_string(),
@@ -461,4 +481,19 @@ fn enqueued(kind: Arc<str>, answered: Answered) -> Enqueued {
         outcome,
         repeated: answered.repeated,
     }
+}
+
+fn queues_set(config: &Config) -> QueuesSet {
+    let mut set = QueuesSet::default();
+    for (name, queue) in &config.queues {
+        set.names.push(name.clone());
+        set.global_concurrency
+            .push(queue.global_concurrency.map(stored));
+        set.rate_counts
+            .push(queue.rate.map(|rate| stored(rate.count)));
+        set.rate_seconds
+            .push(queue.rate.map(|rate| rate.per.as_secs_f64()));
+        set.fair_by.push(queue.fair_by.map(FairBy::as_str));
+    }
+    set
 }

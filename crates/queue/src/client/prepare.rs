@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::{EnqueueError, KnownKind, Shared, seen::Seen};
 use crate::{
-    config::{Policy, UniqueRule},
+    config::{FairBy, Policy, UniqueRule},
     job::{
         JobId, NewJob, PayloadProblem, Start, Unique,
         payload::{self, NoKey},
@@ -105,15 +105,19 @@ impl Shared {
                 None => None,
             },
         };
+        let tenant = name("/tenant", job.tenant)?;
+        let account = policy.account.as_deref();
         Ok(JobRow {
             id: JobId::new(),
+            account: account.and_then(|field| account_of(job.payload.get(), field)),
+            fair: self.turn_of(&queue, tenant.as_deref()),
             queue,
             kind: job.kind.to_string(),
             priority,
             run_at,
             delay_seconds,
             max_attempts: max_attempts(job.max_attempts)?,
-            tenant: name("/tenant", job.tenant)?,
+            tenant,
             key: name("/key", key)?,
             unique,
             payload: Box::<str>::from(job.payload).into_string(),
@@ -121,6 +125,14 @@ impl Shared {
             traceparent: job.traceparent,
             replay_of: job.replay_of.map(|id| id.0),
         })
+    }
+
+    /// Whose turn a job takes in a queue where somebody's jobs take turns. In a queue that another process alone knows the
+    /// leader finds that out.
+    fn turn_of(&self, queue: &str, tenant: Option<&str>) -> Option<String> {
+        match self.config().queues.get(queue)?.fair_by? {
+            FairBy::Tenant => Some(tenant.unwrap_or_default().to_owned()),
+        }
     }
 }
 
@@ -254,6 +266,13 @@ fn key_of(payload: &str, name: &str) -> Result<Option<String>, EnqueueError> {
         Err(NoKey::NotSingle) => Ok(None),
         Err(why @ NoKey::NotAsWritten) => Err(no_key(name, why)),
     }
+}
+
+/// The account that a job works for. What cannot be one's name is none: nothing is refused for the sake of a field that a
+/// kind need not have.
+fn account_of(payload: &str, field: &str) -> Option<String> {
+    let account = payload::field_text(payload, field).ok()??;
+    is_name(&account, LONGEST_NAME).then_some(account)
 }
 
 fn no_key(field: &str, why: NoKey) -> EnqueueError {

@@ -90,6 +90,7 @@ impl Shared {
             queue: seen.queue,
             priority: seen.priority,
             key: seen.key_path.map(|path| field_of(&path)),
+            account: seen.account_path.map(|path| field_of(&path)),
             unique: seen
                 .unique_rule
                 .and_then(|rule| serde_json::from_value(rule).ok())

@@ -1,11 +1,12 @@
-//! `[budgets.NAME]`: a provider's quota, shared by every worker of the fleet.
+//! `[budgets.NAME]`: a provider's quota, shared by every worker of the fleet. Those of the providers hold without a file.
 
 use super::{
     Rate,
+    key::Key,
     names::{BUDGETS, Names},
     problem::Refusal,
     section::Section,
-    shape::{choice, integer, number, rate},
+    shape::{Shape, choice, integer, number, rate},
     suggest::closest,
 };
 
@@ -62,42 +63,86 @@ impl Budget {
             section.refuse_whole(refusal.suggesting(closest(name, BUDGETS)));
         }
 
+        let built_in = Self::built_in(name);
         let budget = Self {
-            concurrent: section
-                .key("concurrent", "Calls in flight at a time, 1 to 10000.")
-                .optional(integer(1..=10_000)),
-            rate: section
-                .key("rate", "Calls in a span of time.")
-                .optional(rate()),
-            daily: section
-                .key("daily", "Calls a day, 1 to 1000000000.")
-                .optional(integer(1..=1_000_000_000)),
+            concurrent: limit(
+                section.key("concurrent", "Calls in flight at a time, 1 to 10000."),
+                integer(1..=10_000),
+                built_in.concurrent,
+            ),
+            rate: limit(
+                section.key("rate", "Calls in a span of time."),
+                rate(),
+                built_in.rate,
+            ),
+            daily: limit(
+                section.key(
+                    "daily",
+                    "Calls a day, 1 to 1000000000. A tenth is for jobs of priority 0 and 1 alone.",
+                ),
+                integer(1..=1_000_000_000),
+                built_in.daily,
+            ),
             per: section
                 .key("per", "What has the quota.")
-                .or(choice(SCOPES), BudgetScope::Account),
-            feedback: section
-                .key(
+                .or(choice(SCOPES), built_in.per),
+            feedback: limit(
+                section.key(
                     "feedback",
                     "Where the provider says how much of it is used.",
-                )
-                .optional(choice(FEEDBACKS)),
+                ),
+                choice(FEEDBACKS),
+                built_in.feedback,
+            ),
             slow_down_at: section
                 .key(
                     "slow_down_at",
                     "The used share from which calls are spaced out, 0 to 1.",
                 )
-                .or(number(0.0..=1.0), DEFAULT_SLOW_DOWN_AT),
+                .or(number(0.0..=1.0), built_in.slow_down_at),
             stop_at: section
                 .key(
                     "stop_at",
                     "The used share from which no call is made, 0 to 1.",
                 )
-                .or(number(0.0..=1.0), DEFAULT_STOP_AT),
+                .or(number(0.0..=1.0), built_in.stop_at),
         };
         if budget.slow_down_at > budget.stop_at {
             let most = budget.stop_at;
             section.refuse("slow_down_at", format!("must be at most stop_at ({most})"));
         }
         budget
+    }
+
+    /// What holds for a budget of this name without a file.
+    fn built_in(name: &str) -> Self {
+        use BudgetScope::{Account, Provider};
+        let (concurrent, calls_a_second, daily, per) = match name {
+            "meta" => (Some(10), Some(10), None, Account),
+            // A day's operations belong to the project, whatever account they are for.
+            "google_ads" => (Some(5), Some(5), Some(15_000), Provider),
+            "linkedin" => (Some(5), Some(3), None, Provider),
+            // Its smallest tier has 10 a second.
+            "tiktok" => (Some(5), Some(8), None, Account),
+            "x" => (Some(5), Some(5), None, Account),
+            _ => (None, None, None, Account),
+        };
+        Self {
+            concurrent,
+            rate: calls_a_second.map(Rate::per_second),
+            daily,
+            per,
+            feedback: (name == "meta").then_some(Feedback::MetaUsage),
+            slow_down_at: DEFAULT_SLOW_DOWN_AT,
+            stop_at: DEFAULT_STOP_AT,
+        }
+    }
+}
+
+/// Reads a limit that may be built in; one that is cannot be unset, only set higher.
+fn limit<S: Shape>(key: Key<'_, '_>, shape: S, built_in: Option<S::Value>) -> Option<S::Value> {
+    match built_in {
+        Some(built_in) => Some(key.or(shape, built_in)),
+        None => key.optional(shape),
     }
 }

@@ -162,6 +162,12 @@ impl Policy {
 }
 
 impl Kind {
+    /// Whether a claim has more to look at than the job itself: what else runs with its key, or what is left of a budget.
+    #[must_use]
+    pub fn is_limited(&self) -> bool {
+        self.per_key_concurrency.is_some() || self.budget.is_some()
+    }
+
     pub(super) fn read(name: &str, section: &mut Section<'_>, below: &Below<'_>) -> Self {
         refuse_unknown(name, section, below.names);
         warn_of_later(name, section, below.names);
@@ -171,15 +177,8 @@ impl Kind {
                 "per_key_concurrency",
                 "Attempts with one key that the fleet runs at a time.",
             )
-            .later()
             .optional(integer(1..=10_000));
-        let budget = section
-            .key(
-                "budget",
-                "The budget of its calls; unset: that of the account's provider.",
-            )
-            .later()
-            .optional(named("budget", &below.names.budgets));
+        let budget = BuiltIn::of(name).read_budget(section, below.names);
 
         if per_key_concurrency.is_some() && !section.has("key") && policy.key.is_none() {
             section.refuse(
@@ -221,6 +220,7 @@ fn warn_of_later(name: &str, section: &mut Section<'_>, names: &Names<'_>) {
 struct BuiltIn {
     calls_endpoint: bool,
     key: Option<&'static str>,
+    budget: Option<&'static str>,
     redact: &'static [&'static str],
 }
 
@@ -230,17 +230,21 @@ impl BuiltIn {
             "conversion.send" => Self {
                 calls_endpoint: false,
                 key: Some("/dataset_id"),
+                // Its one destination in this release.
+                budget: Some("meta"),
                 redact: &["/event/user_data", "/events"],
             },
             // An upstream app's Authorization and its like stand there.
             "http.request" => Self {
                 calls_endpoint: true,
                 key: None,
+                budget: None,
                 redact: &["/headers"],
             },
             _ => Self {
                 calls_endpoint: false,
                 key: None,
+                budget: None,
                 redact: &[],
             },
         }
@@ -251,6 +255,18 @@ impl BuiltIn {
         match self.key {
             Some(built_in) => Some(key.or(field(), built_in.to_owned())),
             None => key.optional(field()),
+        }
+    }
+
+    fn read_budget(&self, section: &mut Section<'_>, names: &Names<'_>) -> Option<String> {
+        let key = section.key(
+            "budget",
+            "The budget of its calls; unset: that of the account's provider.",
+        );
+        let budget = named("budget", &names.budgets);
+        match self.budget {
+            Some(built_in) => Some(key.or(budget, built_in.to_owned())),
+            None => key.optional(budget),
         }
     }
 }

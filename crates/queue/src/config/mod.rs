@@ -49,6 +49,7 @@ pub use defaults::Defaults;
 pub use email::Email;
 pub use kinds::{Kind, Policy};
 pub use names::default_queue;
+pub(crate) use names::is_provider;
 pub use objectives::Slo;
 pub use overrides::{Ignored, Layered, Override, OverrideProblem, canonical_key, typed_value};
 pub use problem::{Effective, Origin, Problem};
@@ -303,7 +304,6 @@ fn read_kinds(root: &mut Section<'_>, below: &Below<'_>) -> BTreeMap<String, Kin
 
 fn read_budgets(root: &mut Section<'_>, names: &Names<'_>) -> BTreeMap<String, Budget> {
     root.key("budgets", "Quotas, shared by every worker of the fleet.")
-        .later()
         .table(|budgets| {
             budgets.each(NameRule::Word, &BUDGETS, |name, section| {
                 Some(Budget::read(name, section, names))

@@ -46,6 +46,11 @@ pub(super) const QUEUES: [&str; 10] = [
 /// The providers' budgets.
 pub(super) const BUDGETS: [&str; 5] = ["meta", "google_ads", "linkedin", "tiktok", "x"];
 
+/// Whether a budget is a provider's own.
+pub(crate) fn is_provider(budget: &str) -> bool {
+    BUDGETS.contains(&budget)
+}
+
 /// The queue of a kind that no file puts elsewhere: that of its family, or `default`.
 #[must_use]
 pub fn default_queue(kind: &str) -> &'static str {

@@ -28,11 +28,29 @@ pub struct Queue {
     pub defaults: Defaults,
 }
 
+impl Queue {
+    /// Whether the whole fleet keeps a limit on how its jobs start, or an order of turns.
+    #[must_use]
+    pub fn is_limited(&self) -> bool {
+        self.global_concurrency.is_some() || self.rate.is_some() || self.fair_by.is_some()
+    }
+}
+
 /// Whose jobs take turns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FairBy {
     /// Those of each tenant.
     Tenant,
+}
+
+impl FairBy {
+    /// The word of the configuration.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Tenant => "tenant",
+        }
+    }
 }
 
 /// A queue, and the layer that its kinds build on.
@@ -56,7 +74,6 @@ impl QueueLayer {
                     "global_concurrency",
                     "Attempts that the fleet runs at a time, 1 to 1000000.",
                 )
-                .later()
                 .optional(integer(1..=1_000_000)),
             max_ready: section
                 .key(
@@ -66,14 +83,12 @@ impl QueueLayer {
                 .optional(integer(1..=1_000_000_000)),
             rate: section
                 .key("rate", "Attempts that the fleet starts in a span of time.")
-                .later()
                 .optional(rate()),
             fair_by: section
                 .key(
                     "fair_by",
                     "Whose jobs take turns; unset: first come, first served.",
                 )
-                .later()
                 .optional(choice(FAIRNESS)),
             defaults: layer.values(),
         };

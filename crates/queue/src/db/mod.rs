@@ -101,6 +101,9 @@ const ANSWERED_EARLY: &Settings = &[("synchronous_commit", "off")];
 /// A migration may take longer than what ordinary calls may take.
 const PATIENT: &Settings = &[("statement_timeout", "0"), ("lock_timeout", "30s")];
 
+/// A claim that keeps limits holds up the others of its queue until it ends: where its process has stopped, it is ended.
+const ENDED_SOON: &Settings = &[("idle_in_transaction_session_timeout", "2s")];
+
 impl Database {
     /// Connects, and fails within 10 s when that is not possible.
     ///
@@ -154,7 +157,7 @@ impl Database {
             claims: Pool::new(
                 settings.claims,
                 &route,
-                &[SESSION, FIXED_PLANS, ANSWERED_EARLY],
+                &[SESSION, FIXED_PLANS, ANSWERED_EARLY, ENDED_SOON],
             ),
             route,
         }

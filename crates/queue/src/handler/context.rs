@@ -7,7 +7,10 @@ use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
 use super::{error::one_line, kept::as_kept};
-use crate::job::{JobId, NewJob};
+use crate::{
+    budgets::{BudgetHandle, DrawsOn},
+    job::{JobId, NewJob},
+};
 
 /// Most log lines kept of one attempt; later ones are counted, not kept.
 const MOST_LINES: usize = 200;
@@ -80,6 +83,7 @@ pub struct JobContext<A> {
     pub job: JobInfo,
     cancelled: CancellationToken,
     recorded: Arc<Mutex<Recorded>>,
+    draws_on: DrawsOn,
 }
 
 /// An attempt asked for more than it may.
@@ -93,13 +97,29 @@ impl<A> JobContext<A> {
         job: JobInfo,
         cancelled: CancellationToken,
         recorded: Arc<Mutex<Recorded>>,
+        draws_on: DrawsOn,
     ) -> Self {
         Self {
             app,
             job,
             cancelled,
             recorded,
+            draws_on,
         }
+    }
+
+    /// The budget that calls to a provider are drawn from: the one that `jobs.toml` names for the job's kind, or else the
+    /// provider's own. Where each account has a budget, it is that of the account.
+    #[must_use]
+    pub fn budget(&self, provider: &str, account: Option<&str>) -> BudgetHandle {
+        self.draws_on.budget(provider, account)
+    }
+
+    /// The budget that `jobs.toml` names for the job's kind, for the account that the payload names: for calls to
+    /// addresses that are no provider's. `None` where it names none.
+    #[must_use]
+    pub fn named_budget(&self) -> Option<BudgetHandle> {
+        self.draws_on.named()
     }
 
     /// Is cancelled when the job is, when its lease is lost, and when its time is over: stop soon, or be aborted.

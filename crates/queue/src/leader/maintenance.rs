@@ -12,7 +12,7 @@ use super::{Lead, failed};
 use crate::{
     client::Shared,
     db::{DatabaseError, within},
-    store::{dead, history, idempotency, logs, replays, schedules, workers},
+    store::{budgets, dead, history, idempotency, logs, replays, schedules, workers},
 };
 
 /// Longest time for one sort in one round: the next round goes on.
@@ -69,6 +69,7 @@ fn sorts<'a>(shared: &Shared, retentions: &'a [(String, Duration)]) -> Vec<Old<'
     sorts.extend([
         Old::StrayHistory(longest),
         Old::IdempotencyKeys,
+        Old::Budgets,
         Old::DeadLetters(letters),
         Old::Groups(letters + SPARE.as_secs_f64()),
         Old::ReplayItems(letters),
@@ -90,6 +91,7 @@ enum Old<'a> {
     /// History of kinds that nobody knows any more, outside of the partitions.
     StrayHistory(f64),
     IdempotencyKeys,
+    Budgets,
     DeadLetters(f64),
     Groups(f64),
     ReplayItems(f64),
@@ -108,6 +110,7 @@ impl Old<'_> {
             Self::History(..) => "history",
             Self::StrayHistory(_) => "stray history",
             Self::IdempotencyKeys => "idempotency keys",
+            Self::Budgets => "usage of budgets",
             Self::DeadLetters(_) => "dead letters",
             Self::Groups(_) => "groups of dead letters",
             Self::ReplayItems(_) => "items of replays",
@@ -152,6 +155,7 @@ impl Old<'_> {
             Self::History(kind, age) => history::prune(conn, kind, age).await,
             Self::StrayHistory(age) => history::prune_stray(conn, age).await,
             Self::IdempotencyKeys => idempotency::prune(conn).await,
+            Self::Budgets => budgets::prune(conn).await,
             Self::DeadLetters(age) => Ok(dead::prune(conn, age).await?.unsigned_abs()),
             Self::Groups(age) => dead::prune_groups(conn, age).await,
             Self::ReplayItems(age) => replays::prune_items(conn, age).await,

@@ -23,6 +23,7 @@ use crate::{
     client::Shared,
     db::{DatabaseError, within},
     error_chain,
+    gates::Marking,
     store::{
         leader,
         poll::{self, Waiting},
@@ -48,6 +49,8 @@ const RETRY: Duration = Duration::from_secs(1);
 /// How often retention looks for what is too old, and how often after it found nothing.
 const MAINTENANCE: Duration = Duration::from_secs(60);
 const QUIET: Duration = Duration::from_secs(300);
+/// How often the ready jobs of fair queues are gone through. What costs is how many there are: a second for a million.
+const TURNS: Duration = Duration::from_secs(30);
 /// Portions of replays enqueued in one tick.
 const PORTIONS: usize = 50;
 
@@ -192,6 +195,7 @@ impl Candidate {
             () = keep(shared, lead, stop) => {}
             () = see_to_queues(shared, lead) => {}
             () = show_gauges(shared, lead, gauges) => {}
+            () = mark_turns(shared, lead) => {}
             () = maintain(shared, lead) => {}
             () = schedules::make_ticks(shared, lead) => {}
         }
@@ -320,6 +324,34 @@ async fn show_gauges(shared: &Shared, lead: &Lead, gauges: &mut stats::Gauges) {
         }
         tokio::time::sleep(UNHURRIED).await;
     }
+}
+
+/// Finds out whose turn jobs take that waited in a queue before it became fair.
+async fn mark_turns(shared: &Shared, lead: &Lead) {
+    loop {
+        if let Err(error) = mark_all(shared, lead).await {
+            failed("turns", &error);
+        }
+        tokio::time::sleep(TURNS).await;
+    }
+}
+
+async fn mark_all(shared: &Shared, lead: &Lead) -> Result<(), DatabaseError> {
+    let mut marking = Marking::default();
+    while lead.holds() {
+        let mut session = shared.db.request().await?;
+        let marked = within(async {
+            let mut tx = session.conn().begin().await?;
+            let has_more = lead.hold(&mut tx).await? && marking.portion(&mut tx).await?;
+            tx.commit().await?;
+            Ok(has_more)
+        })
+        .await;
+        if !session.end(marked)? {
+            break;
+        }
+    }
+    Ok(())
 }
 
 async fn maintain(shared: &Shared, lead: &Lead) {

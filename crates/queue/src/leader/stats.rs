@@ -10,8 +10,10 @@ use sqlx::{Connection, PgConnection};
 
 use super::{Lead, schedule_stats::ScheduleGauges};
 use crate::{
+    budgets,
     client::Shared,
     db::{DatabaseError, within},
+    gates::Gate,
     metrics::{self, fleet},
     store::{queues, stats},
 };
@@ -66,6 +68,9 @@ impl Gauges {
             let leads = lead.hold(&mut tx).await?;
             if leads {
                 self.show(&mut tx, shared).await?;
+                for gauge in budgets::gauges(&mut tx, &shared.config()).await? {
+                    fleet::budget(&gauge.budget, gauge.remaining_ratio, gauge.paused_until);
+                }
             }
             tx.commit().await?;
             Ok(leads)
@@ -102,8 +107,15 @@ impl Gauges {
         for depth in stats::keep_depths(&mut *conn, &depths(&counted)).await? {
             fleet::queue_jobs(&depth.queue, &depth.state, depth.jobs);
         }
+        let mut paused = HashSet::new();
         for queue in queues::list(&mut *conn).await? {
             fleet::paused(&queue.name, queue.paused_at.is_some());
+            if queue.paused_at.is_some() {
+                paused.insert(queue.name);
+            }
+        }
+        for (gate, jobs) in blocked(&counted, &paused, &live) {
+            fleet::blocked(gate.as_str(), jobs);
         }
         let ready = queues::oldest_ready(&mut *conn)
             .await?
@@ -164,6 +176,38 @@ fn depths(counted: &[stats::JobCount]) -> stats::Depths {
         depths.jobs.push(jobs);
     }
     depths
+}
+
+/// The jobs that each gate keeps, told by the first that does. Which of those that a queue's limits keep would run if they
+/// did not is nobody's to say: they are in the queue's depth.
+fn blocked(
+    counted: &[stats::JobCount],
+    paused: &HashSet<String>,
+    live: &[String],
+) -> [(Gate, i64); 6] {
+    let mut gates = [
+        Gate::QueuePaused,
+        Gate::NotDue,
+        Gate::KeyLimit,
+        Gate::Budget,
+        Gate::AccountHeld,
+        Gate::NoWorker,
+    ]
+    .map(|gate| (gate, 0));
+    for count in counted {
+        let keeps = |gate: Gate| match gate {
+            Gate::NotDue => count.state != "ready",
+            Gate::QueuePaused => paused.contains(&count.queue),
+            Gate::NoWorker => !live.contains(&count.kind),
+            gate => count.parked_gate.as_deref() == Some(gate.as_str()),
+        };
+        let waits = count.state != "running";
+        let first = gates.iter_mut().find(|(gate, _)| waits && keeps(*gate));
+        if let Some((_, jobs)) = first {
+            *jobs += count.jobs;
+        }
+    }
+    gates
 }
 
 /// The ready jobs of the kinds that no live worker has registered, those of which there are most.
@@ -232,8 +276,42 @@ mod tests {
             queue: queue.to_owned(),
             state: state.to_owned(),
             kind: kind.to_owned(),
+            parked_gate: None,
             jobs,
         }
+    }
+
+    #[test]
+    fn a_job_is_counted_at_one_gate_that_keeps_it() {
+        let parked = |gate: &str, count| stats::JobCount {
+            parked_gate: Some(gate.to_owned()),
+            ..jobs("a", "ready", "known", count)
+        };
+        let counted = [
+            jobs("a", "ready", "known", 1_000),
+            jobs("a", "running", "known", 2_000),
+            jobs("a", "retrying", "known", 3),
+            parked("key_limit", 5),
+            parked("account_held", 7),
+            jobs("a", "ready", "strange", 11),
+            jobs("paused", "ready", "strange", 13),
+        ];
+
+        let paused = HashSet::from(["paused".to_owned()]);
+        let blocked = blocked(&counted, &paused, &["known".to_owned()]);
+
+        let blocked = blocked.map(|(gate, jobs)| (gate.as_str(), jobs));
+        assert_eq!(
+            blocked,
+            [
+                ("queue_paused", 13),
+                ("not_due", 3),
+                ("key_limit", 5),
+                ("budget", 0),
+                ("account_held", 7),
+                ("no_worker", 11),
+            ]
+        );
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Claims: ready jobs become running ones, each under a lease whose token is the claim's own and random.
+//! Claims: ready jobs become running ones, each under a lease whose token is the claim's own and random. Those here are
+//! of queues and kinds without limits; the others are decided in `gates` and end in [`these`].
 
 use chrono::{DateTime, Utc};
 use sqlx::PgExecutor;
@@ -9,6 +10,7 @@ use uuid::Uuid;
 pub(crate) struct ClaimedRow {
     pub(crate) id: Uuid,
     pub(crate) kind: String,
+    pub(crate) priority: i16,
     pub(crate) token: Uuid,
     pub(crate) attempt: i32,
     pub(crate) attempts_used: i32,
@@ -49,7 +51,7 @@ macro_rules! claim {
                       started_at = now(), unique_key = CASE WHEN unique_states & 4 <> 0 THEN unique_key END
                 WHERE queue = $1
                   AND id = ANY (ARRAY("# $(+ $found)+ + r#" FOR UPDATE SKIP LOCKED))
-            RETURNING id, kind, lease_token AS "token!", attempt, attempts_used, max_attempts, tenant, key,
+            RETURNING id, kind, priority, lease_token AS "token!", attempt, attempts_used, max_attempts, tenant, key,
                       payload::text AS "payload!", run_at, created_at, now() AS "claimed_at!", replay_of, traceparent,
                       attempts -> -1 ->> 'error_class' AS last_error_class"#,
             $claim.queue,
@@ -62,6 +64,9 @@ macro_rules! claim {
     };
 }
 
+// Whether a job's account is held is asked of jobs that have one alone. A queue whose limits the fleet keeps gives nothing
+// here, whatever the claiming process knows of them.
+//
 // The limit is a literal in a few prepared sizes: with a parameter the statement is planned anew each time or flips to
 // a sequential scan.
 macro_rules! claim_up_to {
@@ -70,10 +75,12 @@ macro_rules! claim_up_to {
             $db,
             $claim,
             [
-                "SELECT id FROM millpond.jobs
-                  WHERE queue = $1 AND state = 'ready' AND kind = ANY ($4)
-                    AND NOT EXISTS (SELECT FROM millpond.queues q WHERE q.name = $1 AND q.paused_at IS NOT NULL
-                                       AND (q.paused_until IS NULL OR q.paused_until > now()))
+                "SELECT id FROM millpond.jobs j
+                  WHERE queue = $1 AND state = 'ready' AND parked_gate IS NULL AND kind = ANY ($4)
+                    AND (account IS NULL OR (SELECT true FROM millpond.holds h WHERE h.account = j.account) IS NULL)
+                    AND NOT EXISTS (SELECT FROM millpond.queues q WHERE q.name = $1 AND (
+                            q.global_concurrency IS NOT NULL OR q.rate_count IS NOT NULL OR q.fair_by IS NOT NULL
+                            OR (q.paused_at IS NOT NULL AND (q.paused_until IS NULL OR q.paused_until > now()))))
                   ORDER BY priority, run_at, id LIMIT ",
                 $limit
             ],
@@ -111,9 +118,10 @@ pub(crate) async fn mates(
         Some(key) => claim!(
             db,
             claim,
-            ["SELECT id FROM millpond.jobs
-              WHERE queue = $1 AND state = 'ready' AND kind = $4 AND key = $6
+            ["SELECT id FROM millpond.jobs j
+              WHERE queue = $1 AND state = 'ready' AND parked_gate IS NULL AND kind = $4 AND key = $6
                 AND COALESCE(attempts -> -1 ->> 'error_class', '') NOT IN ('panic', 'timeout', 'lost')
+                AND (account IS NULL OR (SELECT true FROM millpond.holds h WHERE h.account = j.account) IS NULL)
                 AND NOT EXISTS (SELECT FROM millpond.queues q WHERE q.name = $1 AND q.paused_at IS NOT NULL
                                    AND (q.paused_until IS NULL OR q.paused_until > now()))
               ORDER BY priority, run_at, id LIMIT $5"],
@@ -127,10 +135,13 @@ pub(crate) async fn mates(
             ["SELECT id FROM millpond.jobs
               WHERE id = ANY (ARRAY(
                     SELECT first.id
-                      FROM (SELECT id, kind, key, attempts FROM millpond.jobs WHERE queue = $1 AND state = 'ready'
+                      FROM (SELECT id, kind, key, account, attempts FROM millpond.jobs
+                             WHERE queue = $1 AND state = 'ready' AND parked_gate IS NULL
                              ORDER BY priority, run_at, id LIMIT 5000) AS first
                      WHERE first.kind = $4 AND first.key IS NULL
                        AND COALESCE(first.attempts -> -1 ->> 'error_class', '') NOT IN ('panic', 'timeout', 'lost')
+                       AND (first.account IS NULL
+                            OR (SELECT true FROM millpond.holds h WHERE h.account = first.account) IS NULL)
                      LIMIT $5))
                 AND state IS NOT DISTINCT FROM 'ready' -- so that no index of all ready jobs is read for these
                 AND NOT EXISTS (SELECT FROM millpond.queues q WHERE q.name = $1 AND q.paused_at IS NOT NULL
@@ -139,4 +150,41 @@ pub(crate) async fn mates(
             most
         ),
     }
+}
+
+/// Claims those of these jobs that are still ready, in a transaction that has decided that they may run. Jobs that are
+/// locked are left alone. What they are of the kinds in `placed` takes a place of its key, for as long as it runs. The
+/// clock is read here: the transaction may have waited for its turn.
+pub(crate) async fn these(
+    db: impl PgExecutor<'_>,
+    claim: &Claim<'_>,
+    ids: &[Uuid],
+    placed: &[String],
+) -> Result<Vec<ClaimedRow>, sqlx::Error> {
+    sqlx::query_as!(
+        ClaimedRow,
+        r#"UPDATE millpond.jobs
+              SET state = 'running', attempt = attempt + 1, attempts_used = attempts_used + 1,
+                  lease_token = (SELECT gen_random_uuid()),
+                  lease_until = (SELECT clock_timestamp()) + make_interval(secs => $3), worker = $2,
+                  started_at = (SELECT clock_timestamp()),
+                  unique_key = CASE WHEN unique_states & 4 <> 0 THEN unique_key END,
+                  parked_gate = NULL, parked_for = NULL,
+                  takes_place = CASE WHEN key IS NOT NULL AND kind = ANY ($5) THEN true END
+            WHERE queue = $1
+              AND id = ANY (ARRAY(SELECT id FROM millpond.jobs
+                                   WHERE queue = $1 AND id = ANY ($4)
+                                     AND state IS NOT DISTINCT FROM 'ready' -- so that no index of all ready jobs is read
+                                     FOR UPDATE SKIP LOCKED))
+        RETURNING id, kind, priority, lease_token AS "token!", attempt, attempts_used, max_attempts, tenant, key,
+                  payload::text AS "payload!", run_at, created_at, started_at AS "claimed_at!", replay_of, traceparent,
+                  attempts -> -1 ->> 'error_class' AS last_error_class"#,
+        claim.queue,
+        claim.worker,
+        claim.ttl_seconds,
+        ids,
+        placed,
+    )
+    .fetch_all(db)
+    .await
 }

@@ -12,9 +12,9 @@ use crate::job::JobState;
 /// has the same order.
 const COPY: &str = "COPY millpond.jobs
                          (id, queue, kind, state, priority, run_at, created_at, max_attempts, tenant, key, payload, tags,
-                          traceparent, replay_of)
+                          traceparent, replay_of, account, fair)
                     FROM STDIN (FORMAT binary)";
-const COLUMNS: i16 = 14;
+const COLUMNS: i16 = 16;
 /// What the binary format opens with: its signature, then no flags and no extension.
 const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 /// Stands where another row would have the number of its columns.
@@ -109,7 +109,9 @@ impl Data {
         self.value(&row.payload)?;
         self.value_or_null(row.tags.as_ref().map(jsonb).transpose()?)?;
         self.value_or_null(row.traceparent.as_ref())?;
-        self.value_or_null(row.replay_of)
+        self.value_or_null(row.replay_of)?;
+        self.value_or_null(row.account.as_ref())?;
+        self.value_or_null(row.fair.as_ref())
     }
 
     fn value(&mut self, value: impl AsRef<[u8]>) -> Result<(), sqlx::Error> {
@@ -174,6 +176,8 @@ mod tests {
             tags: None,
             traceparent: None,
             replay_of: None,
+            account: None,
+            fair: None,
         };
         let stored = begin(&row, now());
         (stored.state, stored.run_at - now())

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgExecutor;
 use uuid::Uuid;
 
+use super::settle::told;
 use crate::job::{EnqueueOutcome, JobId, OnConflict};
 
 /// A job that passed every check and has every default filled in.
@@ -24,6 +25,10 @@ pub(crate) struct JobRow {
     pub(crate) tags: Option<serde_json::Value>,
     pub(crate) traceparent: Option<String>,
     pub(crate) replay_of: Option<Uuid>,
+    /// The account that the job works for.
+    pub(crate) account: Option<String>,
+    /// Whose turn it takes, where its queue is fair; empty where it has no tenant.
+    pub(crate) fair: Option<String>,
 }
 
 /// A unique key as it is stored.
@@ -67,6 +72,8 @@ pub(crate) struct Columns<'a> {
     pub(crate) tags: Vec<Option<&'a serde_json::Value>>,
     pub(crate) traceparents: Vec<Option<&'a str>>,
     pub(crate) replays: Vec<Option<Uuid>>,
+    pub(crate) accounts: Vec<Option<&'a str>>,
+    pub(crate) turns: Vec<Option<&'a str>>,
 }
 
 impl<'a> Columns<'a> {
@@ -86,6 +93,8 @@ impl<'a> Columns<'a> {
             columns.tags.push(row.tags.as_ref());
             columns.traceparents.push(row.traceparent.as_deref());
             columns.replays.push(row.replay_of);
+            columns.accounts.push(row.account.as_deref());
+            columns.turns.push(row.fair.as_deref());
         }
         columns
     }
@@ -99,12 +108,14 @@ pub(crate) async fn insert(
     sqlx::query_as!(
         Stored,
         r#"INSERT INTO millpond.jobs
-                  (id, queue, kind, priority, run_at, state, max_attempts, tenant, key, payload, tags, traceparent, replay_of)
+                  (id, queue, kind, priority, run_at, state, max_attempts, tenant, key, payload, tags, traceparent, replay_of,
+                   account, fair)
            SELECT n.id, n.queue, n.kind, n.priority, due.at, CASE WHEN due.at <= now() THEN 'ready' ELSE 'scheduled' END,
-                  n.max_attempts, n.tenant, n.key, n.payload::json, n.tags, n.traceparent, n.replay_of
+                  n.max_attempts, n.tenant, n.key, n.payload::json, n.tags, n.traceparent, n.replay_of, n.account, n.fair
              FROM unnest($1::uuid[], $2::text[], $3::text[], $4::int2[], $5::timestamptz[], $6::float8[], $7::int4[],
-                         $8::text[], $9::text[], $10::text[], $11::jsonb[], $12::text[], $13::uuid[])
-                  AS n (id, queue, kind, priority, run_at, delay, max_attempts, tenant, key, payload, tags, traceparent, replay_of),
+                         $8::text[], $9::text[], $10::text[], $11::jsonb[], $12::text[], $13::uuid[], $14::text[], $15::text[])
+                  AS n (id, queue, kind, priority, run_at, delay, max_attempts, tenant, key, payload, tags, traceparent, replay_of,
+                        account, fair),
                   LATERAL (SELECT GREATEST(COALESCE(n.run_at, now() + make_interval(secs => n.delay), now()), now())) AS due (at)
            RETURNING id, state, run_at"#,
         &c.ids,
@@ -120,6 +131,8 @@ pub(crate) async fn insert(
         &c.tags as &[Option<&serde_json::Value>],
         &c.traceparents as &[Option<&str>],
         &c.replays as &[Option<Uuid>],
+        told(&c.accounts) as &[Option<&str>],
+        told(&c.turns) as &[Option<&str>],
     )
     .fetch_all(db)
     .await

@@ -3,11 +3,13 @@
 
 pub(crate) mod audit;
 pub(crate) mod bench;
+pub(crate) mod budgets;
 pub(crate) mod claim;
 pub(crate) mod config;
 pub(crate) mod copy;
 pub(crate) mod dead;
 pub(crate) mod doctor;
+pub(crate) mod gates;
 pub(crate) mod history;
 pub(crate) mod hot;
 pub(crate) mod idempotency;
@@ -17,6 +19,7 @@ pub(crate) mod keys;
 pub(crate) mod leader;
 pub(crate) mod lease;
 pub(crate) mod logs;
+pub(crate) mod plan;
 pub(crate) mod poll;
 pub(crate) mod pooler;
 pub(crate) mod queues;

@@ -6,7 +6,13 @@ use sqlx::PgExecutor;
 #[derive(Debug)]
 pub(crate) struct Waiting {
     pub(crate) queue: String,
-    pub(crate) has_ready: bool,
+    /// Jobs are ready that no gate was found to hold.
+    pub(crate) has_unparked: bool,
+    /// Jobs are ready that a gate held when a claim met them.
+    pub(crate) has_parked: bool,
+    /// Limits or held accounts are to be looked at before anything is claimed.
+    pub(crate) is_limited: bool,
+    pub(crate) is_paused: bool,
     /// Seconds until the next scheduled or retrying job is due; negative when it is overdue.
     pub(crate) next_due_seconds: Option<f64>,
     pub(crate) has_expired: bool,
@@ -14,10 +20,22 @@ pub(crate) struct Waiting {
     pub(crate) config_change: Option<i64>,
 }
 
+impl Waiting {
+    /// Whether a claim may find something. What a paused queue holds is not ready for anybody.
+    pub(crate) fn has_ready(&self) -> bool {
+        (self.has_unparked || self.has_parked) && !self.is_paused
+    }
+
+    /// Whether claims have to look closely at what they find, and at what is parked.
+    pub(crate) fn wants_close_look(&self) -> bool {
+        self.is_limited || self.has_parked
+    }
+}
+
 /// Looks at these queues, or at all that there are, in one statement. It touches a few index entries of each, and where
 /// no lease has run out every running job of the queue: no more than the fleet has slots, and cheaper than an index that
-/// each renewal would have to change. What a paused queue holds is not ready for anybody. No EXISTS on jobs: a plan made
-/// while the table was empty hashes all of them.
+/// each renewal would have to change. While accounts are held the first 100 ready jobs of each are looked at too. No
+/// EXISTS on jobs: a plan made while the table was empty hashes all of them.
 pub(crate) async fn look(
     db: impl PgExecutor<'_>,
     queues: Option<&[String]>,
@@ -25,9 +43,21 @@ pub(crate) async fn look(
     sqlx::query_as!(
         Waiting,
         r#"SELECT q.name AS "queue!",
-                  COALESCE((SELECT true FROM millpond.jobs j WHERE j.queue = q.name AND j.state = 'ready' LIMIT 1), false)
-                  AND NOT EXISTS (SELECT FROM millpond.queues p WHERE p.name = q.name AND p.paused_at IS NOT NULL
-                                     AND (p.paused_until IS NULL OR p.paused_until > now())) AS "has_ready!",
+                  COALESCE((SELECT true FROM millpond.jobs j
+                             WHERE j.queue = q.name AND j.state = 'ready' AND j.parked_gate IS NULL LIMIT 1), false) AS "has_unparked!",
+                  COALESCE((SELECT true FROM millpond.jobs j
+                             WHERE j.queue = q.name AND j.state = 'ready' AND j.parked_gate IS NOT NULL LIMIT 1), false) AS "has_parked!",
+                  EXISTS (SELECT FROM millpond.queues p WHERE p.name = q.name AND (
+                              p.global_concurrency IS NOT NULL OR p.rate_count IS NOT NULL OR p.fair_by IS NOT NULL))
+                  OR CASE WHEN (SELECT true FROM millpond.holds LIMIT 1) THEN
+                         COALESCE((SELECT true
+                                     FROM (SELECT j.account FROM millpond.jobs j
+                                            WHERE j.queue = q.name AND j.state = 'ready' AND j.parked_gate IS NULL
+                                            ORDER BY j.priority, j.run_at, j.id LIMIT 100) AS first
+                                    WHERE (SELECT true FROM millpond.holds h WHERE h.account = first.account) LIMIT 1), false)
+                     ELSE false END AS "is_limited!",
+                  EXISTS (SELECT FROM millpond.queues p WHERE p.name = q.name AND p.paused_at IS NOT NULL
+                             AND (p.paused_until IS NULL OR p.paused_until > now())) AS "is_paused!",
                   (SELECT extract(epoch FROM j.run_at - now())::float8 FROM millpond.jobs j
                     WHERE j.queue = q.name AND j.state IN ('scheduled', 'retrying')
                     ORDER BY j.run_at LIMIT 1) AS next_due_seconds,

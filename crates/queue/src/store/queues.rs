@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgExecutor;
 
-/// Up to this many jobs of a state are counted on request.
+/// Up to this many jobs of a state are counted on request, and of parked ones looked at.
 const COUNTED: i64 = 10_000;
 
 /// A queue's pause.
@@ -85,8 +85,12 @@ pub(crate) async fn depths(
             CROSS JOIN (VALUES ('scheduled'), ('ready'), ('running'), ('retrying')) AS s (state)
             CROSS JOIN LATERAL (
                 SELECT CASE s.state
-                    WHEN 'ready' THEN (SELECT count(*) FROM (SELECT FROM millpond.jobs j WHERE j.queue = q.name AND j.state = 'ready'
-                                           AND ($2::text IS NULL OR j.tenant = $2) LIMIT $1::bigint + 1) AS x)
+                    WHEN 'ready' THEN (SELECT count(*) FROM (
+                        (SELECT FROM millpond.jobs j WHERE j.queue = q.name AND j.state = 'ready' AND j.parked_gate IS NULL
+                            AND ($2::text IS NULL OR j.tenant = $2) LIMIT $1::bigint + 1)
+                        UNION ALL
+                        (SELECT FROM millpond.jobs j WHERE j.queue = q.name AND j.state = 'ready' AND j.parked_gate IS NOT NULL
+                            AND ($2::text IS NULL OR j.tenant = $2) LIMIT $1::bigint + 1)) AS x)
                     WHEN 'running' THEN (SELECT count(*) FROM (SELECT FROM millpond.jobs j WHERE j.queue = q.name AND j.state = 'running'
                                            AND ($2::text IS NULL OR j.tenant = $2) LIMIT $1::bigint + 1) AS x)
                     ELSE (SELECT count(*) FROM (SELECT FROM millpond.jobs j WHERE j.queue = q.name
@@ -108,17 +112,25 @@ pub(crate) struct OldestReady {
     pub(crate) seconds: f64,
 }
 
-/// The oldest ready job of each queue: the head of each priority is looked at, not the whole queue.
+/// The oldest ready job of each queue: the head of each priority is looked at, not the whole queue, and the first 10,000
+/// of what is parked.
 pub(crate) async fn oldest_ready(db: impl PgExecutor<'_>) -> Result<Vec<OldestReady>, sqlx::Error> {
     sqlx::query_as!(
         OldestReady,
         r#"SELECT q.name AS "queue!", extract(epoch FROM now() - min(h.run_at))::float8 AS "seconds!"
              FROM millpond.queues q
-            CROSS JOIN generate_series(0, 9) AS p (priority)
-            CROSS JOIN LATERAL (SELECT j.run_at FROM millpond.jobs j
-                                 WHERE j.queue = q.name AND j.state = 'ready' AND j.priority = p.priority
-                                 ORDER BY j.run_at LIMIT 1) AS h
-            GROUP BY q.name"#
+            CROSS JOIN LATERAL (
+                  SELECT first.run_at
+                    FROM generate_series(0, 9) AS p (priority)
+                   CROSS JOIN LATERAL (SELECT j.run_at FROM millpond.jobs j
+                                        WHERE j.queue = q.name AND j.state = 'ready' AND j.parked_gate IS NULL
+                                          AND j.priority = p.priority
+                                        ORDER BY j.run_at LIMIT 1) AS first
+                   UNION ALL
+                  (SELECT j.run_at FROM millpond.jobs j
+                    WHERE j.queue = q.name AND j.state = 'ready' AND j.parked_gate IS NOT NULL LIMIT $1)) AS h
+            GROUP BY q.name"#,
+        COUNTED,
     )
     .fetch_all(db)
     .await
@@ -132,7 +144,11 @@ pub(crate) async fn ready_up_to(
 ) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar!(
         r#"SELECT count(*) AS "count!"
-             FROM (SELECT FROM millpond.jobs WHERE queue = $1 AND state = 'ready' LIMIT $2) AS bounded"#,
+             FROM (SELECT FROM (
+                      (SELECT FROM millpond.jobs WHERE queue = $1 AND state = 'ready' AND parked_gate IS NULL LIMIT $2)
+                      UNION ALL
+                      (SELECT FROM millpond.jobs WHERE queue = $1 AND state = 'ready' AND parked_gate IS NOT NULL LIMIT $2)) AS ready
+                    LIMIT $2) AS bounded"#,
         queue,
         most,
     )

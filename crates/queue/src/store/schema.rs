@@ -18,21 +18,43 @@ pub(crate) async fn applied_migrations(conn: &mut PgConnection) -> Result<Vec<i6
         .await
 }
 
-/// Makes queues known; those that are known keep their pause.
+/// Queues with the limits that the configuration sets, as arrays for `unnest`.
+#[derive(Debug, Default)]
+pub(crate) struct QueuesSet {
+    pub(crate) names: Vec<String>,
+    pub(crate) global_concurrency: Vec<Option<i32>>,
+    pub(crate) rate_counts: Vec<Option<i32>>,
+    pub(crate) rate_seconds: Vec<Option<f64>>,
+    /// Whose jobs take turns.
+    pub(crate) fair_by: Vec<Option<&'static str>>,
+}
+
+/// Makes queues known, and their limits. Those that are known keep their pause, what they have started lately, and whose
+/// turn comes next; one whose limits stay as they are is not touched, since claims take turns at its row.
 pub(crate) async fn remember_queues(
     db: impl PgExecutor<'_>,
-    names: &[String],
+    queues: &QueuesSet,
 ) -> Result<(), sqlx::Error> {
     sqlx::query!(
-        "INSERT INTO millpond.queues (name) SELECT unnest($1::text[]) ORDER BY 1 ON CONFLICT DO NOTHING",
-        names,
+        "INSERT INTO millpond.queues AS q (name, global_concurrency, rate_count, rate_per_seconds, fair_by)
+         SELECT * FROM unnest($1::text[], $2::int4[], $3::int4[], $4::float8[], $5::text[]) ORDER BY 1
+         ON CONFLICT (name) DO UPDATE
+            SET global_concurrency = excluded.global_concurrency, rate_count = excluded.rate_count,
+                rate_per_seconds = excluded.rate_per_seconds, fair_by = excluded.fair_by
+          WHERE (q.global_concurrency, q.rate_count, q.rate_per_seconds, q.fair_by) IS DISTINCT FROM
+                (excluded.global_concurrency, excluded.rate_count, excluded.rate_per_seconds, excluded.fair_by)",
+        &queues.names,
+        &queues.global_concurrency as &[Option<i32>],
+        &queues.rate_counts as &[Option<i32>],
+        &queues.rate_seconds as &[Option<f64>],
+        &queues.fair_by as &[Option<&str>],
     )
     .execute(db)
     .await?;
     Ok(())
 }
 
-/// What `millpond.enqueue` needs to know of a kind.
+/// What `millpond.enqueue` and claims need to know of a kind.
 #[derive(Debug)]
 pub(crate) struct KindSeen {
     pub(crate) kind: String,
@@ -41,6 +63,10 @@ pub(crate) struct KindSeen {
     pub(crate) max_attempts: i32,
     pub(crate) key_path: Option<Vec<String>>,
     pub(crate) unique_rule: Option<Value>,
+    /// Attempts with one key that the fleet runs at a time.
+    pub(crate) per_key_concurrency: Option<i32>,
+    pub(crate) account_path: Option<Vec<String>>,
+    pub(crate) budget: Option<String>,
 }
 
 /// What the database was told of these kinds; those that no process ever registered are missing.
@@ -50,7 +76,7 @@ pub(crate) async fn kinds_seen(
 ) -> Result<Vec<KindSeen>, sqlx::Error> {
     sqlx::query_as!(
         KindSeen,
-        "SELECT kind, queue, priority, max_attempts, key_path, unique_rule
+        "SELECT kind, queue, priority, max_attempts, key_path, unique_rule, per_key_concurrency, account_path, budget
            FROM millpond.kinds_seen WHERE kind = ANY ($1)",
         kinds,
     )
@@ -77,17 +103,23 @@ pub(crate) async fn remember_kind(
     kind: &KindSeen,
 ) -> Result<(), sqlx::Error> {
     sqlx::query!(
-        "INSERT INTO millpond.kinds_seen AS k (kind, queue, priority, max_attempts, key_path, unique_rule)
-         VALUES ($1, $2, $3, $4, $5, $6)
+        "INSERT INTO millpond.kinds_seen AS k
+                (kind, queue, priority, max_attempts, key_path, unique_rule, per_key_concurrency, account_path, budget)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
          ON CONFLICT (kind) DO UPDATE
             SET queue = excluded.queue, priority = excluded.priority, max_attempts = excluded.max_attempts,
-                key_path = excluded.key_path, unique_rule = excluded.unique_rule, seen_at = now()",
+                key_path = excluded.key_path, unique_rule = excluded.unique_rule,
+                per_key_concurrency = excluded.per_key_concurrency, account_path = excluded.account_path,
+                budget = excluded.budget, seen_at = now()",
         kind.kind,
         kind.queue,
         kind.priority,
         kind.max_attempts,
         kind.key_path.as_deref(),
         kind.unique_rule,
+        kind.per_key_concurrency,
+        kind.account_path.as_deref(),
+        kind.budget,
     )
     .execute(db)
     .await?;

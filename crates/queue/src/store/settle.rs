@@ -104,7 +104,7 @@ pub(crate) async fn finish(
 
 /// What an array tells: nothing, where every element is NULL. `unnest` fills it up with NULL to the length of the others,
 /// so nobody has to write, send and read that.
-fn told<T>(values: &[Option<T>]) -> &[Option<T>] {
+pub(super) fn told<T>(values: &[Option<T>]) -> &[Option<T>] {
     if values.iter().all(Option::is_none) {
         &[]
     } else {

@@ -3,12 +3,14 @@
 
 use sqlx::PgExecutor;
 
-/// Jobs that are still to be done, by queue, state and kind.
+/// Jobs that are still to be done, by queue, state, kind and what was found to keep them.
 #[derive(Debug)]
 pub(crate) struct JobCount {
     pub(crate) queue: String,
     pub(crate) state: String,
     pub(crate) kind: String,
+    /// The gate that keeps them, as far as a claim has met them.
+    pub(crate) parked_gate: Option<String>,
     pub(crate) jobs: i64,
 }
 
@@ -16,7 +18,8 @@ pub(crate) struct JobCount {
 pub(crate) async fn count_jobs(db: impl PgExecutor<'_>) -> Result<Vec<JobCount>, sqlx::Error> {
     sqlx::query_as!(
         JobCount,
-        r#"SELECT queue, state, kind, count(*) AS "jobs!" FROM millpond.jobs GROUP BY queue, state, kind"#
+        r#"SELECT queue, state, kind, parked_gate, count(*) AS "jobs!"
+             FROM millpond.jobs GROUP BY queue, state, kind, parked_gate"#
     )
     .fetch_all(db)
     .await

@@ -16,9 +16,9 @@ pub(crate) async fn insert(
         Stored,
         r#"INSERT INTO millpond.jobs
                   (id, queue, kind, priority, run_at, state, max_attempts, tenant, key, unique_key, unique_states,
-                   unique_wanted, payload, tags, traceparent, replay_of)
+                   unique_wanted, payload, tags, traceparent, replay_of, account, fair)
            SELECT $1, $2, $3, $4, due.at, CASE WHEN due.at <= now() THEN 'ready' ELSE 'scheduled' END,
-                  $7, $8, $9, $10, $11, $10, $12::text::json, $13, $14, $15
+                  $7, $8, $9, $10, $11, $10, $12::text::json, $13, $14, $15, $16, $17
              FROM (SELECT GREATEST(COALESCE($5::timestamptz, now() + make_interval(secs => $6::float8), now()), now())) AS due (at)
            ON CONFLICT (kind, COALESCE(tenant, ''), unique_key) WHERE unique_key IS NOT NULL DO NOTHING
            RETURNING id, state, run_at"#,
@@ -37,6 +37,8 @@ pub(crate) async fn insert(
         row.tags,
         row.traceparent,
         row.replay_of,
+        row.account,
+        row.fair,
     )
     .fetch_optional(db)
     .await
@@ -84,7 +86,7 @@ pub(crate) async fn release(db: impl PgExecutor<'_>, id: Uuid) -> Result<(), sql
 }
 
 /// Gives a waiting job the content of the new one, which has all its attempts before it; its id and the record of its
-/// past attempts stay.
+/// past attempts stay. What kept the old one from running need not keep this one.
 pub(crate) async fn replace(
     db: impl PgExecutor<'_>,
     id: Uuid,
@@ -97,7 +99,8 @@ pub(crate) async fn replace(
               SET queue = $2, priority = $3, run_at = due.at,
                   state = CASE WHEN due.at <= now() THEN 'ready' ELSE 'scheduled' END,
                   max_attempts = $6, key = $7, payload = $8::text::json, tags = $9, traceparent = $10,
-                  attempts_used = 0, progress = NULL, unique_states = $11
+                  attempts_used = 0, progress = NULL, unique_states = $11,
+                  account = $12, fair = $13, parked_gate = NULL, parked_for = NULL
              FROM (SELECT GREATEST(COALESCE($4::timestamptz, now() + make_interval(secs => $5::float8), now()), now())) AS due (at)
             WHERE j.id = $1 AND j.state <> 'running'
            RETURNING j.id, j.state, j.run_at"#,
@@ -112,6 +115,8 @@ pub(crate) async fn replace(
         row.tags,
         row.traceparent,
         unique.states,
+        row.account,
+        row.fair,
     )
     .fetch_one(db)
     .await

@@ -223,7 +223,6 @@ async fn an_enqueue_in_the_callers_transaction_vanishes_with_it(db: PgPool) -> a
 async fn sql_and_client_make_the_same_unique_key_of_a_payload(db: PgPool) -> anyhow::Result<()> {
     let config = r#"
         [kinds."test.work"]
-        target = "https://example.com/"
         unique = { fields = ["name", "/n"], while = ["scheduled", "ready", "running", "retrying"], on_conflict = "keep" }"#;
     let queue = engine(&db, config);
     queue.announce().await?;

@@ -164,11 +164,12 @@ pub(crate) fn registry() -> Registry<App> {
 }
 
 pub(crate) fn engine(pool: &PgPool, config: &str) -> Queue {
-    let config = Config::parse(config, &[])
-        .expect("the test's configuration is right")
-        .config;
     let registry = registry();
     let kinds: Vec<_> = registry.kinds().cloned().collect();
+    let names: Vec<&str> = kinds.iter().map(|kind| &*kind.name).collect();
+    let config = Config::parse(config, &names)
+        .expect("the test's configuration is right")
+        .config;
     Queue::new(Database::from_pool(pool.clone()), Arc::new(config), kinds)
         .expect("schemas of tests compile")
 }

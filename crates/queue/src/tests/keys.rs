@@ -16,7 +16,6 @@ use crate::{
 /// A rule over some fields of the payload.
 const RULE: &str = r#"
 [kinds."test.work"]
-target = "https://example.com/"
 unique = { fields = ["name", "/n"], while = ["scheduled", "ready", "running", "retrying"], on_conflict = "keep" }"#;
 
 fn unique(name: &str, on_conflict: OnConflict, states: &[JobState]) -> NewJob {

@@ -155,8 +155,8 @@ async fn what_waits_in_a_paused_queue_wakes_nobody(db: PgPool) -> anyhow::Result
     queue.pause_queue("default", None, None, &actor()).await?;
     let paused = poll::look(&db, Some(&names)).await?;
 
-    assert!(before.iter().all(|waiting| waiting.has_ready));
-    assert!(paused.iter().all(|waiting| !waiting.has_ready));
+    assert!(before.iter().all(|waiting| waiting.has_ready()));
+    assert!(paused.iter().all(|waiting| !waiting.has_ready()));
     Ok(())
 }
 

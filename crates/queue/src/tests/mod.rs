@@ -2,6 +2,7 @@
 
 mod accept;
 mod blocking;
+mod budgets;
 mod bulk;
 mod crowded;
 mod dead;
@@ -12,6 +13,7 @@ mod history;
 mod keys;
 mod leading;
 mod leases;
+mod limits;
 mod model;
 mod people;
 mod plans;

@@ -13,6 +13,10 @@ use crate::{
     db::Session,
     store::{
         claim::{self, Claim},
+        gates::{
+            self, Notes, facts,
+            rows::{self, Lines, Opened},
+        },
         lease::{self, Renewals},
         poll,
         settle::{self, Again, Ended},
@@ -182,6 +186,8 @@ fn claim_of(kinds: &[String]) -> Claim<'_> {
 async fn probers(database: &Database) -> anyhow::Result<[Prober; 2]> {
     let mut engine = Prober::new(database.engine().await?);
     engine.prepare_claims().await?;
+    engine.prepare_gates().await?;
+    engine.prepare_gated_claims().await?;
     engine.prepare_polls().await?;
     engine.prepare_settlements().await?;
     let mut keeper = Prober::new(Session::open(&database.separate_pool(1)).await?);
@@ -228,10 +234,74 @@ impl Prober {
         self.keep("claim of mates by key", arguments, reach).await
     }
 
+    /// What a claim under limits looks at before it claims.
+    async fn prepare_gates(&mut self) -> anyhow::Result<()> {
+        let kinds = ["test.work".to_owned()];
+        let (few, work) = ("'default', ARRAY['test.work']", &kinds[..]);
+        for most in [1, 11, 101] {
+            rows::first(self.session.conn(), "default", work, most).await?;
+            let reach = Reach::Walk(&["jobs_ready"]);
+            self.keep("first jobs", few, reach).await?;
+        }
+        rows::any_of(self.session.conn(), "default", work).await?;
+        let reach = Reach::Walk(&["jobs_ready", "jobs_parked"]);
+        self.keep("any of some kinds", few, reach).await?;
+        let reach = Reach::Walk(&["jobs_ready"]);
+        rows::next_priority(self.session.conn(), "default", 0).await?;
+        self.keep("next priority", "'default', 0::int2", reach)
+            .await?;
+        let lines = Lines {
+            queue: "default",
+            priority: 5,
+            from: "",
+            kinds: work,
+            most: 500,
+        };
+        rows::unmarked(self.session.conn(), lines).await?;
+        let arguments = "'default', 5::int2, ARRAY['test.work'], 500";
+        self.keep("unmarked jobs", arguments, reach).await?;
+        rows::lines(self.session.conn(), lines).await?;
+        let arguments = "'default', 5::int2, 'a', ARRAY['test.work'], 500";
+        let reach = Reach::Walk(&["jobs_fair"]);
+        self.keep("lines", arguments, reach).await?;
+        rows::groups(self.session.conn(), "default", ("", "")).await?;
+        let reach = Reach::Walk(&["jobs_parked"]);
+        self.keep("groups", "'default', 'a', 'b'", reach).await?;
+        rows::behind(self.session.conn(), "default", work, &Opened::default()).await?;
+        let arguments =
+            "'default', ARRAY['test.work'], ARRAY['key_limit'], ARRAY['a'], ARRAY[1], ARRAY[9]";
+        self.keep("jobs behind a gate", arguments, reach).await?;
+        rows::mates(self.session.conn(), "default", ("test.work", "a"), 100).await?;
+        let arguments = "'default', 'test.work', 'a', 100";
+        let reach = Reach::Walk(&["jobs_ready_key"]);
+        self.keep("gated mates", arguments, reach).await
+    }
+
+    /// What it counts, and what it changes.
+    async fn prepare_gated_claims(&mut self) -> anyhow::Result<()> {
+        let kinds = ["test.work".to_owned()];
+        gates::queue(self.session.conn(), "default").await?;
+        let reach = Reach::Walk(&["jobs_running"]);
+        self.keep("count of what runs", "'default'", reach).await?;
+        facts::taken(self.session.conn(), "test.work", &["a"], 1).await?;
+        let arguments = "'test.work', ARRAY['a', 'b'], 1";
+        let reach = Reach::Walk(&["jobs_place"]);
+        self.keep("places of keys", arguments, reach).await?;
+        gates::park(self.session.conn(), "default", &Notes::default()).await?;
+        let ids = "array_fill(gen_random_uuid(), ARRAY[500])";
+        let notes = "array_fill('a'::text, ARRAY[500])";
+        let arguments = format!("'default', {ids}, {notes}, {notes}");
+        self.keep("parking", &arguments, Reach::Ids).await?;
+        claim::these(self.session.conn(), &claim_of(&kinds), &[], &kinds).await?;
+        let arguments = format!("'default', gen_random_uuid(), 60, {ids}, ARRAY['test.work']");
+        self.keep("claim of chosen jobs", &arguments, Reach::Ids)
+            .await
+    }
+
     async fn prepare_polls(&mut self) -> anyhow::Result<()> {
         let queues = ["default".to_owned(), "idle".to_owned()];
         poll::look(self.session.conn(), Some(&queues)).await?;
-        let reach = Reach::Walk(&["jobs_ready", "jobs_deferred", "jobs_running"]);
+        let reach = Reach::Walk(&["jobs_ready", "jobs_parked", "jobs_deferred", "jobs_running"]);
         self.keep("look", "ARRAY['default', 'idle']", reach).await?;
         poll::promote(self.session.conn(), "default").await?;
         let reach = Reach::Walk(&["jobs_deferred", "jobs_pkey"]);

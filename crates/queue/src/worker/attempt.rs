@@ -23,11 +23,12 @@ use super::{
     verdict::{CallEnd, Facts, Verdict, verdict},
 };
 use crate::{
+    budgets::DrawsOn,
     client::Shared,
     config::Policy,
     handler::{Invocation, JobContext, JobError, JobInfo, Outcome, Recorded, Registry},
     job::{ErrorClass, JobId, payload::field_text},
-    store::insert::JobRow,
+    store::{claim::ClaimedRow, insert::JobRow},
 };
 
 /// How long an attempt that was told to stop may take before it is aborted.
@@ -191,7 +192,24 @@ impl<A: Send + Sync + 'static> Runner<A> {
             info,
             job.stop.token().clone(),
             Arc::clone(&job.recorded),
+            self.draws_on(row),
         )
+    }
+
+    /// What the job's calls are counted as.
+    fn draws_on(&self, row: &ClaimedRow) -> DrawsOn {
+        let named = self.shared.budgets.named_for(&row.kind);
+        let account = named.as_ref().and_then(|_| {
+            let config = self.shared.config();
+            let policy = config.policy(&row.kind);
+            field_text(&row.payload, policy.account.as_deref()?).ok()?
+        });
+        DrawsOn {
+            budgets: self.shared.budgets.clone(),
+            named,
+            account,
+            priority: row.priority,
+        }
     }
 
     /// Waits for the call's end, or for a reason to end it: then it has a moment to stop by itself before it is aborted.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use sqlx::PgConnection;
-use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -19,13 +19,17 @@ use super::{
 };
 use crate::{
     client::Shared,
+    config::Config,
     db::{DatabaseError, within},
+    doorbell::Waiter,
     error_chain,
+    gates::{self, Ask, Claimed, Manner, Sweep},
     handler::Recorded,
     job::AttemptOutcome,
     metrics::{self, AttemptLabels},
     store::{
         claim::{self, Claim, ClaimedRow},
+        gates::rows::any_of,
         settle::{self, Ended},
     },
 };
@@ -37,6 +41,15 @@ const GATHER: Duration = Duration::from_millis(2);
 /// Wait after a claim that failed.
 const AFTER_FAILURE: Duration = Duration::from_millis(500);
 
+/// When a feeder claims next.
+#[derive(Debug, Clone, Copy)]
+enum Next {
+    Now,
+    /// When it is woken, or after this time.
+    After(Duration),
+    WhenWoken,
+}
+
 /// Claims the jobs of one queue for one process.
 pub(crate) struct Feeder {
     pub(crate) queue: Arc<str>,
@@ -47,34 +60,50 @@ pub(crate) struct Feeder {
     /// Kinds whose jobs of one key run together and share a slot, with the most of them.
     pub(crate) batched: HashMap<String, usize>,
     pub(crate) slots: Arc<Slots>,
-    pub(crate) work: Arc<Notify>,
+    pub(crate) work: Arc<Waiter>,
     pub(crate) stop: CancellationToken,
 }
 
 impl Feeder {
     /// Feeds until it is told to stop, then hands back what was claimed and not taken.
     pub(crate) async fn run(self: Arc<Self>, units: mpsc::Sender<Unit>) {
-        let mut has_more = true;
+        let mut next = Next::Now;
+        let mut sweep = Sweep::default();
         while !self.stop.is_cancelled() {
+            let has_more = matches!(next, Next::Now);
             if !has_more {
+                // Both are cancel-safe.
                 tokio::select! {
-                    () = self.work.notified() => {}
+                    () = self.until(next) => {}
                     () = self.stop.cancelled() => break,
                 }
+                sweep = Sweep::default();
             }
             let Some(slots) = self.free_slots(has_more).await else {
                 break;
             };
-            has_more = match self.claim(slots, &units).await {
-                Ok(has_more) => has_more,
+            next = match self.claim(slots, &units, &mut sweep).await {
+                Ok(next) => next,
                 Err(error) => {
                     tracing::warn!(queue.name = %self.queue, error = %error_chain(&error), "jobs could not be claimed; trying again");
                     tokio::select! {
-                        () = tokio::time::sleep(AFTER_FAILURE) => true,
+                        () = tokio::time::sleep(AFTER_FAILURE) => Next::Now,
                         () = self.stop.cancelled() => break,
                     }
                 }
             };
+        }
+    }
+
+    /// Waits until there may be something to claim.
+    async fn until(&self, next: Next) {
+        let Next::After(wait) = next else {
+            return self.work.notified().await;
+        };
+        // Both are cancel-safe.
+        tokio::select! {
+            () = self.work.notified() => {}
+            () = tokio::time::sleep(wait) => {}
         }
     }
 
@@ -97,17 +126,27 @@ impl Feeder {
         Some(slots)
     }
 
-    /// Claims for these slots and hands over; tells whether there may be more to claim.
+    /// Claims for these slots and hands over; tells when there may be more to claim.
     async fn claim(
         &self,
         mut slots: Vec<OwnedSemaphorePermit>,
         units: &mpsc::Sender<Unit>,
-    ) -> Result<bool, DatabaseError> {
+        sweep: &mut Sweep,
+    ) -> Result<Next, DatabaseError> {
         let claimed_at = Instant::now();
-        let ttl = self.shared.config().lease.ttl;
-        let rows = self.claim_rows(slots.len(), ttl).await?;
+        let config = self.shared.config();
+        let ttl = config.lease.ttl;
+        let Claimed {
+            rows,
+            goes_on,
+            wait,
+        } = self.claim_rows(&config, slots.len(), sweep).await?;
         metrics::claim_took(&self.queue, claimed_at.elapsed());
-        let has_more = !rows.is_empty();
+        let next = match wait {
+            _ if goes_on => Next::Now,
+            Some(wait) => Next::After(wait),
+            None => Next::WhenWoken,
+        };
         let jobs = self.hold_all(rows, claimed_at, ttl).await;
         let mut not_taken = Vec::new();
         for mut jobs in self.together(jobs) {
@@ -130,26 +169,60 @@ impl Feeder {
             }
         }
         self.hand_back(not_taken).await;
-        Ok(has_more)
+        Ok(next)
     }
 
     async fn claim_rows(
         &self,
+        config: &Config,
         most: usize,
-        ttl: Duration,
-    ) -> Result<Vec<ClaimedRow>, DatabaseError> {
-        let claim = self.as_claim(ttl);
+        sweep: &mut Sweep,
+    ) -> Result<Claimed, DatabaseError> {
+        let ttl = config.lease.ttl;
+        if let Manner::Plain { kinds, strays } = self.manner(config) {
+            let claim = self.as_claim(&kinds, ttl);
+            let mut session = self.shared.db.claim().await?;
+            let claimed = within(async {
+                let rows = claim::next(session.conn(), &claim, most).await?;
+                let has_strays = rows.is_empty()
+                    && !strays.is_empty()
+                    && any_of(session.conn(), &self.queue, &strays).await?;
+                Ok((rows, has_strays))
+            })
+            .await;
+            let (rows, has_strays) = session.end(claimed)?;
+            if !has_strays {
+                return Ok(Claimed {
+                    goes_on: !rows.is_empty(),
+                    rows,
+                    wait: None,
+                });
+            }
+        }
+        let claim = self.as_claim(&self.kinds, ttl);
+        let ask = Ask {
+            claim: &claim,
+            most,
+        };
         let mut session = self.shared.db.claim().await?;
-        let rows = within(claim::next(session.conn(), &claim, most)).await;
-        session.end(rows)
+        let claimed = within(gates::claim(session.conn(), &ask, sweep)).await;
+        session.end(claimed)
     }
 
-    fn as_claim(&self, ttl: Duration) -> Claim<'_> {
+    /// How jobs are claimed now: by the configuration, and by what the last look at the queue found.
+    fn manner(&self, config: &Config) -> Manner<'_> {
+        if self.work.looks_closely() {
+            return Manner::Gated;
+        }
+        Manner::of(config, &self.queue, &self.kinds)
+    }
+
+    fn as_claim<'a>(&'a self, kinds: &'a [String], ttl: Duration) -> Claim<'a> {
         Claim {
             queue: &self.queue,
             worker: self.worker,
             ttl_seconds: ttl.as_secs_f64(),
-            kinds: &self.kinds,
+            kinds,
         }
     }
 
@@ -251,18 +324,24 @@ impl Feeder {
         most: usize,
     ) -> Result<Vec<ClaimedJob>, DatabaseError> {
         let claimed_at = Instant::now();
-        let ttl = self.shared.config().lease.ttl;
-        let claim = self.as_claim(ttl);
-        let most = i64::try_from(most).unwrap_or(0);
+        let config = self.shared.config();
+        let ttl = config.lease.ttl;
+        let claim = self.as_claim(&self.kinds, ttl);
         let mut session = self.shared.db.claim().await?;
-        let rows = within(claim::mates(
-            session.conn(),
-            &claim,
-            &first.kind,
-            first.key.as_deref(),
-            most,
-        ))
-        .await;
+        let (kind, key) = (first.kind.as_str(), first.key.as_deref());
+        let rows = if self.manner(&config) != Manner::Gated {
+            let most = i64::try_from(most).unwrap_or(0);
+            within(claim::mates(session.conn(), &claim, kind, key, most)).await
+        } else if let Some(key) = key {
+            let ask = Ask {
+                claim: &claim,
+                most,
+            };
+            within(gates::mates(session.conn(), &ask, (kind, key))).await
+        } else {
+            // Where limits are to be kept, jobs without a key come together only as they are claimed.
+            Ok(Vec::new())
+        };
         Ok(self.hold_all(session.end(rows)?, claimed_at, ttl).await)
     }
 

@@ -203,6 +203,12 @@ impl Workers {
         {
             tracing::error!("outcomes were not settled in time; their jobs will be rescued");
         }
+        let given_back = self.shared.budgets.give_back();
+        if tokio::time::timeout(LAST, given_back).await.is_err() {
+            tracing::warn!(
+                "calls that were leased and not made count as made: they could not be given back"
+            );
+        }
         self.signals.give_up.cancel();
         for tasks in [&mut settlers, &mut self.background] {
             if tokio::time::timeout(LAST, join(tasks)).await.is_err() {

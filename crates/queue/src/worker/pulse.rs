@@ -102,7 +102,8 @@ pub(crate) fn hear_of_config(shared: &Shared, looked: &[Waiting]) {
 pub(crate) async fn look_after(shared: &Shared, waiting: &Waiting) -> Result<bool, DatabaseError> {
     let queue = &waiting.queue;
     let is_due = waiting.next_due_seconds.is_some_and(|due| due <= 0.0);
-    let mut has_ready = waiting.has_ready;
+    let mut has_ready = waiting.has_ready();
+    shared.bell.found(queue, waiting.wants_close_look());
     if is_due {
         has_ready |= promote(shared, queue).await? > 0;
     }

@@ -44,9 +44,9 @@ use crate::{
 };
 
 /// The figures that can be asked for, in the order of the documentation.
-const FIGURES: [&str; 16] = [
-    "P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8", "P9", "P10", "P11", "P12", "P13", "P15", "P18",
-    "P19",
+const FIGURES: [&str; 17] = [
+    "P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8", "P9", "P10", "P11", "P12", "P13", "P14", "P15",
+    "P18", "P19",
 ];
 
 /// What is measured, and where.

@@ -35,17 +35,24 @@ pub(super) fn check(file: Option<&Path>, ctx: &Context) -> anyhow::Result<ExitCo
                 })?;
             Ok(ExitCode::SUCCESS)
         }
-        Err(ConfigFileError::Invalid { path, problems }) if ctx.output.is_json() => {
+        Err(error) => refuse(error, ctx),
+    }
+}
+
+/// Tells everything that is wrong with a file.
+pub(super) fn refuse(error: ConfigFileError, ctx: &Context) -> anyhow::Result<ExitCode> {
+    match error {
+        ConfigFileError::Invalid { path, problems } if ctx.output.is_json() => {
             ctx.output
                 .answer(&report(&path, &problems, &[]), |_| String::new())?;
             Ok(ExitCode::from(MISUSED))
         }
-        Err(ConfigFileError::Invalid { path, problems }) => {
+        ConfigFileError::Invalid { path, problems } => {
             output::note(lines_of(&path, &problems));
             output::note(format_args!("{} is not valid", path.display()));
             Ok(ExitCode::from(MISUSED))
         }
-        Err(error) => Err(error.into()),
+        other => Err(other.into()),
     }
 }
 

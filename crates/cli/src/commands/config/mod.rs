@@ -5,6 +5,7 @@ mod change;
 mod check;
 mod effective;
 mod history;
+mod plan;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -15,6 +16,8 @@ use super::{Context, page::PageArgs};
 pub(crate) enum Command {
     /// Tell everything that is wrong, with line and column; exit 2 when something is
     Check(FileArg),
+    /// Say what a file would change for the work that is there: drain times, dead letters, deleted rows, ticks
+    Plan(plan::PlanArgs),
     /// Put a file in force for the whole fleet, without a restart; files of processes stay as they are
     Apply(change::ApplyArgs),
     /// Override one value for a time, in the whole fleet
@@ -43,6 +46,7 @@ pub(crate) struct FileArg {
 pub(super) async fn run(command: &Command, ctx: &Context) -> anyhow::Result<ExitCode> {
     match command {
         Command::Check(FileArg { file }) => return check::check(file.as_deref(), ctx),
+        Command::Plan(args) => return plan::show(args, ctx).await,
         Command::Apply(args) => change::apply(args, ctx).await?,
         Command::Set(args) => change::set(args, ctx).await?,
         Command::Unset { key } => change::unset(key, ctx).await?,

@@ -12,8 +12,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, de::IgnoredAny};
 
 use self::sending::send;
-use crate::{App, effect::effect_key, error::Error};
+use crate::{
+    App,
+    budget::{Budgeted, heed},
+    effect::effect_key,
+    error::Error,
+};
 
+/// Whose budget the calls are counted against, unless jobs.toml names another one.
+const PROVIDER: &str = "meta";
 /// Most events of one job.
 const MOST_EVENTS: usize = 1_000;
 /// Longest id of a data set.
@@ -75,8 +82,15 @@ impl BatchJob for ConversionSend {
 
     async fn run(batch: Vec<(Self, JobContext<App>)>) -> Vec<Result<Outcome, Error>> {
         let (jobs, contexts): (Vec<Self>, Vec<JobContext<App>>) = batch.into_iter().unzip();
-        let Some(app) = contexts.first().map(|ctx| Arc::clone(&ctx.app)) else {
+        let Some(first) = contexts.first() else {
             return Vec::new();
+        };
+        let app = Arc::clone(&first.app);
+        // As long as no job names an account, all calls are those of one token.
+        let budget = first.budget(PROVIDER, None);
+        let admission = Budgeted {
+            provider: PROVIDER,
+            budget: &budget,
         };
         let orders = jobs
             .into_iter()
@@ -86,10 +100,12 @@ impl BatchJob for ConversionSend {
 
         // Both are safe to drop: a delivery that was cut off is remembered as in doubt. A job that is cancelled while
         // others of its batch go on is settled as cancelled by the engine.
-        tokio::select! {
+        let outcomes: Vec<Result<Outcome, Error>> = tokio::select! {
             () = all_cancelled(&contexts) => contexts.iter().map(|_| Err(Error::Stopped)).collect(),
-            outcomes = send(&app, orders) => outcomes,
-        }
+            outcomes = send(&app, orders, &admission) => outcomes,
+        };
+        heed(&budget, &outcomes);
+        outcomes
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use marketing::conversions::{Dataset, Delivered, Fate, Pending, Refusal, deliver};
-use providers::Error as ProviderError;
+use providers::{Admission, Error as ProviderError};
 use queue::Outcome;
 use serde_json::{Value, json};
 
@@ -23,10 +23,11 @@ const MOST_ADDRESSEES: usize = 10;
 const NEXT_BATCH: Duration = Duration::from_secs(1);
 
 /// Sends the orders, those for one addressee together, and answers for each in its place. What is too much for one call
-/// of the handler is put off to the next.
+/// of the handler is put off to the next. Each request waits until it is admitted.
 pub(super) async fn send(
     app: &App,
     orders: Vec<Result<Order, Error>>,
+    admission: &impl Admission,
 ) -> Vec<Result<Outcome, Error>> {
     let mut outcomes = BTreeMap::new();
     let mut load = Load::default();
@@ -42,7 +43,7 @@ pub(super) async fn send(
         }
     }
     for (addressee, parcel) in load.parcels {
-        outcomes.extend(send_parcel(app, &addressee, parcel).await);
+        outcomes.extend(send_parcel(app, &addressee, parcel, admission).await);
     }
     outcomes.into_values().collect()
 }
@@ -81,6 +82,7 @@ async fn send_parcel(
     app: &App,
     addressee: &Addressee,
     parcel: Vec<(usize, Vec<Pending>)>,
+    admission: &impl Admission,
 ) -> Vec<(usize, Result<Outcome, Error>)> {
     let shares: Vec<(usize, usize)> = parcel
         .iter()
@@ -105,7 +107,7 @@ async fn send_parcel(
         test_event_code: addressee.test_event_code.as_deref(),
     };
 
-    match deliver(&app.db.pool(), &app.meta, dataset, &events).await {
+    match deliver(&app.db.pool(), &app.meta, dataset, &events, admission).await {
         Ok(delivered) => {
             let mut delivered = delivered.into_iter();
             let mut share = |size| outcome(delivered.by_ref().take(size).collect());
@@ -126,7 +128,7 @@ async fn send_parcel(
 pub(super) fn outcome(events: Vec<Delivered>) -> Result<Outcome, Error> {
     let mut refusals: Vec<Refusal> = Vec::new();
     let mut is_in_doubt = false;
-    let mut is_postponed = false;
+    let mut postponed: Option<Duration> = None;
     let mut is_sent = false;
     for event in &events {
         match &event.fate {
@@ -134,7 +136,9 @@ pub(super) fn outcome(events: Vec<Delivered>) -> Result<Outcome, Error> {
             Fate::Refused(refusal) => refusals.push(refusal.clone()),
             Fate::InDoubt { .. } => is_in_doubt = true,
             Fate::Contended => return Err(Error::Contended),
-            Fate::Failed(ProviderError::Postponed { .. }) => is_postponed = true,
+            Fate::Failed(ProviderError::Postponed { wait, .. }) => {
+                postponed = postponed.max(Some(wait.unwrap_or(NEXT_BATCH)));
+            }
             // As long as no job names an account, the token is our own.
             Fate::Failed(error @ ProviderError::AuthExpired { .. }) => {
                 return Err(Error::OwnToken(error.clone()));
@@ -142,8 +146,8 @@ pub(super) fn outcome(events: Vec<Delivered>) -> Result<Outcome, Error> {
             Fate::Failed(error) => return Err(Error::Provider(error.clone())),
         }
     }
-    if is_postponed {
-        return Ok(Outcome::Snoozed(NEXT_BATCH));
+    if let Some(wait) = postponed {
+        return Ok(Outcome::Snoozed(wait));
     }
     if is_sent {
         return Ok(Outcome::SucceededWith(result(&events)));

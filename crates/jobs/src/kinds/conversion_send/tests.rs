@@ -5,6 +5,7 @@ use marketing::{
     PgPool,
     conversions::{Delivered, Fate, Reason, Refusal},
 };
+use providers::Admission;
 use queue::JobError;
 use serde_json::{Value, json};
 use wiremock::{
@@ -214,17 +215,36 @@ fn a_spent_token_of_ours_is_a_matter_for_the_operator() {
 
 #[test]
 fn a_job_whose_events_were_put_off_is_called_again_at_no_cost() {
-    let postponed = providers::Error::Postponed {
-        detail: providers::Detail::default(),
+    let postponed = |wait| {
+        delivered(Fate::Failed(providers::Error::Postponed {
+            wait,
+            detail: providers::Detail::default(),
+        }))
     };
-    let events = vec![
-        delivered(refused(false)),
-        delivered(Fate::Failed(postponed)),
-    ];
+    let told = Duration::from_secs(600);
 
-    let ended = outcome(events);
+    let soon = outcome(vec![delivered(refused(false)), postponed(None)]);
+    let later = outcome(vec![postponed(Some(told)), postponed(None)]);
 
-    assert!(matches!(ended, Ok(Outcome::Snoozed(_))), "{ended:?}");
+    assert!(
+        matches!(soon, Ok(Outcome::Snoozed(wait)) if wait < told),
+        "{soon:?}"
+    );
+    assert!(
+        matches!(later, Ok(Outcome::Snoozed(wait)) if wait == told),
+        "{later:?}"
+    );
+}
+
+/// Admits every request.
+struct Open;
+
+impl Admission for Open {
+    type Pass = ();
+
+    async fn admit(&self) -> Result<(), providers::Error> {
+        Ok(())
+    }
 }
 
 /// Which jobs of a batch, each with so many events for its tenant, are put off. Nothing is sent: there is no token.
@@ -242,7 +262,7 @@ async fn put_off(batch: &[(usize, &str)]) -> Vec<usize> {
         order(&json!({ "events": events }), &job)
     });
 
-    let outcomes = send(&app, orders.collect()).await;
+    let outcomes = send(&app, orders.collect(), &Open).await;
 
     let is_put_off = |place: &usize| matches!(outcomes[*place], Ok(Outcome::Snoozed(_)));
     (0..batch.len()).filter(is_put_off).collect()
@@ -293,7 +313,7 @@ async fn jobs_of_one_data_set_share_a_request_and_not_a_fate(db: PgPool) -> anyh
         ),
     ];
 
-    let outcomes = send(&app, orders).await;
+    let outcomes = send(&app, orders, &Open).await;
 
     let ended: Vec<bool> = outcomes.iter().map(Result::is_ok).collect();
     assert_eq!(ended, [true, false, false, true]);
@@ -313,7 +333,12 @@ async fn without_a_token_the_set_up_is_to_blame() {
         ..app(no_database(), "http://127.0.0.1:9")
     };
 
-    let mut outcomes = send(&app, vec![order(&json!({ "event": event(None) }), &job())]).await;
+    let mut outcomes = send(
+        &app,
+        vec![order(&json!({ "event": event(None) }), &job())],
+        &Open,
+    )
+    .await;
 
     let outcome = outcomes.pop().expect("one job, one outcome");
     assert_eq!(class(outcome), queue::ErrorClass::Config);

@@ -5,8 +5,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde_json::{Value, json};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate, matchers::method};
 
-use super::{client_of, event, token};
-use crate::{error::Error, meta::conversions::ServerEvent};
+use super::{Open, client_of, event, to, token};
+use crate::{
+    Admission,
+    error::{Detail, Error},
+    meta::conversions::ServerEvent,
+};
 
 /// Events of which those whose place is in `bad` are called so.
 fn events(count: usize, bad: &[usize]) -> Vec<ServerEvent> {
@@ -54,12 +58,33 @@ async fn calls(server: &MockServer) -> usize {
     server.received_requests().await.expect("recorded").len()
 }
 
+/// Admits so many requests.
+struct Few(AtomicUsize);
+
+impl Admission for Few {
+    type Pass = ();
+
+    async fn admit(&self) -> Result<(), Error> {
+        let take = |left: usize| left.checked_sub(1);
+        match self
+            .0
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, take)
+        {
+            Ok(_) => Ok(()),
+            Err(_) => Err(Error::Postponed {
+                wait: None,
+                detail: Detail::new("meta", "the budget is dry", &[]),
+            }),
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_good_batch_is_one_call() {
     let server = server(|request| judge(request, false)).await;
 
     let results = client_of(&server)
-        .send_batch("1", &token(), &events(1_000, &[]), None)
+        .send_batch(to(&token()), &events(1_000, &[]), &Open)
         .await;
 
     assert!(results.iter().all(Result::is_ok));
@@ -72,7 +97,7 @@ async fn a_bad_event_is_found_by_halves_and_takes_nobody_along() {
     let server = server(|request| judge(request, false)).await;
 
     let results = client_of(&server)
-        .send_batch("1", &token(), &events(1_000, &[613]), None)
+        .send_batch(to(&token()), &events(1_000, &[613]), &Open)
         .await;
 
     for (i, result) in results.iter().enumerate() {
@@ -92,7 +117,7 @@ async fn a_bad_event_that_meta_names_costs_two_more_calls() {
     let server = server(|request| judge(request, true)).await;
 
     let results = client_of(&server)
-        .send_batch("1", &token(), &events(100, &[0, 99]), None)
+        .send_batch(to(&token()), &events(100, &[0, 99]), &Open)
         .await;
 
     let bad: Vec<usize> = (0..100).filter(|&i| results[i].is_err()).collect();
@@ -113,7 +138,7 @@ async fn a_wrong_place_is_not_trusted_twice() {
     .await;
 
     let results = client_of(&server)
-        .send_batch("1", &token(), &events(100, &[70]), None)
+        .send_batch(to(&token()), &events(100, &[70]), &Open)
         .await;
 
     let bad: Vec<usize> = (0..100).filter(|&i| results[i].is_err()).collect();
@@ -132,7 +157,7 @@ async fn a_failure_that_is_not_about_the_events_goes_to_all_that_were_not_sent()
     .await;
 
     let results = client_of(&server)
-        .send_batch("1", &token(), &events(4, &[2]), None)
+        .send_batch(to(&token()), &events(4, &[2]), &Open)
         .await;
 
     assert!(results[0].is_ok() && results[1].is_ok());
@@ -156,7 +181,7 @@ async fn a_refusal_with_any_code_condemns_the_event_at_fault_alone() {
         .await;
 
         let results = client_of(&server)
-            .send_batch("1", &token(), &events(20, &[13]), None)
+            .send_batch(to(&token()), &events(20, &[13]), &Open)
             .await;
 
         let bad: Vec<usize> = (0..20).filter(|&i| results[i].is_err()).collect();
@@ -173,7 +198,7 @@ async fn a_refusal_of_the_call_itself_is_not_split() {
     .await;
 
     let results = client_of(&server)
-        .send_batch("1", &token(), &events(50, &[]), None)
+        .send_batch(to(&token()), &events(50, &[]), &Open)
         .await;
 
     assert!(
@@ -193,7 +218,7 @@ async fn a_batch_that_is_too_large_is_halved() {
     .await;
 
     let results = client_of(&server)
-        .send_batch("1", &token(), &events(40, &[]), None)
+        .send_batch(to(&token()), &events(40, &[]), &Open)
         .await;
 
     assert!(results.iter().all(Result::is_ok));
@@ -205,7 +230,7 @@ async fn the_number_of_calls_has_a_bound() {
     let server = server(|request| judge(request, false)).await;
 
     let results = client_of(&server)
-        .send_batch("1", &token(), &events(1_000, &everything), None)
+        .send_batch(to(&token()), &events(1_000, &everything), &Open)
         .await;
 
     assert_eq!(calls(&server).await, 200);
@@ -227,9 +252,25 @@ async fn no_events_are_no_call() {
     let server = server(|request| judge(request, false)).await;
 
     let results = client_of(&server)
-        .send_batch("1", &token(), &[], None)
+        .send_batch(to(&token()), &[], &Open)
         .await;
 
     assert!(results.is_empty());
     assert_eq!(calls(&server).await, 0);
+}
+
+// Fails when a request that is made to find the bad event is not counted.
+#[tokio::test]
+async fn every_request_is_admitted_and_what_is_not_sent_is_postponed() {
+    let server = server(|request| judge(request, false)).await;
+
+    let results = client_of(&server)
+        .send_batch(to(&token()), &events(8, &[7]), &Few(AtomicUsize::new(2)))
+        .await;
+
+    let sent: Vec<bool> = results.iter().map(Result::is_ok).collect();
+    let postponed = |result: &Result<_, Error>| matches!(result, Err(Error::Postponed { .. }));
+    assert_eq!(calls(&server).await, 2);
+    assert_eq!(sent, [true, true, true, true, false, false, false, false]);
+    assert!(results[4..].iter().all(postponed), "{results:?}");
 }

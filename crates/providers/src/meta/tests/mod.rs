@@ -12,9 +12,10 @@ use url::Url;
 use wiremock::MockServer;
 
 use super::{
-    Meta, MetaConfig,
+    Destination, Meta, MetaConfig,
     conversions::{ServerEvent, prepare},
 };
+use crate::{Admission, Error};
 
 const TOKEN: &str = "EAAfakeTokenNotReal000000000000000000000001";
 const APP_SECRET: &str = "fake0app0secret0not0real00000001";
@@ -22,6 +23,25 @@ const PROOF: &str = "f2575b7593760f3e1c9aa4e391458d171740f9ded56a6647713d488f46e
 
 fn token() -> SecretString {
     TOKEN.into()
+}
+
+fn to(token: &SecretString) -> Destination<'_> {
+    Destination {
+        dataset_id: "1",
+        token,
+        test_event_code: None,
+    }
+}
+
+/// Admits every request.
+struct Open;
+
+impl Admission for Open {
+    type Pass = ();
+
+    async fn admit(&self) -> Result<(), Error> {
+        Ok(())
+    }
 }
 
 fn client(base: &str, timeout: Duration) -> Meta {

@@ -35,6 +35,7 @@ fn the_shipped_file_repeats_what_is_built_in() {
     assert_eq!(config.defaults, built_in.defaults);
     assert_eq!(config.dead_letters, built_in.dead_letters);
     assert_eq!(config.kinds, built_in.kinds);
+    assert_eq!(config.budgets, built_in.budgets);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::accepted;
 use crate::{
-    config::{Action, Backoff, Config, Jitter, Rate, default_queue},
+    config::{Action, Backoff, BudgetScope, Config, Feedback, Jitter, Rate, default_queue},
     job::{ErrorClass, JobState, OnConflict},
 };
 
@@ -296,4 +296,44 @@ fn a_rate_per_key_is_taken_over() {
         per: 60 * SECOND,
     };
     assert_eq!(config.http.rate_per_key, Some(expected));
+}
+
+#[test]
+fn the_providers_quotas_hold_without_a_file() {
+    let budgets = Config::builtin().budgets;
+
+    let limits = |name: &str| {
+        let budget = &budgets[name];
+        let rate = budget.rate.map(|rate| rate.to_string());
+        (budget.concurrent, rate, budget.daily, budget.per)
+    };
+    let rate = |text: &str| Some(text.to_owned());
+    let (account, provider) = (BudgetScope::Account, BudgetScope::Provider);
+    assert_eq!(limits("meta"), (Some(10), rate("10/s"), None, account));
+    assert_eq!(
+        limits("google_ads"),
+        (Some(5), rate("5/s"), Some(15_000), provider)
+    );
+    assert_eq!(limits("linkedin"), (Some(5), rate("3/s"), None, provider));
+    assert_eq!(limits("tiktok"), (Some(5), rate("8/s"), None, account));
+    assert_eq!(limits("x"), (Some(5), rate("5/s"), None, account));
+    assert_eq!(budgets["meta"].feedback, Some(Feedback::MetaUsage));
+}
+
+#[test]
+fn a_budget_of_ones_own_has_no_limits_but_those_of_the_file() {
+    let text = "[budgets.crm]\nrate = \"2/s\"\n[kinds.\"email.send\"]\nbudget = \"crm\"\n";
+
+    let config = accepted(text).config;
+
+    let crm = &config.budgets["crm"];
+    assert_eq!(
+        (crm.concurrent, crm.daily, crm.feedback),
+        (None, None, None)
+    );
+    assert_eq!(config.kinds["email.send"].budget.as_deref(), Some("crm"));
+    assert_eq!(
+        config.kinds["conversion.send"].budget.as_deref(),
+        Some("meta")
+    );
 }

@@ -107,14 +107,8 @@ canary = 9
     assert_eq!(
         warnings,
         [
-            format!("3:1: global_concurrency in [queues.sync] {later}"),
-            format!("4:1: rate in [queues.sync] {later}"),
-            format!("5:1: fair_by in [queues.sync] {later}"),
             format!("8:1: [kinds.\"sync.account\"] {later}"),
-            format!("10:1: per_key_concurrency in [kinds.\"sync.account\"] {later}"),
-            format!("11:1: budget in [kinds.\"sync.account\"] {later}"),
             format!("12:1: encrypt in [kinds.\"sync.account\"] {later}"),
-            format!("14:2: [budgets] {later}"),
             format!("17:1: [schedules.nightly] {later}"),
             format!("21:2: [kpis] {later}"),
             format!("24:2: [slo] {later}"),

@@ -49,6 +49,7 @@ fn row() -> ClaimedRow {
     ClaimedRow {
         id: Uuid::now_v7(),
         kind: "test.work".to_owned(),
+        priority: 5,
         token: Uuid::new_v4(),
         attempt: 1,
         attempts_used: 1,

@@ -25,7 +25,7 @@ use super::{
 use crate::{
     client::{EnqueueError, Shared, settle_conflict},
     db::{DatabaseError, within},
-    error_chain,
+    error_chain, gates,
     job::{AttemptOutcome, EnqueueOutcome, ErrorClass, Source},
     metrics::{self, AttemptLabels, EnqueueLabels},
     store::{
@@ -227,6 +227,8 @@ impl Settler {
     fn stored(&self, batch: &[Settlement], written: &Written) {
         let mut fenced = 0;
         let mut someone_waits = false;
+        let mut frees_a_place = false;
+        let config = self.shared.config();
         let mut took: HashMap<AttemptLabels<'_>, Vec<Duration>> = HashMap::new();
         for settlement in batch {
             self.leases.release(settlement.id.0, settlement.token);
@@ -234,6 +236,8 @@ impl Settler {
                 fenced += 1;
                 continue;
             }
+            frees_a_place =
+                frees_a_place || gates::frees_a_place(&config, &self.queue, &settlement.kind);
             let (outcome, class) = written.end_of(settlement);
             someone_waits |= matches!(settlement.verdict, Verdict::Again { .. })
                 && outcome != AttemptOutcome::Cancelled;
@@ -270,6 +274,9 @@ impl Settler {
         }
         if someone_waits {
             self.waits.notify_one();
+        }
+        if frees_a_place {
+            self.shared.bell.ring(&self.queue);
         }
     }
 }

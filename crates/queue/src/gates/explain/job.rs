@@ -1,0 +1,285 @@
+//! What is told of a job.
+
+use chrono::DateTime;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::{COUNTED, Explanation, Gate, GateAnswer, View, answers::counted, estimate::Pace};
+use crate::{
+    gates::{
+        decide::{Candidate, Starting},
+        note::Note,
+    },
+    job::JobState,
+    store::gates::fleet::{self, LiveRow, PlaceRow, TakerRow},
+};
+
+/// What is told of a job that does not wait any more.
+pub(super) fn ended(state: String) -> Explanation {
+    Explanation {
+        state,
+        runnable: false,
+        gates: Vec::new(),
+        ahead: 0,
+        expected_start: None,
+    }
+}
+
+/// What is told of a job that has not ended.
+pub(super) async fn explain(
+    conn: &mut PgConnection,
+    mut view: View,
+    (id, job): (Uuid, LiveRow),
+    tenant: Option<&str>,
+) -> Result<Explanation, sqlx::Error> {
+    if job.state == JobState::Running.as_str() {
+        return Ok(ended(job.state));
+    }
+    let is_ready = job.state == JobState::Ready.as_str();
+    let subject = Subject::of(id, &job, tenant);
+    let alone = std::slice::from_ref(&subject.candidate);
+    view.survey.facts.learn_of_jobs(&mut *conn, alone).await?;
+    let ahead = if is_ready {
+        subject.ahead(&mut *conn, &view).await?
+    } else {
+        0
+    };
+    let before = Before::of(&view, id);
+    let (key_limit, of_key) = subject
+        .key_limit(&mut *conn, &view, &before.starting)
+        .await?;
+    let mut gates = vec![
+        view.queue_paused(),
+        not_due(&job, is_ready),
+        view.queue_full(),
+        view.queue_rate(),
+        key_limit,
+        subject.budget(&view),
+        subject.account_held(&view),
+        no_worker(&view, &job.kind),
+    ];
+    let is_kept = gates.iter().any(|gate| gate.blocking);
+    let runnable = is_ready && before.starts_it;
+    gates.push(backlog(&view, is_ready && !is_kept && !runnable, ahead));
+    let pace = Pace {
+        now: job.now,
+        usual_seconds: fleet::usual_seconds(conn, &job.kind).await?,
+        lanes: view.lanes(),
+        before: ahead + view.running,
+        of_key,
+    };
+    let is_told = tenant.is_none() || !depends_on_others(&gates);
+    Ok(Explanation {
+        state: job.state,
+        runnable,
+        expected_start: pace.start(&gates).filter(|_| is_told),
+        gates,
+        ahead,
+    })
+}
+
+/// Whether it is the jobs of others, which a tenant is not told of, that make this one wait.
+fn depends_on_others(gates: &[GateAnswer]) -> bool {
+    gates.iter().any(|gate| {
+        let is_shared = matches!(gate.gate, Gate::QueueFull | Gate::KeyLimit | Gate::Backlog);
+        gate.blocking && is_shared
+    })
+}
+
+/// What the next claim does before it comes to a job.
+struct Before<'v> {
+    starting: Starting<'v>,
+    /// Whether it starts the job then.
+    starts_it: bool,
+}
+
+impl<'v> Before<'v> {
+    fn of(view: &'v View, id: Uuid) -> Self {
+        let mut starting = Starting::default();
+        for place in &view.decision.start {
+            let Some(candidate) = view.survey.candidates.get(*place) else {
+                continue;
+            };
+            if candidate.id == id {
+                return Self {
+                    starting,
+                    starts_it: true,
+                };
+            }
+            starting.add(candidate);
+        }
+        Self {
+            starting,
+            starts_it: false,
+        }
+    }
+}
+
+/// The job that is explained, and to whom.
+struct Subject<'a> {
+    candidate: Candidate,
+    place: PlaceRow,
+    tenant: Option<&'a str>,
+}
+
+impl<'a> Subject<'a> {
+    fn of(id: Uuid, job: &LiveRow, tenant: Option<&'a str>) -> Self {
+        let candidate = Candidate {
+            id,
+            kind: job.kind.clone(),
+            key: job.key.clone(),
+            account: job.account.clone(),
+            priority: job.priority,
+            line: job.fair.clone(),
+            parked: None,
+        };
+        let place = PlaceRow {
+            priority: job.priority,
+            run_at: job.run_at,
+            id,
+        };
+        Self {
+            candidate,
+            place,
+            tenant,
+        }
+    }
+
+    /// How many jobs go first.
+    async fn ahead(&self, conn: &mut PgConnection, view: &View) -> Result<i64, sqlx::Error> {
+        let whose = (view.kinds.as_slice(), self.tenant);
+        let queue = &view.queue;
+        let is_fair = view.survey.standing.as_ref().is_some_and(|it| it.is_fair);
+        let Some(line) = self.candidate.line.as_deref().filter(|_| is_fair) else {
+            return fleet::before(conn, queue, &self.place, whose, COUNTED).await;
+        };
+        let own = fleet::line(&mut *conn, queue, &self.place, line, COUNTED).await?;
+        let beginning = PlaceRow {
+            priority: self.place.priority,
+            run_at: DateTime::UNIX_EPOCH,
+            id: Uuid::nil(),
+        };
+        let urgent = fleet::before(conn, queue, &beginning, whose, COUNTED).await?;
+        let lines = if self.tenant.is_some() { 1 } else { own.lines };
+        Ok((urgent + own.before * lines).min(COUNTED))
+    }
+
+    /// What is told of its key, and how many jobs of the key go first and run at a time.
+    async fn key_limit(
+        &self,
+        conn: &mut PgConnection,
+        view: &View,
+        starting: &Starting<'_>,
+    ) -> Result<(GateAnswer, (i64, i64)), sqlx::Error> {
+        let facts = &view.survey.facts;
+        let kind = &self.candidate.kind;
+        let open = |detail: &str| (GateAnswer::open(Gate::KeyLimit, detail), (0, 0));
+        let Some(places) = facts.rule_of(kind).and_then(|rule| rule.places) else {
+            return Ok(open("the kind has no per_key_concurrency"));
+        };
+        let Some(key) = &self.candidate.key else {
+            return Ok(open("the job has no key"));
+        };
+        let taken = facts.taken(kind, key) + starting.with(kind, key);
+        let note = Note::KeyLimit {
+            kind: kind.clone(),
+            key: key.clone(),
+        };
+        let what = note.what();
+        let of_key = (kind.as_str(), key.as_str(), what.as_str());
+        let before =
+            fleet::before_of_key(&mut *conn, &view.queue, &self.place, of_key, COUNTED).await?;
+        let mut detail = format!("{taken} of {places} places of the key are taken");
+        for taker in fleet::takers(conn, kind, key).await? {
+            if self.tenant.is_none() || taker.tenant.as_deref() == self.tenant {
+                detail.push_str(&running(&taker));
+            }
+        }
+        let answer = if taken >= places {
+            GateAnswer::closed(Gate::KeyLimit, detail)
+        } else {
+            GateAnswer::open(Gate::KeyLimit, detail)
+        };
+        let before = before + i64::from(facts.taken(kind, key));
+        Ok((answer, (before, places.into())))
+    }
+
+    fn budget(&self, view: &View) -> GateAnswer {
+        let facts = &view.survey.facts;
+        let rule = facts.rule_of(&self.candidate.kind);
+        let Some(budget) = rule.and_then(|rule| rule.budget.as_deref()) else {
+            return GateAnswer::open(Gate::Budget, "the kind draws on no budget");
+        };
+        let account = self.candidate.account.as_deref();
+        let Some(dry) = facts.dry(budget, account, self.candidate.priority) else {
+            return GateAnswer::open(Gate::Budget, format!("the budget {budget} is not used up"));
+        };
+        let why = dry.detail.as_deref().unwrap_or("it is used up");
+        GateAnswer {
+            until: dry.until,
+            ..GateAnswer::closed(Gate::Budget, format!("the budget {budget}: {why}"))
+        }
+    }
+
+    fn account_held(&self, view: &View) -> GateAnswer {
+        let Some(account) = self.candidate.account.as_deref() else {
+            return GateAnswer::open(Gate::AccountHeld, "the job names no account");
+        };
+        match view.survey.facts.hold_of(account) {
+            None => GateAnswer::open(Gate::AccountHeld, "nobody holds the account"),
+            Some(hold) => GateAnswer::closed(
+                Gate::AccountHeld,
+                format!(
+                    "{} holds the account since {}: {}",
+                    hold.by,
+                    hold.since.format("%Y-%m-%dT%H:%M:%SZ"),
+                    hold.reason
+                ),
+            ),
+        }
+    }
+}
+
+/// Who takes a place, in words.
+fn running(taker: &TakerRow) -> String {
+    let host = taker.host.as_deref().unwrap_or("an unknown worker");
+    format!("; job {} runs on {host}", taker.id)
+}
+
+fn not_due(job: &LiveRow, is_ready: bool) -> GateAnswer {
+    if is_ready {
+        return GateAnswer::open(Gate::NotDue, "the job is due");
+    }
+    GateAnswer {
+        until: Some(job.run_at),
+        ..GateAnswer::closed(Gate::NotDue, "the job waits for its time")
+    }
+}
+
+fn no_worker(view: &View, kind: &str) -> GateAnswer {
+    if view.workers == 0 {
+        return GateAnswer::closed(Gate::NoWorker, "no live worker works on the queue");
+    }
+    if !view.kinds.iter().any(|known| known == kind) {
+        let detail = format!("no live worker of the queue has registered {kind}");
+        return GateAnswer::closed(Gate::NoWorker, detail);
+    }
+    let detail = match view.workers {
+        1 => "1 worker works on the queue".to_owned(),
+        workers => format!("{workers} workers work on the queue"),
+    };
+    GateAnswer::open(Gate::NoWorker, detail)
+}
+
+fn backlog(view: &View, waits_for_others: bool, ahead: i64) -> GateAnswer {
+    let slots = format!("{} of {} slots are in use", view.running, view.slots);
+    let detail = match ahead {
+        0 => format!("no other job goes first; {slots}"),
+        ahead => format!("{} may go first; {slots}", counted(ahead)),
+    };
+    if waits_for_others {
+        GateAnswer::closed(Gate::Backlog, detail)
+    } else {
+        GateAnswer::open(Gate::Backlog, detail)
+    }
+}
