@@ -14,8 +14,9 @@ use std::{
 use anyhow::Context;
 use reqwest::Method;
 use serde_json::{Value, json};
+use sqlx::Connection;
 
-use crate::harness::{Client, World, eventually};
+use crate::harness::{Client, Program, World, eventually, world::free_port};
 
 /// Within this time a save takes effect in every process.
 const SOON: Duration = Duration::from_secs(5);
@@ -384,5 +385,104 @@ async fn an_override_ends_by_itself_and_a_revision_is_rolled_back() -> anyhow::R
         refused.contains("did you mean \"concurrency\"?"),
         "{refused}"
     );
+    Ok(())
+}
+
+// Fails when a text that somebody applies is taken by processes that could not start with it, which then end at their
+// next start.
+#[tokio::test]
+async fn what_a_process_could_not_start_with_is_told_there_and_it_starts_with_what_held()
+-> anyhow::Result<()> {
+    let world = World::new().await?;
+    let base = fs::read_to_string(file(&world))?;
+    let (_one, first) = world.serve().await?;
+    let far = "[kinds.\"test.far\"]\ntarget = \"https://10.1.2.3/jobs\"\n";
+    fs::write(world.folder.join("far.toml"), format!("{base}{far}"))?;
+
+    world.command(&["config", "apply", "far.toml"])?;
+    let rejected = rejects(&first).await?;
+    let ready = first.send(first.bare(Method::GET, "/readyz")).await?;
+    let (_two, second) = world.serve().await?;
+
+    let told = rejected["problems"][0].as_str().unwrap_or_default();
+    let expected = "revision 2: the target of test.far, https://10.1.2.3/jobs, is never called";
+    assert!(told.starts_with(expected), "{told}");
+    assert_eq!(ready.status, 200);
+    assert!(ready.body["detail"].is_string(), "{ready:?}");
+    for client in [&first, &second] {
+        let shown = shown(client).await?;
+        assert_eq!(shown["revision"], 1);
+        assert_eq!(shown["rejected"]["source"], "revision 2");
+        assert_eq!(rejections(client).await?, 1.0);
+    }
+    Ok(())
+}
+
+// Fails when workers begin by a file that was read while the database did not answer.
+#[tokio::test]
+async fn no_work_begins_before_the_newest_revision_was_read() -> anyhow::Result<()> {
+    let world = World::new().await?;
+    let base = fs::read_to_string(file(&world))?;
+    fs::write(world.folder.join("other.toml"), with_slots(&base, 3))?;
+    world.command(&["config", "apply"])?;
+    world.command(&["config", "apply", "other.toml"])?;
+    let mut db = world.sql().await?;
+    let mut lock = db.begin().await?;
+    sqlx::query("LOCK TABLE millpond.config_state IN ACCESS EXCLUSIVE MODE")
+        .execute(&mut *lock)
+        .await?;
+
+    let mut command = world.millpond(&["serve"])?;
+    command.env("MILLPOND_HTTP_ADDR", format!("127.0.0.1:{}", free_port()?));
+    let log = world.folder.join("serve.log");
+    let _program = Program::start(command, &log)?;
+    eventually("it asks in vain what holds", || async {
+        let log = fs::read_to_string(&log).unwrap_or_default();
+        Ok(log.contains("could not be kept in step").then_some(()))
+    })
+    .await?;
+    let early = revisions_of_workers(&world).await?;
+    lock.rollback().await?;
+    let after = eventually("it works", || async {
+        let workers = revisions_of_workers(&world).await?;
+        Ok((!workers.is_empty()).then_some(workers))
+    })
+    .await?;
+
+    assert!(early.is_empty(), "{early:?}");
+    assert_eq!(after, [Some(2)]);
+    Ok(())
+}
+
+/// By which revision each worker goes.
+async fn revisions_of_workers(world: &World) -> anyhow::Result<Vec<Option<i64>>> {
+    let revisions = sqlx::query_scalar("SELECT config_revision FROM millpond.workers");
+    Ok(revisions.fetch_all(&mut world.sql().await?).await?)
+}
+
+// Fails when a file or the defaults are shown for what is in force.
+#[tokio::test]
+async fn what_this_release_cannot_read_is_not_shown_as_in_force() -> anyhow::Result<()> {
+    let world = World::new().await?;
+    world.command(&["config", "apply"])?;
+    let mut db = world.sql().await?;
+    sqlx::raw_sql(
+        "INSERT INTO millpond.config_revisions (content_hash, text, source, author, changed)
+         VALUES ('\\x00', 'from_the_future = 1', 'file', 'newer', '{}');
+         UPDATE millpond.config_state SET change = change + 1",
+    )
+    .execute(&mut db)
+    .await?;
+
+    let (code, told) = world.refused(&["config", "effective"])?;
+
+    assert_eq!(code, 1, "{told}");
+    for part in [
+        "revision 2:1:1: unknown key \"from_the_future\"",
+        "revision 2 of the configuration is in force, and this release cannot read it",
+        "this is revision 1,",
+    ] {
+        assert!(told.contains(part), "{part} in {told}");
+    }
     Ok(())
 }

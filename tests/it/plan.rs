@@ -31,6 +31,7 @@ async fn a_plan_tells_ci_whether_a_change_loses_work() -> anyhow::Result<()> {
         ),
         ("shorter.toml", format!("{base}\n{retention} \"1h\"\n")),
         ("wrong.toml", format!("{base}\n{retention} 3600\n")),
+        ("empty.toml", "\n".to_owned()),
     ] {
         fs::write(world.folder.join(name), text)?;
     }
@@ -50,6 +51,7 @@ async fn a_plan_tells_ci_whether_a_change_loses_work() -> anyhow::Result<()> {
     let as_json = plan(&world, &["shorter.toml", "--json"])?;
     let wrong = world.refused(&["config", "plan", "wrong.toml"])?;
     let missing = world.refused(&["config", "plan", "/nowhere.toml"])?;
+    let empty = world.refused(&["config", "plan", "empty.toml"])?;
     let over_http = client
         .post(
             "/v1/config/plan",
@@ -82,7 +84,8 @@ async fn a_plan_tells_ci_whether_a_change_loses_work() -> anyhow::Result<()> {
         "{}",
         wrong.1
     );
-    assert_eq!(missing.0, 2);
+    assert_eq!((missing.0, empty.0), (2, 2));
+    assert!(empty.1.contains("/text is empty"), "{}", empty.1);
     let history: Value = serde_json::from_str(&history)?;
     assert_eq!(history["items"].as_array().map(Vec::len), Some(1));
     Ok(())

@@ -2,7 +2,9 @@
 //! and `doctor` must say what is switched off.
 
 use std::{
-    fs,
+    fs::{self, Permissions},
+    io,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
     str::FromStr,
@@ -12,6 +14,11 @@ use anyhow::Context;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::{ConnectOptions, Connection, PgConnection, postgres::PgConnectOptions};
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+};
 
 use crate::harness::{
     Client, Program, World, eventually,
@@ -33,40 +40,59 @@ struct PgBouncer {
 }
 
 impl PgBouncer {
-    /// Starts it with further settings, and waits until it lets clients in.
+    /// Starts it with further settings, and waits until it answers.
     async fn start(world: &World, settings: &str) -> anyhow::Result<Self> {
-        let server = PgConnectOptions::from_str(&world.database_url)?;
-        let port = free_port()?;
-        let file = world.folder.join(format!("pgbouncer-{port}.ini"));
+        Self::start_at(free_port()?, &world.folder, &world.database_url, settings).await
+    }
+
+    /// The same at this port, in front of the server of this address.
+    async fn start_at(
+        port: u16,
+        folder: &Path,
+        direct: &str,
+        settings: &str,
+    ) -> anyhow::Result<Self> {
+        let server = PgConnectOptions::from_str(direct)?;
+        let file = folder.join(format!("pgbouncer-{port}.ini"));
         fs::write(&file, config(&server, port, settings)?)?;
         let mut command = Command::new(program()?);
         command.arg(&file);
-        let log = world.folder.join(format!("pgbouncer-{port}.log"));
+        let log = folder.join(format!("pgbouncer-{port}.log"));
         let pooler = Self {
             port,
             _program: Program::start(command, &log)?,
         };
-        let way_in = pooler.options(&world.database_url)?;
-        let waiting = eventually("PgBouncer lets clients in", || async {
-            Ok(way_in.connect().await.ok())
+        let way_in = options_by(port, direct)?;
+        let waiting = eventually("PgBouncer answers", || async {
+            Ok(match way_in.connect().await {
+                Ok(connection) => {
+                    connection.close().await?;
+                    Some(())
+                }
+                Err(error) => error.as_database_error().map(|_| ()),
+            })
         });
         let told = || fs::read_to_string(&log).unwrap_or_default();
-        waiting.await.with_context(told)?.close().await?;
+        waiting.await.with_context(told)?;
         Ok(pooler)
     }
 
-    /// The way to a database by way of it.
-    fn options(&self, direct: &str) -> anyhow::Result<PgConnectOptions> {
-        let options = PgConnectOptions::from_str(direct)?;
-        Ok(options
-            .host("127.0.0.1")
-            .port(self.port)
-            .extra_float_digits(None::<i8>))
-    }
-
     fn url(&self, direct: &str) -> anyhow::Result<String> {
-        Ok(self.options(direct)?.to_url_lossy().to_string())
+        url_by(self.port, direct)
     }
+}
+
+/// The way to a database by a port of this machine, where a pooler stands.
+fn options_by(port: u16, direct: &str) -> anyhow::Result<PgConnectOptions> {
+    let options = PgConnectOptions::from_str(direct)?;
+    Ok(options
+        .host("127.0.0.1")
+        .port(port)
+        .extra_float_digits(None::<i8>))
+}
+
+fn url_by(port: u16, direct: &str) -> anyhow::Result<String> {
+    Ok(options_by(port, direct)?.to_url_lossy().to_string())
 }
 
 /// In the `PATH`, or where Debian keeps it, which is in root's `PATH` alone.
@@ -101,7 +127,11 @@ fn config(server: &PgConnectOptions, port: u16, settings: &str) -> anyhow::Resul
 
 /// What `doctor` says.
 fn doctor(world: &World) -> anyhow::Result<Vec<Value>> {
-    let output = world.millpond(&["--json", "doctor"])?.output()?;
+    findings(world.millpond(&["--json", "doctor"])?)
+}
+
+fn findings(mut doctor: Command) -> anyhow::Result<Vec<Value>> {
+    let output = doctor.output()?;
     serde_json::from_slice(&output.stdout)
         .with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())
 }
@@ -396,5 +426,119 @@ async fn work_is_done_behind_a_pooler_in_session_mode() -> anyhow::Result<()> {
 
     client.in_state(&id, "succeeded").await?;
     assert_eq!(troubles(&world.folder)?, Vec::<String>::new());
+    Ok(())
+}
+
+// Fails when a process goes straight for all its life because nobody answered when it started.
+#[tokio::test]
+async fn a_process_that_was_there_before_its_pooler_works_once_that_is() -> anyhow::Result<()> {
+    for mode in ["transaction", "session"] {
+        let mut world = World::new().await?;
+        let key = world.key(&["enqueue", "read"], None)?;
+        let direct = world.database_url.clone();
+        let (http, port) = (format!("127.0.0.1:{}", free_port()?), free_port()?);
+        world.database_url = url_by(port, &direct)?;
+        let mut serve = world.millpond(&["serve"])?;
+        serve.env("MILLPOND_HTTP_ADDR", &http);
+        let _program = Program::start(serve, &world.folder.join("serve-early.log"))?;
+        let client = Client::new(format!("http://{http}"), key)?;
+        eventually("it serves", || async {
+            Ok(client.bare(Method::GET, "/livez").send().await.ok())
+        })
+        .await?;
+
+        let settings = format!("pool_mode = {mode}\ndefault_pool_size = 60\n");
+        let _pooler = PgBouncer::start_at(port, &world.folder, &direct, &settings).await?;
+        let id = eventually("it takes a job", || async {
+            let body = json!({"kind": "email.send", "payload": mail(0)});
+            let answer = client.post("/v1/jobs", &body).await?;
+            Ok(answer.body["id"].as_str().map(str::to_owned))
+        })
+        .await?;
+
+        client.in_state(&id, "succeeded").await?;
+    }
+    Ok(())
+}
+
+// Fails when connections that keep their servers by chance are taken for sessions: each look meets the servers in the same
+// order.
+#[tokio::test]
+async fn servers_that_take_turns_are_no_sessions() -> anyhow::Result<()> {
+    let mut world = World::new().await?;
+    let direct = world.database_url.clone();
+    let settings = "pool_mode = transaction\nserver_round_robin = 1\n";
+    let pooler = PgBouncer::start(&world, settings).await?;
+    let way_in = options_by(pooler.port, &direct)?;
+    let (mut one, mut two) = (way_in.connect().await?, way_in.connect().await?);
+    let both = (one.begin().await?, two.begin().await?);
+    both.0.commit().await?;
+    both.1.commit().await?;
+    world.database_url = pooler.url(&direct)?;
+
+    let told = said_of_the_pooler(&doctor(&world)?);
+
+    assert!(told.contains("transaction mode"), "{told}");
+    Ok(())
+}
+
+/// Passes connections on to these ports, in turn.
+async fn share(door: TcpListener, ports: [u16; 2]) -> io::Result<()> {
+    let mut connections: JoinSet<io::Result<()>> = JoinSet::new();
+    for port in ports.into_iter().cycle() {
+        let (mut client, _) = door.accept().await?;
+        connections.spawn(async move {
+            let mut pooler = TcpStream::connect(("127.0.0.1", port)).await?;
+            copy_bidirectional(&mut client, &mut pooler).await?;
+            Ok(())
+        });
+    }
+    Ok(())
+}
+
+// Fails when connections that share no server, since they share no pooler, are taken for sessions.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn poolers_that_share_an_address_are_no_sessions() -> anyhow::Result<()> {
+    let mut world = World::new().await?;
+    let one = PgBouncer::start(&world, "pool_mode = transaction\n").await?;
+    let two = PgBouncer::start(&world, "pool_mode = transaction\n").await?;
+    let door = TcpListener::bind("127.0.0.1:0").await?;
+    world.database_url = url_by(door.local_addr()?.port(), &world.database_url)?;
+    let mut sharing = JoinSet::new();
+    sharing.spawn(share(door, [one.port, two.port]));
+
+    let told = said_of_the_pooler(&doctor(&world)?);
+
+    assert!(told.contains("transaction mode"), "{told}");
+    Ok(())
+}
+
+// Fails when the password is looked up for the port of the bridge, for which no file has one.
+#[tokio::test]
+async fn a_password_from_a_file_serves_behind_a_pooler_in_transaction_mode() -> anyhow::Result<()> {
+    let world = World::new().await?;
+    let users = world.folder.join("users.txt");
+    fs::write(&users, "\"ada\" \"fake-password\"\n")?;
+    let settings = format!(
+        "pool_mode = transaction\nauth_type = plain\nauth_file = {}\n",
+        users.display()
+    );
+    let pooler = PgBouncer::start(&world, &settings).await?;
+    let passwords = world.folder.join("pgpass");
+    let line = format!("127.0.0.1:{}:*:ada:fake-password\n", pooler.port);
+    fs::write(&passwords, line)?;
+    fs::set_permissions(&passwords, Permissions::from_mode(0o600))?;
+    let database = PgConnectOptions::from_str(&world.database_url)?;
+    let database = database.get_database().context("it has a name")?;
+    let url = format!("postgres://ada@127.0.0.1:{}/{database}", pooler.port);
+
+    let mut command = world.millpond(&["--json", "doctor"])?;
+    command
+        .env("DATABASE_URL", url)
+        .env("PGPASSFILE", &passwords)
+        .env_remove("PGPASSWORD");
+    let told = said_of_the_pooler(&findings(command)?);
+
+    assert!(told.contains("transaction mode"), "{told}");
     Ok(())
 }

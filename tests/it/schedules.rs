@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::Context;
+use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::types::chrono::{DateTime, Utc};
 
@@ -17,8 +18,8 @@ use crate::{
 };
 
 const TERM: &str = "millpond_leader_term";
-/// How long processes are killed, one after the other, and how many there are. The issue's own form is 20 processes for
-/// two minutes: `MILLPOND_TICKS_PROCESSES=20 MILLPOND_TICKS_SECONDS=120`.
+/// How many processes there are and how long they are killed, one after the other. `scripts/schedules` has 20 for two
+/// minutes, by `MILLPOND_TICKS_PROCESSES`, `MILLPOND_TICKS_SECONDS` and `MILLPOND_TICKS_SEED`.
 const PROCESSES: usize = 6;
 const SECONDS: u64 = 20;
 /// Between two kills.
@@ -164,6 +165,34 @@ async fn every_second_becomes_one_job_though_schedulers_are_killed() -> anyhow::
         "MILLPOND_TICKS_SEED={seed}: {account:?}"
     );
     Ok(())
+}
+
+// Fails when a series begins with its first tick: that is no increase to Prometheus.
+#[tokio::test]
+async fn what_ticks_become_is_counted_from_zero_on() -> anyhow::Result<()> {
+    let world = World::new().await?;
+    add_to_config(
+        &world,
+        "\n[schedules.leap-day]\nkind = \"test.hook\"\ncron = \"0 0 29 2 *\"\n",
+    )?;
+    let (_program, client) = world.serve().await?;
+    let is_zero = |line: &str, outcome: &str| {
+        line.starts_with("millpond_schedule_ticks_total{")
+            && line.contains("schedule=\"leap-day\"")
+            && line.contains(&format!("outcome=\"{outcome}\""))
+            && line.ends_with(" 0")
+    };
+
+    eventually("ticks that nobody has made are counted", || async {
+        let metrics = client.send(client.bare(Method::GET, "/metrics")).await?;
+        let text = metrics.body.as_str().context("a text")?;
+        let is_counted = |outcome| text.lines().any(|line| is_zero(line, outcome));
+        Ok(["enqueued", "refused"]
+            .into_iter()
+            .all(is_counted)
+            .then_some(()))
+    })
+    .await
 }
 
 // Fails when a preview asks a database, or goes by another clock than the schedule's.

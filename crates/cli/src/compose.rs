@@ -159,17 +159,23 @@ fn outbound_policy(settings: &ProviderSettings, listening_on: IpAddr) -> Outboun
     }
 }
 
-/// What this process says against a configuration that is right in itself. It is asked before a file or a text becomes a
-/// revision: with one that it refuses, no process like it would start again.
-pub(crate) fn objections(settings: &ProviderSettings, listening_on: IpAddr) -> CheckConfig {
+/// What a process with these settings could not start with, of a configuration that is right in itself. It is asked before
+/// a file or a text becomes a revision, and before a revision takes effect here.
+pub(crate) fn objections(
+    settings: &ProviderSettings,
+    listening_on: IpAddr,
+    environment: &Environment,
+) -> CheckConfig {
     let policy = outbound_policy(settings, listening_on);
     let needs_sender = settings.smtp_url.is_some() && settings.sender_unless_set.is_none();
+    let environment = environment.clone();
     Arc::new(move |config: &Config| {
         let targets = refused_targets(config, &policy);
         let mut lines: Vec<String> = targets.iter().map(RefusedTarget::in_words).collect();
         if needs_sender && config.email.from.is_none() {
             lines.push(Misuse::NoSender.to_string());
         }
+        lines.extend(unusable_secrets(&environment, config));
         lines
     })
 }
@@ -268,6 +274,19 @@ pub(crate) fn secrets(
         of_payloads: of_payloads.into_iter().collect(),
         of_targets: of_targets.into_iter().collect(),
     })
+}
+
+/// What is wrong with the secrets that jobs.toml names and that are set.
+fn unusable_secrets(environment: &Environment, config: &Config) -> Vec<String> {
+    let named = config.target_kinds();
+    let variables: BTreeSet<&str> = named
+        .filter_map(|(_, target)| target.secret_env.as_deref())
+        .collect();
+    variables
+        .into_iter()
+        .filter_map(|variable| signer(environment, variable).err())
+        .map(|problem| format!("{:#}", anyhow::Error::from(problem)))
+        .collect()
 }
 
 /// Who signs with the secret in a variable; `None` where it is not set.
@@ -455,6 +474,25 @@ mod tests {
             let told = refused(&format!("{url}?token=hunter2")).expect("it is never called");
             assert!(told.contains(&format!("billing.close: {url}: ")), "{told}");
             assert!(!told.contains("hunter2"), "{told}");
+        }
+    }
+
+    // Fails when a revision takes effect with which the process would not start again.
+    #[test]
+    fn a_process_objects_to_all_that_it_could_not_start_with() {
+        let environment = Environment::from([("BILLING_HOOK_SECRET", "whsec_hunter2")]);
+        let settings = ProviderSettings {
+            smtp_url: Some(SecretString::from("smtp://mail.example.com:587")),
+            ..ProviderSettings::default()
+        };
+        let objections = objections(&settings, IpAddr::from([127, 0, 0, 1]), &environment);
+
+        let against = objections(&with_target("https://10.1.2.3/jobs"));
+
+        let about = ["billing.close", "[email] from", "BILLING_HOOK_SECRET"];
+        assert_eq!(against.len(), about.len(), "{against:?}");
+        for (line, part) in against.iter().zip(about) {
+            assert!(line.contains(part) && !line.contains("hunter2"), "{line}");
         }
     }
 

@@ -40,6 +40,14 @@ pub(crate) enum ConfigFileError {
         /// Everything that is wrong in it.
         problems: Vec<Problem>,
     },
+    /// It is right, but this process cannot run with it.
+    #[error("this process cannot run with {origin}:{}", indented(.reasons))]
+    Unsuitable {
+        /// Where it comes from: a file, a revision, the built-in defaults.
+        origin: String,
+        /// Why not.
+        reasons: Vec<String>,
+    },
 }
 
 /// Where the configuration is.
@@ -134,6 +142,11 @@ impl ConfigFile {
             Err(error) => Err(unreadable(error)),
         }
     }
+}
+
+fn indented(reasons: &[String]) -> String {
+    let lines = reasons.iter().map(|reason| format!("\n  {reason}"));
+    lines.collect()
 }
 
 /// A line for each problem, as compilers write them, so that editors can jump there.

@@ -178,7 +178,7 @@ impl Process {
     }
 
     async fn start_work(&mut self, work: Work, shutdown: &CancellationToken) -> anyhow::Result<()> {
-        if !wait_for_database(&self.queue, shutdown).await? {
+        if !wait_for_database(&self.queue, self.follower.as_ref(), shutdown).await? {
             return Ok(());
         }
         if work.roles.contains(&Role::Worker) {
@@ -268,15 +268,19 @@ struct Work {
     settings: WorkerSettings,
 }
 
-/// Waits until the database answers with a schema that is new enough, and tells it our kinds. False when `shutdown` was
-/// cancelled first.
-async fn wait_for_database(queue: &Queue, shutdown: &CancellationToken) -> anyhow::Result<bool> {
+/// Waits until the database answers with a schema that is new enough and has said what holds for the fleet, and tells it
+/// our kinds. False when `shutdown` was cancelled first.
+async fn wait_for_database(
+    queue: &Queue,
+    follower: Option<&Follower>,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<bool> {
     let mut was_told = false;
     loop {
         // Both may be dropped: a question to the database changes nothing, and the announcement can be repeated.
         let asked = tokio::select! {
             () = shutdown.cancelled() => return Ok(false),
-            asked = greet(queue) => asked,
+            asked = greet(queue, follower) => asked,
         };
         match asked {
             Ok(0) => return Ok(true),
@@ -295,10 +299,14 @@ async fn wait_for_database(queue: &Queue, shutdown: &CancellationToken) -> anyho
     }
 }
 
-/// The number of migrations that the schema lacks; with none, the database is told our queues and kinds.
-async fn greet(queue: &Queue) -> Result<usize, DatabaseError> {
+/// The number of migrations that the schema lacks; with none, the database is told our queues and kinds, as they are by
+/// what holds for the fleet: a file that was read while the database was away may say something old.
+async fn greet(queue: &Queue, follower: Option<&Follower>) -> Result<usize, DatabaseError> {
     let missing = queue.database().pending_migrations().await?.len();
     if missing == 0 {
+        if let Some(follower) = follower {
+            follower.caught_up().await;
+        }
         queue.announce().await?;
     }
     Ok(missing)

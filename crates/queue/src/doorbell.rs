@@ -194,10 +194,6 @@ fn understand(message: &str) -> Option<Heard> {
 /// Listens until it is told to stop; connects again when the connection is lost. Does not listen behind a pooler in
 /// transaction mode.
 pub(crate) async fn listen(db: Database, stop: CancellationToken, hear: impl Fn(Heard)) {
-    // Without a session of our own, whoever gets the server next would hear it.
-    if !db.pooler().keeps_sessions() {
-        return;
-    }
     // What is dropped with the listener are hints.
     tokio::select! {
         () = keep_listening(&db, &hear) => {}
@@ -207,7 +203,13 @@ pub(crate) async fn listen(db: Database, stop: CancellationToken, hear: impl Fn(
 
 async fn keep_listening(db: &Database, hear: &impl Fn(Heard)) {
     loop {
-        if let Err(error) = listen_once(db, hear).await {
+        let listened = match db.pooler().await {
+            // Without a session of our own, whoever gets the server next would hear it.
+            Ok(pooler) if !pooler.keeps_sessions() => return,
+            Ok(_) => listen_once(db, hear).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = listened {
             tracing::debug!(error = %crate::error_chain(&error), "the doorbell cannot be heard; polling serves");
         }
         tokio::time::sleep(RECONNECT).await;

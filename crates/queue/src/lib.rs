@@ -45,7 +45,10 @@ pub use job::{
     OnConflict, PayloadProblem, Source, Start, TickOutcome, Unique, UnknownWord,
 };
 pub use leader::Leader;
-pub use live::{CheckConfig, ConfigStart, FileSource, Follower, InForce, Rejected, RevisionSource};
+pub use live::{
+    CheckConfig, ConfigStart, ConfigStartError, FileSource, Follower, InForce, Rejected,
+    RevisionSource,
+};
 pub use plan::ConfigPlan;
 pub use store::{
     audit::AuditEntry,

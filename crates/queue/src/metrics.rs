@@ -263,6 +263,14 @@ pub(crate) fn count_config_reloads() {
     }
 }
 
+/// Begins to count a schedule's ticks, for the same reason.
+pub(crate) fn count_schedule_ticks(schedule: &str) {
+    for outcome in TickOutcome::WORDS {
+        counter!(SCHEDULE_TICKS, "schedule" => schedule.to_owned(), "outcome" => *outcome)
+            .absolute(0);
+    }
+}
+
 /// A tick of a schedule is decided.
 pub(crate) fn schedule_tick(schedule: &str, outcome: TickOutcome) {
     counter!(SCHEDULE_TICKS, "schedule" => schedule.to_owned(), "outcome" => outcome.as_str())

@@ -37,6 +37,8 @@ pub(crate) struct ConfigPlan {
     schedules: Vec<PlannedSchedule>,
     /// New limits that more jobs than they allow are beyond now.
     over_limits: Vec<OverLimit>,
+    /// Kinds whose new limit per key does not hold for all that wait.
+    unlimited: Vec<UnlimitedJobs>,
     /// Jobs that no worker takes.
     unclaimed: Vec<UnclaimedJobs>,
     /// Overrides that do not fit the text and lose their effect.
@@ -65,6 +67,7 @@ impl From<queue::ConfigPlan> for ConfigPlan {
             deletions: all(plan.deletions),
             schedules: all(plan.schedules),
             over_limits: all(plan.over_limits),
+            unlimited: all(plan.unlimited),
             unclaimed: all(plan.unclaimed),
             lost_overrides: all(plan.lost_overrides),
             warnings: plan.warnings.iter().map(ToString::to_string).collect(),
@@ -138,7 +141,10 @@ struct HidingOverride {
 struct PlannedQueue {
     #[schema(example = "sync")]
     queue: String,
+    /// Jobs that are due and wait for their turn.
     ready: i64,
+    /// Those of them that a held account keeps, or a dry budget as far as claims have met them: they do not drain.
+    held: i64,
     running: i64,
     scheduled: i64,
     retrying: i64,
@@ -153,6 +159,7 @@ impl From<plan::QueuePlan> for PlannedQueue {
         Self {
             queue: queue.queue,
             ready: queue.ready,
+            held: queue.held,
             running: queue.running,
             scheduled: queue.scheduled,
             retrying: queue.retrying,
@@ -173,7 +180,7 @@ struct QueueOutlook {
     /// Jobs that can be done in a second; null: not measured.
     capacity_per_second: Option<f64>,
     /// What becomes of what is ready and running: `empty` (there is none), `drains`, `never` (more arrives than can be
-    /// done), `paused`, `no_worker` or `not_measured`.
+    /// done), `paused`, `no_worker`, `held` (accounts and budgets keep all of it) or `not_measured`.
     #[schema(value_type = String, example = "drains")]
     drain: &'static str,
     /// When it is done, where `drain` is `drains`.
@@ -334,20 +341,22 @@ impl From<plan::SchedulePlan> for PlannedSchedule {
     }
 }
 
-/// A limit that is lower than what there is now. Nothing is stopped for it: enqueues are refused (`max_ready`), or none
-/// begins until enough have ended (the others).
+/// A limit that is lower than what there is now. Nothing is stopped for it: enqueues are refused (`max_ready`), jobs of
+/// ordinary priority wait until calls count no more (`daily`), or no attempt begins until enough have ended (`rate`: until
+/// enough starts are a span ago).
 #[derive(Serialize, ToSchema)]
 struct OverLimit {
-    /// `max_ready`, `concurrency`, `global_concurrency` or `per_key_concurrency`.
+    /// `max_ready`, `concurrency`, `global_concurrency`, `rate`, `per_key_concurrency` or `daily`.
     #[schema(value_type = String, example = "concurrency")]
     limit: &'static str,
-    /// Of which queue; of which kind, where it is a limit per key.
+    /// Of which queue; of which kind, where it is a limit per key; of which budget, where it is one of calls.
     of: String,
     /// How many it allows: in the whole fleet, and with one key where it is a limit per key.
     most: i64,
-    /// How many there are; of all keys that have too many, where it is a limit per key.
+    /// How many there are; of all keys that have too many, where it is a limit per key; the most calls of one account,
+    /// where it is one of calls.
     now: i64,
-    /// Keys with too many, where it is a limit per key.
+    /// Keys with too many, where it is a limit per key; accounts, where each has a budget.
     keys: Option<i64>,
 }
 
@@ -359,6 +368,24 @@ impl From<plan::OverLimit> for OverLimit {
             most: over.most,
             now: over.now,
             keys: over.keys,
+        }
+    }
+}
+
+/// Waiting jobs of a kind that a new limit per key does not hold for: they have no key, which is found when a job is
+/// enqueued.
+#[derive(Serialize, ToSchema)]
+struct UnlimitedJobs {
+    #[schema(example = "sync.account")]
+    kind: String,
+    jobs: i64,
+}
+
+impl From<plan::Unlimited> for UnlimitedJobs {
+    fn from(unlimited: plan::Unlimited) -> Self {
+        Self {
+            kind: unlimited.kind,
+            jobs: unlimited.jobs,
         }
     }
 }

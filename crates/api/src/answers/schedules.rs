@@ -27,7 +27,7 @@ pub(crate) struct ScheduleStatus {
     /// What ticks become that nobody was there for: `skip`, `run_once` or `run_all`.
     #[schema(value_type = String, example = "run_once")]
     misfire: &'static str,
-    /// What a tick becomes while the last one's job is not done: `allow` or `skip`.
+    /// What a tick becomes while a job of the schedule is not done: `allow` or `skip`.
     #[schema(value_type = String, example = "skip")]
     overlap: &'static str,
     /// The longest random delay of a tick's job.

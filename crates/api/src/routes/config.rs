@@ -109,7 +109,8 @@ impl ApplyRequest {
 }
 
 /// Puts a text in force for the whole fleet, within seconds and without a restart, or one of an earlier revision. Files
-/// stay as they are, and take effect again when they are saved.
+/// stay as they are, and take effect again when they are changed. A process that could not run with it stays on what it
+/// has, and says so.
 #[utoipa::path(
     post,
     path = "/v1/config/apply",

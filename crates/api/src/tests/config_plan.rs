@@ -95,6 +95,7 @@ async fn what_could_not_be_applied_is_not_weighed_either(pool: PgPool) {
     let both = plan(&api, json!({"text": "", "revision": 1})).await;
     let neither = plan(&api, json!({})).await;
     let unknown = plan(&api, json!({"revision": 9})).await;
+    let empty = plan(&api, json!({"text": " \n"})).await;
     let reasoned = plan(&api, json!({"text": "", "reason": "why not"})).await;
 
     assert!(wrong.text.contains("2:1: unknown key"), "{}", wrong.text);
@@ -103,6 +104,7 @@ async fn what_could_not_be_applied_is_not_weighed_either(pool: PgPool) {
         (both, "/text"),
         (neither, "/text"),
         (unknown, "/revision"),
+        (empty, "/text"),
         (reasoned, "/reason"),
     ] {
         answer.is_problem(422, "invalid");

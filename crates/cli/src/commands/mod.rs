@@ -19,7 +19,9 @@ pub(crate) mod serve;
 
 use std::{fs, path, process::ExitCode};
 
-use queue::{Actor, CheckConfig, ConfigStart, Database, FileSource, Queue, config::Problem};
+use queue::{
+    Actor, CheckConfig, ConfigStart, ConfigStartError, Database, FileSource, Queue, config::Problem,
+};
 use secrecy::SecretString;
 
 use crate::{
@@ -119,7 +121,12 @@ impl Context {
             check,
         };
         let start = ConfigStart::of_process(database, source, compose::kind_names()).await;
-        start.map_err(|problems| self.invalid(problems))
+        start.map_err(|error| match error {
+            ConfigStartError::Invalid(problems) => self.invalid(problems),
+            ConfigStartError::Unsuitable { origin, reasons } => {
+                ConfigFileError::Unsuitable { origin, reasons }
+            }
+        })
     }
 
     fn invalid(&self, problems: Vec<Problem>) -> ConfigFileError {

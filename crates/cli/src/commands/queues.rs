@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use chrono::{DateTime, Utc};
-use queue::QueueStatus;
+use queue::{Paused, QueueStatus};
 
 use super::{Context, explanation};
 use crate::output::{
@@ -66,7 +66,11 @@ pub(super) async fn run(command: &Command, ctx: &Context) -> anyhow::Result<Exit
                 .await;
             let paused = paused.with_context(|| format!("cannot pause queue {name:?}"))?;
             ctx.output.answer(&paused, |queue| {
-                format!("queue {name} is {}\n", pause(queue))
+                let pause = queue.paused.as_ref().map(pause);
+                format!(
+                    "queue {name} is {}\n",
+                    pause.as_deref().unwrap_or("running")
+                )
             })?;
         }
         Command::Resume { name } => {
@@ -112,20 +116,19 @@ fn table(queues: &[QueueStatus]) -> Table<9> {
             depth("dead"),
             or_dash(queue.oldest_ready_seconds.map(seconds)),
             format!("{}/{}", queue.slots_used, queue.slots),
-            if queue.paused.is_some() {
-                pause(queue)
-            } else {
-                "no".to_owned()
-            },
+            pause_or_no(queue.paused.as_ref()),
         ]);
     }
     table
 }
 
-fn pause(queue: &QueueStatus) -> String {
-    let Some(paused) = &queue.paused else {
-        return "running".to_owned();
-    };
+/// A pause as a cell of a list.
+pub(super) fn pause_or_no(paused: Option<&Paused>) -> String {
+    paused.map_or_else(|| "no".to_owned(), pause)
+}
+
+/// Who paused something, when, until when and why.
+pub(super) fn pause(paused: &Paused) -> String {
     let now = Utc::now();
     let mut text = format!("paused by {} {}", paused.by, age(paused.since, now));
     if let Some(until) = paused.until {

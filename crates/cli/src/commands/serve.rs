@@ -1,9 +1,9 @@
 //! `millpond serve`: a production process. Any number of them work against one database.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, sync::Arc};
 
 use anyhow::Context as _;
-use queue::{ConfigStart, config::Config};
+use queue::{CheckConfig, ConfigStart, config::Config};
 
 use super::Context;
 use crate::{
@@ -30,7 +30,10 @@ pub(super) async fn run(args: &Args, ctx: &Context) -> anyhow::Result<ExitCode> 
     let settings = ctx.settings()?;
     let loaded = ctx.config()?;
     log_warnings(&loaded);
-    check(args, &settings, &loaded.config)?;
+    if loaded.path.is_some() {
+        // Without a file what the database says holds.
+        check(args, &settings, &loaded.config)?;
+    }
     compose::warn_of_openings(&settings.providers);
     let shutdown = Shutdown::listen(false)?;
     let plan = plan(args, ctx, settings, &loaded).await?;
@@ -67,19 +70,37 @@ pub(crate) fn log_warnings(loaded: &Loaded) {
 }
 
 fn check(args: &Args, settings: &Settings, config: &Config) -> Result<(), Misuse> {
-    for name in args.queues.iter().flatten() {
-        if !config.queues.contains_key(name) {
-            let known: Vec<&str> = config.queues.keys().map(String::as_str).collect();
-            return Err(Misuse::UnknownQueue {
-                name: name.clone(),
-                known: known.join(", "),
-            });
-        }
+    if let Some(misuse) = unknown_queue(args.queues.as_deref(), config) {
+        return Err(misuse);
     }
     if settings.providers.smtp_url.is_some() && config.email.from.is_none() {
         return Err(Misuse::NoSender);
     }
     Ok(())
+}
+
+/// The first queue that the process is to work on and that there is not.
+fn unknown_queue(asked: Option<&[String]>, config: &Config) -> Option<Misuse> {
+    let mut asked = asked.unwrap_or_default().iter();
+    let name = asked.find(|name| !config.queues.contains_key(*name))?;
+    let known: Vec<&str> = config.queues.keys().map(String::as_str).collect();
+    Some(Misuse::UnknownQueue {
+        name: name.clone(),
+        known: known.join(", "),
+    })
+}
+
+/// What this process could not start with.
+fn objections(args: &Args, ctx: &Context, settings: &Settings) -> CheckConfig {
+    let listening_on = settings.http_addr.ip();
+    let common = compose::objections(&settings.providers, listening_on, &ctx.environment);
+    let asked = args.queues.clone();
+    Arc::new(move |config: &Config| {
+        let missing = unknown_queue(asked.as_deref(), config);
+        let mut lines = common(config);
+        lines.extend(missing.map(|misuse| misuse.to_string()));
+        lines
+    })
 }
 
 async fn plan(
@@ -97,10 +118,9 @@ async fn plan(
     // Before it can become a revision: what this process refuses to start with is nothing for the fleet.
     compose::check_file(&settings.providers, listening_on, &loaded.config)?;
     let mut secrets = compose::secrets(&ctx.environment, &loaded.config)?;
-    let objections = compose::objections(&settings.providers, listening_on);
+    let objections = objections(args, ctx, &settings);
     let start = ctx.start(&database, loaded, objections).await?;
     if !start.is_of_file() {
-        check(args, &settings, &start.config()).with_context(|| unsuitable(&start))?;
         secrets = compose::secrets(&ctx.environment, &start.config())?;
     }
     let queue = compose::starting_queue(database, &start, false)?;
@@ -130,7 +150,7 @@ pub(crate) fn unsuitable(start: &ConfigStart) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::environment::Environment;
+    use crate::{args::GlobalArgs, environment::Environment};
 
     fn args(queues: &[&str]) -> Args {
         let queues = queues.iter().map(|name| (*name).to_owned()).collect();
@@ -152,6 +172,28 @@ mod tests {
             "{refused}"
         );
         assert!(check(&args(&["sync", "email"]), &settings, &Config::builtin()).is_ok());
+    }
+
+    // Fails when a revision takes effect that lacks a queue without which the process would not start again.
+    #[test]
+    fn a_process_objects_to_a_configuration_without_a_queue_that_it_works_on() {
+        let global = GlobalArgs {
+            config: None,
+            json: false,
+        };
+        let ctx = Context::new(global, Environment::from([]));
+        let settings = ctx.settings().expect("usable");
+        let config = Config::parse("[queues.extra]\n", &[]).expect("valid");
+
+        let objections = objections(&args(&["sync", "extra"]), &ctx, &settings);
+
+        assert!(objections(&config.config).is_empty());
+        let against = objections(&Config::builtin());
+        assert_eq!(against.len(), 1);
+        assert!(
+            against[0].starts_with("there is no queue \"extra\""),
+            "{against:?}"
+        );
     }
 
     #[test]

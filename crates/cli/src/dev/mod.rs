@@ -130,7 +130,7 @@ impl Dev<'_> {
         let providers = &self.settings.providers;
         compose::check_file(providers, listening_on, &self.loaded.config)?;
         let mut secrets = compose::secrets(&self.ctx.environment, &self.loaded.config)?;
-        let objections = compose::objections(providers, listening_on);
+        let objections = compose::objections(providers, listening_on, &self.ctx.environment);
         let start = self.ctx.start(&database, &self.loaded, objections).await?;
         if !start.is_of_file() {
             secrets = compose::secrets(&self.ctx.environment, &start.config())?;

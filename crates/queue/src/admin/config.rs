@@ -12,7 +12,7 @@ use crate::{
     Queue,
     config::{Config, Layered, Override, OverrideProblem, Problem, canonical_key},
     db::within,
-    live::{InForce, NewRevision, Recorded, Rejected, RevisionSource, record},
+    live::{Again, InForce, NewRevision, Recorded, Rejected, RevisionSource, record},
     metrics,
     store::{
         self,
@@ -29,6 +29,8 @@ const MOST_OVERRIDES: usize = 100;
 /// Shortest and longest time of an override: what is to stay belongs into the file.
 const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(30 * 24 * 3_600);
+const ENDS_WHEN: &str =
+    "must lie ahead, a second to 30 days: what is to stay belongs into jobs.toml";
 
 /// A text to be put in force.
 #[derive(Debug, Clone)]
@@ -118,7 +120,7 @@ impl Queue {
         let processes = counts.into_iter().rev();
         Ok(ConfigStatus {
             in_force: self.in_force(),
-            rejected: self.shared.live.rejected(),
+            rejected: self.rejected_config(),
             processes: processes
                 .map(|(revision, processes)| ProcessesOfRevision {
                     revision,
@@ -128,10 +130,17 @@ impl Queue {
         })
     }
 
-    /// Whether this process's file, or the newest revision, is wrong, and so does not hold here.
+    /// The file of this process, or the newest revision, where that does not hold here since it is wrong, or since the
+    /// process could not run with it.
+    #[must_use]
+    pub fn rejected_config(&self) -> Option<Rejected> {
+        self.shared.live.rejected()
+    }
+
+    /// Whether there is one.
     #[must_use]
     pub fn has_rejected_config(&self) -> bool {
-        self.shared.live.rejected().is_some()
+        self.rejected_config().is_some()
     }
 
     /// A page of past revisions, the newest first.
@@ -165,26 +174,13 @@ impl Queue {
             ConfigText::New(text) => text,
             ConfigText::Of(revision) => self.text_of(revision).await?,
         };
-        if text.trim().is_empty() {
-            return Err(AdminError::invalid(
-                "/text",
-                "is empty; \"version = 1\" alone stands for all defaults",
-            ));
-        }
-        let live = &self.shared.live;
-        let Layered {
-            config, warnings, ..
-        } = live.read(&text, &[]).map_err(AdminError::Configuration)?;
-        if let Some(problem) = live.check(&config).into_iter().next() {
-            return Err(AdminError::invalid("/text", problem));
-        }
-
+        let Layered { warnings, .. } = self.applicable(&text)?;
         let new = NewRevision {
             text: &text,
             source: request.source,
             author: &actor.name,
             reason: request.reason.as_deref(),
-            only_if_unknown: false,
+            again: Again::Always,
         };
         let mut session = self.shared.db.request().await?;
         let recorded = within(async {
@@ -196,7 +192,7 @@ impl Queue {
         .await;
         let (revision, is_new, changed) = match session.end(recorded)? {
             Recorded::New { revision, changed } => (revision, true, changed),
-            Recorded::Holds(revision) | Recorded::Known(revision) => (revision, false, Vec::new()),
+            held => (held.newest(), false, Vec::new()),
         };
         if is_new {
             metrics::admin_action("config.apply");
@@ -208,6 +204,23 @@ impl Queue {
             changed,
             warnings,
         })
+    }
+
+    /// Reads a text that could be put in force, as it is written.
+    pub(super) fn applicable(&self, text: &str) -> Result<Layered, AdminError> {
+        if text.trim().is_empty() {
+            return Err(AdminError::invalid(
+                "/text",
+                "is empty; \"version = 1\" alone stands for all defaults",
+            ));
+        }
+        let live = &self.shared.live;
+        let layered = live.read(text, &[]).map_err(AdminError::Configuration)?;
+        let against = live.check(&layered.config);
+        if !against.is_empty() {
+            return Err(AdminError::invalid("/text", against.join("; ")));
+        }
+        Ok(layered)
     }
 
     pub(super) async fn text_of(&self, revision: i64) -> Result<String, AdminError> {
@@ -290,6 +303,10 @@ impl Queue {
             },
         };
         let (created_at, until) = store::config::set_override(&mut *conn, &row).await?;
+        if until <= created_at {
+            // This machine's clock is behind. What is not committed was never set.
+            return Ok(Err(AdminError::invalid("/until", ENDS_WHEN)));
+        }
         store::config::count_change(&mut *conn).await?;
         Ok(Ok(Override {
             created_at,
@@ -305,15 +322,33 @@ impl Queue {
         setting: &Override,
     ) -> Result<(), AdminError> {
         let others = holding.iter().filter(|other| other.key != setting.key);
-        if others.count() >= MOST_OVERRIDES {
+        let mut overrides: Vec<Override> = others.cloned().collect();
+        if overrides.len() >= MOST_OVERRIDES {
             let message =
                 format!("is one too many: at most {MOST_OVERRIDES} overrides hold at a time");
             return Err(AdminError::invalid("/key", message));
         }
-        let kinds = self.shared.live.known_kinds();
-        Config::check_override(text, holding, setting, &kinds)
+        let live = &self.shared.live;
+        Config::check_override(text, holding, setting, &live.known_kinds())
             .map_err(AdminError::Configuration)?
-            .map_err(refused)
+            .map_err(refused)?;
+
+        // As every process is asked before it takes it. What is said against the text is not the setting's fault.
+        let said_before = self.said_against(text, &overrides)?;
+        overrides.push(setting.clone());
+        let mut said = self.said_against(text, &overrides)?;
+        said.retain(|line| !said_before.contains(line));
+        if !said.is_empty() {
+            return Err(AdminError::invalid("/value", said.join("; ")));
+        }
+        Ok(())
+    }
+
+    fn said_against(&self, text: &str, overrides: &[Override]) -> Result<Vec<String>, AdminError> {
+        let live = &self.shared.live;
+        let layered = live.read(text, overrides);
+        let layered = layered.map_err(AdminError::Configuration)?;
+        Ok(live.check(&layered.config))
     }
 
     /// Takes an override away before its time.
@@ -359,12 +394,7 @@ fn end_of(ends: OverrideEnd, now: DateTime<Utc>) -> Result<DateTime<Utc>, AdminE
     within
         .and_then(|time| TimeDelta::from_std(time).ok())
         .map(|time| now + time)
-        .ok_or_else(|| {
-            AdminError::invalid(
-                pointer,
-                "must lie ahead, a second to 30 days: what is to stay belongs into jobs.toml",
-            )
-        })
+        .ok_or_else(|| AdminError::invalid(pointer, ENDS_WHEN))
 }
 
 fn check_reason(reason: Option<&str>) -> Result<(), AdminError> {
@@ -376,4 +406,40 @@ fn check_reason(reason: Option<&str>) -> Result<(), AdminError> {
         "/reason",
         "must have at most 500 characters and no U+0000",
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::PgPool;
+
+    use super::*;
+    use crate::tests::fixture::engine;
+
+    // Fails when this machine's clock alone says whether an override lies ahead: one that is over when it is set never
+    // holds, and would be answered as if it did.
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn an_override_that_is_over_by_the_databases_clock_is_refused(
+        db: PgPool,
+    ) -> anyhow::Result<()> {
+        let queue = engine(&db, "");
+        let now = Utc::now();
+        let setting = Override {
+            key: "queues.sync.concurrency".to_owned(),
+            value: json!(2),
+            author: "test".to_owned(),
+            reason: None,
+            created_at: now,
+            until: now,
+        };
+        let mut tx = db.begin().await?;
+
+        let ends = OverrideEnd::At(now - TimeDelta::minutes(10));
+        let set = queue.set(&mut tx, setting, ends).await?;
+
+        assert!(matches!(
+            set,
+            Err(AdminError::Invalid { pointer, .. }) if pointer == "/until"
+        ));
+        Ok(())
+    }
 }

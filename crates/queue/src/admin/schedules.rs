@@ -212,6 +212,7 @@ impl Queue {
             let mut answers = jobs::store(&mut tx, std::slice::from_ref(&row)).await?;
             let answer = answers.pop().unwrap_or(Err(EnqueueError::NotKept));
             if let Ok(answer) = &answer {
+                schedules::note_trigger(&mut *tx, name, answer.stored.id).await?;
                 let mut row = audit(actor, "schedule.trigger", Some(name));
                 (row.reason, row.detail) = (reason, json!({"job": answer.stored.id}));
                 store::audit::note(&mut *tx, &row).await?;

@@ -29,7 +29,8 @@ pub(super) struct Chunks {
 #[derive(Debug)]
 struct Chunk {
     units: u64,
-    slot: DateTime<Utc>,
+    /// Where it counts against the day; `None`: it was leased when no day was counted, and has nothing to give back.
+    slot: Option<DateTime<Utc>>,
     opens: Instant,
     closes: Instant,
     pace: Option<Pace>,
@@ -41,7 +42,7 @@ struct Chunk {
 pub(super) struct Taken {
     pub(super) opens: Instant,
     pub(super) pace: Option<Pace>,
-    /// What it took from which slots.
+    /// What it took from which slots, where calls a day are counted.
     pub(super) spent: Vec<(DateTime<Utc>, u64)>,
 }
 
@@ -69,7 +70,7 @@ impl Chunks {
             missing -= units;
             taken.opens = taken.opens.max(chunk.opens);
             taken.pace = chunk.pace;
-            taken.spent.push((chunk.slot, units));
+            taken.spent.extend(chunk.slot.map(|slot| (slot, units)));
         }
         self.open.retain(|chunk| chunk.units > 0);
         taken
@@ -79,7 +80,7 @@ impl Chunks {
     pub(super) fn add(
         &mut self,
         lease: Lease,
-        slot: DateTime<Utc>,
+        slot: Option<DateTime<Utc>>,
         asked_at: Instant,
         now: Instant,
     ) {
@@ -110,14 +111,20 @@ impl Chunks {
         while let Some(place) = self.open.iter().position(|chunk| chunk.closes <= now)
             && let Some(chunk) = self.open.remove(place)
         {
-            self.void(chunk.slot, chunk.units);
+            self.void_chunk(&chunk);
         }
     }
 
     /// Has everything go back.
     pub(super) fn void_all(&mut self) {
         for chunk in std::mem::take(&mut self.open) {
-            self.void(chunk.slot, chunk.units);
+            self.void_chunk(&chunk);
+        }
+    }
+
+    fn void_chunk(&mut self, chunk: &Chunk) {
+        if let Some(slot) = chunk.slot {
+            self.void(slot, chunk.units);
         }
     }
 

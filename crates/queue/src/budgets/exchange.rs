@@ -105,7 +105,7 @@ pub(super) async fn exchange(
         fair_share: decision.fair_share,
         counts: decision.counts,
         lease: decision.lease,
-        slot,
+        slot: terms.limits.day.map(|_| slot),
         stays: begun.stays,
     };
     Ok((ended, answer))

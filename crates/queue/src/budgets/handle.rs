@@ -8,12 +8,10 @@ use std::{
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    BudgetError, BudgetPermit, Budgets, Whose, bucket::Bucket, decision::Call, exchange,
-    stock::Report,
+    BudgetError, BudgetPermit, Budgets, LAST_URGENT, Whose, bucket::Bucket, decision::Call,
+    exchange, stock::Report,
 };
 
-/// Priorities up to this one may have what is reserved of a budget: somebody is waiting for such a job.
-const URGENT: i16 = 1;
 /// Longest that a job is put off whose kind has its budget named: claims heed that, and let the job run as soon as there
 /// is something again, which may be long before it is sure to be: others give back what they leased, and limits change.
 const LONGEST_IF_GATED: Duration = Duration::from_secs(10);
@@ -43,7 +41,7 @@ impl DrawsOn {
             budgets: self.budgets.clone(),
             name: self.named.as_deref().unwrap_or(provider).into(),
             account: account.map(Arc::from),
-            urgent: self.priority <= URGENT,
+            urgent: self.priority <= LAST_URGENT,
             longest_wait: match self.named {
                 Some(_) => LONGEST_IF_GATED,
                 None => LONGEST_WAIT,

@@ -129,8 +129,12 @@ fn text(budget: &Budget) -> String {
         BudgetScope::Account => "account",
         BudgetScope::Provider => "provider",
     };
+    let heeds = match budget.feedback {
+        Some(_) => "heeding the provider",
+        None => "whatever the provider says",
+    };
     format!(
-        "{} at a time, {}, {} a day, per {per}, {} to {}",
+        "{} at a time, {}, {} a day, per {per}, {} to {}, {heeds}",
         or_any(budget.concurrent.map(|limit| limit.to_string())),
         or_any(budget.rate.map(|rate| rate.to_string())),
         or_any(budget.daily.map(|limit| limit.to_string())),
@@ -141,10 +145,12 @@ fn text(budget: &Budget) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use proptest::prelude::*;
 
     use super::*;
-    use crate::config::Config;
+    use crate::config::{Config, Feedback};
 
     fn limits(section: &str) -> Limits {
         let text = format!("[budgets.meta]\n{section}");
@@ -179,17 +185,24 @@ mod tests {
 
     #[test]
     fn other_limits_have_another_text() {
-        let texts = [
+        let sections = [
             "daily = 5",
             "daily = 6",
             "rate = \"5/s\"",
             "per = \"provider\"",
         ];
+        let heeded = |feedback| {
+            let budget = Budget {
+                feedback,
+                ..Config::builtin().budgets["meta"].clone()
+            };
+            Limits::of("meta", &budget).text
+        };
 
-        let texts: std::collections::BTreeSet<String> =
-            texts.iter().map(|section| limits(section).text).collect();
+        let mut texts: BTreeSet<String> = sections.map(|it| limits(it).text).into();
+        texts.extend([heeded(None), heeded(Some(Feedback::MetaUsage))]);
 
-        assert_eq!(texts.len(), 4);
+        assert_eq!(texts.len(), 6);
     }
 
     proptest! {

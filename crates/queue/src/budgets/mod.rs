@@ -33,7 +33,7 @@ pub use bucket::BudgetPermit;
 pub(crate) use handle::DrawsOn;
 pub use handle::{BudgetHandle, QuotaReport};
 pub use status::BudgetStatus;
-pub(crate) use status::{announce, gauges};
+pub(crate) use status::{announce, gauges, ordinary_calls, standings};
 
 use self::{
     bucket::{Bucket, Key},
@@ -51,7 +51,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Exchanges that a process makes at a time: each holds a connection that settlements need too.
 const EXCHANGES: usize = 2;
 /// The account under which calls are counted that name none, where each account has a budget.
-const NO_ACCOUNT: &str = "-";
+pub(crate) const NO_ACCOUNT: &str = "-";
+/// Jobs of this priority and those before it are urgent: somebody waits for them, and a part of each budget is theirs alone.
+pub(crate) const LAST_URGENT: i16 = 1;
 /// Longest name of an account, in characters.
 const LONGEST_ACCOUNT: usize = 255;
 /// The account that stands for a provider as a whole.

@@ -58,12 +58,7 @@ impl Queue {
     pub async fn budgets(&self) -> Result<Vec<BudgetStatus>, AdminError> {
         let config = &*self.shared.config();
         let mut session = self.shared.db.request().await?;
-        let read = within(async {
-            let conn = session.conn();
-            let windows = Windows::now(&mut *conn, config).await?;
-            budgets::standings(&mut *conn, &windows.names, &windows.since).await
-        })
-        .await;
+        let read = within(standings(session.conn(), config)).await;
         let rows = session.end(read)?;
         let untouched = config.budgets.iter().filter(|(name, _)| {
             let is_whole = |row: &StandingRow| row.account == ALL_ACCOUNTS && row.name == **name;
@@ -79,6 +74,20 @@ impl Queue {
         statuses.sort_by(|a, b| (&a.name, &a.account).cmp(&(&b.name, &b.account)));
         Ok(statuses)
     }
+}
+
+/// Up to 1,000 budgets as they stand, those that are stopped first.
+pub(crate) async fn standings(
+    conn: &mut PgConnection,
+    config: &Config,
+) -> Result<Vec<StandingRow>, sqlx::Error> {
+    let windows = Windows::now(&mut *conn, config).await?;
+    budgets::standings(conn, &windows.names, &windows.since).await
+}
+
+/// The calls a day that jobs of ordinary priority may make; `None`: no limit.
+pub(crate) fn ordinary_calls(name: &str, budget: &Budget) -> Option<u64> {
+    Limits::of(name, budget).heaviest(false)
 }
 
 /// From when on calls count, for each budget that counts them.

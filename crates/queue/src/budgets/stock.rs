@@ -115,7 +115,8 @@ pub(super) struct Ended {
     pub(super) fair_share: Option<u32>,
     pub(super) counts: bool,
     pub(super) lease: Option<Lease>,
-    pub(super) slot: DateTime<Utc>,
+    /// Where the lease counts against the day, if anywhere.
+    pub(super) slot: Option<DateTime<Utc>>,
     pub(super) stays: bool,
 }
 

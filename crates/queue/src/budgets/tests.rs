@@ -218,7 +218,7 @@ impl World {
             fair_share: decision.fair_share,
             counts: decision.counts,
             lease: decision.lease,
-            slot: slot_of(now),
+            slot: Some(slot_of(now)),
             stays: begun.stays,
         };
         let one = &mut self.processes[process];

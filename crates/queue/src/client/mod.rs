@@ -35,6 +35,7 @@ use crate::{
     live::{ConfigStart, InForce, LiveConfig},
     metrics::{self, EnqueueLabels},
     store::{
+        gates::facts::take_places,
         insert::Answer,
         schema::{self, QueuesSet},
     },
@@ -246,6 +247,7 @@ impl Queue {
             for name in self.shared.kinds.keys() {
                 schema::remember_kind(&mut *conn, &self.kind_seen(name)).await?;
             }
+            take_places(&mut *conn).await?;
             budgets::announce(&mut *conn, &config).await?;
             Ok(())
         })

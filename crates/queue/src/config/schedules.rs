@@ -38,7 +38,7 @@ pub struct Schedule {
     pub payload: Value,
     /// What becomes of ticks that nobody was there for.
     pub misfire: Misfire,
-    /// What becomes of a tick while the last one's job is not done.
+    /// What becomes of a tick while a job of the schedule is not done.
     pub overlap: Overlap,
     /// The longest random delay of a tick, up to an hour.
     pub jitter: Duration,
@@ -57,7 +57,7 @@ pub enum Misfire {
     RunAll,
 }
 
-/// What becomes of a tick while the last one's job is not done.
+/// What becomes of a tick while a job of the schedule is not done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Overlap {
     /// It gets its job all the same.
@@ -106,7 +106,7 @@ impl Schedule {
         let overlap = section
             .key(
                 "overlap",
-                "What becomes of a tick while the last one's job is not done.",
+                "What becomes of a tick while a job of the schedule is not done.",
             )
             .or(choice(OVERLAPS), Overlap::Skip);
         let jitter = section

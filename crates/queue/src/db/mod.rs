@@ -12,7 +12,7 @@ use secrecy::SecretString;
 use sqlx::{PgPool, migrate::Migrator};
 
 pub(crate) use self::pooler::Pooler;
-use self::pooler::{Address, Route, Settings};
+use self::pooler::{Address, Guide, Route, Settings};
 pub use error::DatabaseError;
 pub(crate) use pool::Pool;
 pub(crate) use session::{Session, within};
@@ -22,7 +22,7 @@ pub(crate) use session::{Session, within};
 const PING: Duration = Duration::from_millis(2_500);
 /// Connections that a process opens beside its pools: two for leases, two for the doorbell, one for the sweeper.
 const BESIDE_POOLS: u32 = 5;
-/// Longest wait for the first connection of a process that cannot go on without one.
+/// Longest wait for the first connection of a process that cannot go on without one, and for what has to be known.
 const CONNECT: Duration = Duration::from_secs(10);
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
@@ -68,7 +68,7 @@ pub struct Database {
     enqueues: Pool,
     engine: Pool,
     claims: Pool,
-    route: Route,
+    guide: Guide,
 }
 
 /// What holds for every session.
@@ -116,9 +116,9 @@ impl Database {
                 Some(pooler) => pooler,
                 None => pooler::find(&address).await?,
             };
-            let database = Self::by(Route::new(&address, pooler)?, &settings);
-            database.route.try_out().await?;
-            Ok::<_, DatabaseError>(database)
+            let route = Route::new(&address, pooler)?;
+            route.try_out().await?;
+            Ok::<_, DatabaseError>(Self::by(route.into(), &settings))
         };
         tokio::time::timeout(CONNECT, connecting)
             .await
@@ -126,18 +126,14 @@ impl Database {
     }
 
     /// Looks who stands between this process and the database, where the address does not say it, and fails with
-    /// neither: a process lives while its database is away. A database that cannot be asked is taken to be reached
-    /// without a pooler; should one turn up later, its connections are refused.
+    /// neither: a process lives while its database is away. Where nobody can be asked, it looks on beside until somebody
+    /// can; until then connections go straight, and those that meet a pooler are refused.
     ///
     /// # Errors
     /// [`DatabaseError::InvalidUrl`].
     pub async fn open(settings: DatabaseSettings) -> Result<Self, DatabaseError> {
         let address = Address::read(&settings.url, &settings.application_name)?;
-        let pooler = match address.said() {
-            Some(pooler) => pooler,
-            None => pooler::find(&address).await.unwrap_or(Pooler::None),
-        };
-        Ok(Self::by(Route::new(&address, pooler)?, &settings))
+        Ok(Self::by(Guide::find(address).await?, &settings))
     }
 
     /// As [`Self::open`], but looks for nobody: for tests whose server says nothing.
@@ -145,41 +141,47 @@ impl Database {
     pub(crate) fn connect_lazy(settings: DatabaseSettings) -> Result<Self, DatabaseError> {
         let address = Address::read(&settings.url, &settings.application_name)?;
         let pooler = address.said().unwrap_or(Pooler::None);
-        Ok(Self::by(Route::new(&address, pooler)?, &settings))
+        Ok(Self::by(Route::new(&address, pooler)?.into(), &settings))
     }
 
-    fn by(route: Route, settings: &DatabaseSettings) -> Self {
-        let fixed = |size| Pool::new(size, &route, &[SESSION, FIXED_PLANS]);
+    fn by(guide: Guide, settings: &DatabaseSettings) -> Self {
+        let fixed = |size| Pool::new(size, &guide, &[SESSION, FIXED_PLANS]);
         Self {
-            requests: Pool::new(settings.requests, &route, &[SESSION]),
+            requests: Pool::new(settings.requests, &guide, &[SESSION]),
             enqueues: fixed(settings.enqueues),
             engine: fixed(settings.engine),
             claims: Pool::new(
                 settings.claims,
-                &route,
+                &guide,
                 &[SESSION, FIXED_PLANS, ANSWERED_EARLY, ENDED_SOON],
             ),
-            route,
+            guide,
         }
     }
 
     /// Uses one pool for everything: for tests that are handed one.
     #[must_use]
     pub fn from_pool(pool: PgPool) -> Self {
-        let route = Route::of(&pool);
+        let guide = Route::of(&pool).into();
         let pool = Pool::from(pool);
         Self {
             requests: pool.clone(),
             enqueues: pool.clone(),
             engine: pool.clone(),
             claims: pool,
-            route,
+            guide,
         }
     }
 
-    /// Who stands between this process and the database.
-    pub(crate) fn pooler(&self) -> Pooler {
-        self.route.pooler()
+    /// Who stands between this process and the database. Waits until that is known, for at most 10 s.
+    ///
+    /// # Errors
+    /// [`DatabaseError::TimedOut`].
+    pub(crate) async fn pooler(&self) -> Result<Pooler, DatabaseError> {
+        let known = tokio::time::timeout(CONNECT, self.guide.known()).await;
+        known
+            .map(Route::pooler)
+            .map_err(|_| DatabaseError::TimedOut)
     }
 
     /// The pool for requests, for the other crates' own tables. It may be replaced: ask anew for each piece of work.
@@ -190,12 +192,12 @@ impl Database {
 
     /// A pool of its own with at most `size` connections, made in the runtime that calls: sockets belong to it.
     pub(crate) fn separate_pool(&self, size: u32) -> Pool {
-        Pool::new(size, &self.route, &[SESSION, FIXED_PLANS])
+        Pool::new(size, &self.guide, &[SESSION, FIXED_PLANS])
     }
 
     /// A pool for hints: a notification is a commit, but nobody needs it on disk.
     pub(crate) fn hints(&self) -> Pool {
-        Pool::new(1, &self.route, &[SESSION, ANSWERED_EARLY])
+        Pool::new(1, &self.guide, &[SESSION, ANSWERED_EARLY])
     }
 
     /// A connection for a request.
@@ -235,8 +237,9 @@ impl Database {
     /// [`DatabaseError::Migration`] when a migration fails: nothing of that one is kept.
     pub async fn migrate(&self) -> Result<Vec<MigrationInfo>, DatabaseError> {
         let pending = self.pending_migrations().await?;
-        let pool = Pool::new(1, &self.route, &[SESSION, PATIENT]);
-        let migrated = if self.pooler().keeps_sessions() {
+        let keeps_sessions = self.pooler().await?.keeps_sessions();
+        let pool = Pool::new(1, &self.guide, &[SESSION, PATIENT]);
+        let migrated = if keeps_sessions {
             MIGRATIONS.run(&pool.present()).await
         } else {
             pooler::migrate(&pool.present(), &MIGRATIONS).await

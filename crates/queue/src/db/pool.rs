@@ -1,5 +1,6 @@
 //! A pool that is replaced when it has no connection to give while the database has: a peer that falls silent at the
-//! wrong moment keeps its place in an ordinary pool for ever.
+//! wrong moment keeps its place in an ordinary pool for ever. One that was made before the way was known is replaced once
+//! that leads through a pooler.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -11,7 +12,7 @@ use sqlx::{
 };
 use tokio_util::task::TaskTracker;
 
-use super::{Route, Settings};
+use super::{Guide, Pooler, Settings};
 
 /// Longest wait for a free connection.
 const ACQUIRE: Duration = Duration::from_secs(2);
@@ -25,7 +26,7 @@ const TEST: Duration = Duration::from_millis(500);
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Longest wait for the fresh connection that tells whether the pool or the database is at fault.
 const FRESH: Duration = Duration::from_secs(2);
-/// Longest wait for a replaced pool to close.
+/// Longest wait for a pool to close: one that lost a place would wait for it for ever.
 const CLOSE: Duration = Duration::from_secs(5);
 
 /// Connections for one duty; cheap to clone.
@@ -45,12 +46,52 @@ struct Present {
     pool: PgPool,
     /// When the pool failed somebody first, if it has given no connection since.
     failing_since: Option<Instant>,
+    /// How to make it again, for one that was made before the way was known.
+    early: Option<Plan>,
+}
+
+impl Present {
+    /// Puts another pool in the place of one that was made too early and goes a wrong way. That one has no connections:
+    /// each was refused.
+    fn follow(&mut self) {
+        if let Some(plan) = self.early.take_if(|plan| plan.guide.is_known())
+            && plan.guide.route().pooler() != Pooler::None
+        {
+            self.pool = plan.make();
+            self.failing_since = None;
+        }
+    }
+}
+
+/// What a pool is made by.
+#[derive(Debug)]
+struct Plan {
+    guide: Guide,
+    size: u32,
+    settings: Vec<(&'static str, &'static str)>,
+}
+
+impl Plan {
+    fn make(&self) -> PgPool {
+        self.guide
+            .route()
+            .pool(limits(self.size), &[self.settings.as_slice()])
+    }
 }
 
 impl Pool {
     /// Up to `size` connections, made when they are needed. They belong to the runtime that calls.
-    pub(super) fn new(size: u32, route: &Route, settings: &[&Settings]) -> Self {
-        route.pool(limits(size), settings).into()
+    pub(super) fn new(size: u32, guide: &Guide, settings: &[&Settings]) -> Self {
+        let plan = Plan {
+            guide: guide.clone(),
+            size,
+            settings: settings.concat(),
+        };
+        // Before it is made: it may become known meanwhile.
+        let is_early = !guide.is_known();
+        let pool = Self::from(plan.make());
+        pool.lock().early = is_early.then_some(plan);
+        pool
     }
 
     fn of(pool: PgPool, patience: Duration) -> Self {
@@ -58,15 +99,18 @@ impl Pool {
             present: Mutex::new(Present {
                 pool,
                 failing_since: None,
+                early: None,
             }),
             patience,
             replacing: TaskTracker::new(),
         }))
     }
 
-    /// The pool of this moment: ask again for the next call.
+    /// The pool of this moment, to be called in the runtime of those that went before: ask again for the next call.
     pub(crate) fn present(&self) -> PgPool {
-        self.lock().pool.clone()
+        let mut present = self.lock();
+        present.follow();
+        present.pool.clone()
     }
 
     pub(super) async fn acquire(&self) -> Result<PoolConnection<Postgres>, sqlx::Error> {
@@ -78,16 +122,22 @@ impl Pool {
         acquired
     }
 
-    /// Closes the pool, and waits for calls under way.
+    /// Closes the pool, and waits for calls under way, for at most 5 s.
     pub(crate) async fn close(&self) {
         let last = {
             // Under the lock: nothing is replaced from here on.
-            let present = self.lock();
+            let mut present = self.lock();
+            present.early = None;
             self.0.replacing.close();
             present.pool.clone()
         };
-        last.close().await;
-        self.0.replacing.wait().await;
+        let closing = async {
+            last.close().await;
+            self.0.replacing.wait().await;
+        };
+        if tokio::time::timeout(CLOSE, closing).await.is_err() {
+            tracing::debug!("connections of a pool were still in use when it was closed");
+        }
     }
 
     fn failed(&self) {
@@ -131,10 +181,8 @@ impl Pool {
             return false;
         }
         let options = (*old.connect_options()).clone();
-        *present = Present {
-            pool: old.options().clone().connect_lazy_with(options),
-            failing_since: None,
-        };
+        present.pool = old.options().clone().connect_lazy_with(options);
+        present.failing_since = None;
         true
     }
 
@@ -241,6 +289,19 @@ mod tests {
         fail_for_long(&pool).await;
 
         assert!(!first.is_closed());
+    }
+
+    // Fails when a process cannot end while a connection is lost.
+    #[sqlx::test(migrations = false)]
+    async fn a_pool_that_lost_a_place_closes_in_time(db: PgPool) -> anyhow::Result<()> {
+        let pool = hasty((*db.connect_options()).clone());
+        let lost = pool.acquire().await?;
+
+        let closed = tokio::time::timeout(DEADLINE, pool.close()).await;
+
+        assert!(closed.is_ok());
+        drop(lost);
+        Ok(())
     }
 
     #[sqlx::test(migrations = false)]

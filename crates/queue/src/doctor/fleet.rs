@@ -36,7 +36,7 @@ pub(super) async fn look(
         findings.push(Finding::ok("processes", detail));
     }
     // Behind a pooler in transaction mode the pooler's limits count.
-    if db.pooler().keeps_sessions() {
+    if db.pooler().await?.keeps_sessions() {
         findings.extend(crowd(
             processes,
             surroundings.connections_per_process,
@@ -102,8 +102,8 @@ fn beside(file: Option<&str>, newest: Option<&RevisionText>) -> Option<Finding> 
             "configuration",
             format!("the jobs.toml of this machine is not revision {revision}, which holds"),
             "a process that starts with this file goes by the revision all the same",
-            "run `millpond config apply` to put the file in force; `millpond config history` \
-             tells who put what in force",
+            "run `millpond config plan` to see what the file would change, and `millpond config apply` to put it \
+             in force; `millpond config history` tells who put what in force",
         )
     })
 }

@@ -7,8 +7,9 @@ use crate::{
 };
 
 pub(super) async fn look(db: &Database) -> Result<Vec<Finding>, DatabaseError> {
-    let mut findings = vec![Finding::ok("pooler", described(db.pooler()))];
-    if !db.pooler().keeps_sessions() {
+    let pooler = db.pooler().await?;
+    let mut findings = vec![Finding::ok("pooler", described(pooler))];
+    if !pooler.keeps_sessions() {
         let mut session = db.request().await?;
         let unlimited = within(server::unlimited(session.conn())).await;
         findings.extend(without_limits(&session.end(unlimited)?));

@@ -6,7 +6,7 @@ use sqlx::{ConnectOptions, Connection, PgPool, postgres::PgPoolOptions};
 use super::*;
 use crate::{
     Database, DatabaseSettings,
-    tests::fixture::{engine, succeed},
+    tests::fixture::{actor, engine, succeed},
 };
 
 /// Whatever there is at all is worth a word.
@@ -304,6 +304,34 @@ async fn work_that_nobody_does_is_named(db: PgPool) -> anyhow::Result<()> {
             "the latest tick of schedule refused was refused its job: there is no such kind",
         ]
     );
+    Ok(())
+}
+
+// Fails when a schedule that misses nothing is called late: it is paused, or this release has no handler for its kind.
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_schedule_is_late_only_where_ticks_are_missed(db: PgPool) -> anyhow::Result<()> {
+    let schedule = "kind = \"test.work\"\ncron = \"0 9 * * *\"\n";
+    let text = format!("[schedules.paused]\n{schedule}[schedules.resumed]\n{schedule}");
+    let queue = engine(&db, &text);
+    for name in ["paused", "resumed", "sync-full", "token-check"] {
+        queue.pause_schedule(name, None, None, &actor()).await?;
+    }
+    for name in ["resumed", "token-check"] {
+        queue.resume_schedule(name, &actor()).await?;
+    }
+    run(
+        &db,
+        "UPDATE millpond.schedules SET evaluated_until = now() - interval '10 minutes'",
+    )
+    .await?;
+
+    let findings = diagnose(&queue, &Surroundings::default()).await;
+
+    let late: Vec<String> = of(&findings, "schedules")
+        .into_iter()
+        .map(|finding| finding.detail)
+        .collect();
+    assert_eq!(late, ["nobody has looked at schedule resumed for 10 min"]);
     Ok(())
 }
 

@@ -14,12 +14,20 @@ use crate::{
 pub(super) const SCHEDULE_SECONDS: f64 = 120.0;
 
 pub(super) async fn look(queue: &Queue, limits: &Limits) -> Result<Vec<Finding>, DatabaseError> {
-    let ttl_seconds = queue.config().lease.ttl.as_secs_f64();
+    let config = queue.config();
+    let ttl_seconds = config.lease.ttl.as_secs_f64();
+    // Nobody looks at these: their rows are from a pause, or from a release that had their kinds.
+    let without_kind = config.schedules.iter();
+    let without_kind: Vec<String> = without_kind
+        .filter(|(_, schedule)| !queue.shared.has_kind(&schedule.kind))
+        .map(|(name, _)| name.clone())
+        .collect();
     let mut session = queue.database().request().await?;
     let read = within(async {
         let unclaimable = stats::unclaimable(session.conn(), ttl_seconds).await?;
         let stuck = fleet::stuck_leases(session.conn(), ttl_seconds).await?;
-        let late = fleet::late_schedules(session.conn(), limits.schedule_seconds).await?;
+        let late =
+            fleet::late_schedules(session.conn(), limits.schedule_seconds, &without_kind).await?;
         let refused = fleet::refused_ticks(session.conn()).await?;
         Ok((unclaimable, stuck, late, refused))
     })

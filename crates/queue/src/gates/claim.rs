@@ -1,9 +1,13 @@
 //! A claim where limits are to be kept: one transaction that waits for its turn, sees what is next, starts what nothing
 //! keeps, and notes on the rest what keeps it.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    time::{Duration, Instant},
+};
 
 use sqlx::{Connection, PgConnection, Postgres, Transaction};
+use uuid::Uuid;
 
 use super::{
     decide::{Candidate, Decision, decide},
@@ -14,18 +18,53 @@ use crate::store::{
     gates::{self, Notes, rows::Group},
 };
 
-/// When to look again after others were at the same jobs.
-const CROWDED: Duration = Duration::from_millis(10);
+/// When to look again after others were at the same jobs: they may be for long.
+const CROWDED: Duration = Duration::from_millis(50);
+/// Most jobs that claims go around because somebody else has them locked, and for how long before they try again.
+const MOST_LOCKED: usize = 1_000;
+const LONGEST_AROUND: Duration = Duration::from_millis(250);
 
-/// How far the parked jobs of a queue have been seen since its feeder woke: a claim sees to a bounded number of them.
+/// What claims of a queue have seen since its feeder woke.
 #[derive(Debug, Default)]
-pub(crate) struct Sweep(Option<Group>);
+pub(crate) struct Sweep {
+    /// How far the parked jobs have been seen: a claim sees to a bounded number of them.
+    parked: Option<Group>,
+    /// Jobs that were to start and that somebody else has locked, such as whoever enqueues behind one of them and has not
+    /// committed: others have their turn meanwhile.
+    locked: HashSet<Uuid>,
+    /// When the first of them was met.
+    locked_since: Option<Instant>,
+}
 
 impl Sweep {
     fn behind(&self) -> (&str, &str) {
-        self.0
+        self.parked
             .as_ref()
             .map_or(("", ""), |group| (group.gate.as_str(), group.what.as_str()))
+    }
+
+    /// What was locked some time ago may be free, also where the feeder has not slept since.
+    fn try_locked_again(&mut self) {
+        let since = self.locked_since;
+        if since.is_some_and(|since| since.elapsed() >= LONGEST_AROUND) {
+            self.locked.clear();
+            self.locked_since = None;
+        }
+    }
+
+    /// Has the next claims go around the jobs that were to start and did not. Tells whether there are any, so that
+    /// another claim may give others.
+    fn go_around(&mut self, survey: &Survey, decision: &Decision, rows: &[ClaimedRow]) -> bool {
+        if rows.len() >= decision.start.len() || self.locked.len() >= MOST_LOCKED {
+            return false;
+        }
+        self.locked_since.get_or_insert_with(Instant::now);
+        let started: HashSet<Uuid> = rows.iter().map(|row| row.id).collect();
+        let chosen = decision.start.iter();
+        let chosen = chosen.filter_map(|place| Some(survey.candidates.get(*place)?.id));
+        self.locked
+            .extend(chosen.filter(|id| !started.contains(id)));
+        true
     }
 }
 
@@ -38,12 +77,13 @@ pub(crate) struct Ask<'a> {
 }
 
 impl Ask<'_> {
-    fn look<'l>(&'l self, behind: (&'l str, &'l str)) -> Look<'l> {
+    fn look<'l>(&'l self, sweep: &'l Sweep) -> Look<'l> {
         Look {
             queue: self.claim.queue,
             kinds: self.claim.kinds,
             most: self.most,
-            behind,
+            spare: sweep.locked.len(),
+            behind: sweep.behind(),
             takes_turn: true,
         }
     }
@@ -65,10 +105,13 @@ pub(crate) async fn claim(
     ask: &Ask<'_>,
     sweep: &mut Sweep,
 ) -> Result<Claimed, sqlx::Error> {
-    let mut tx = conn.begin().await?;
-    let mut survey = Survey::make(&mut tx, ask.look(sweep.behind())).await?;
+    sweep.try_locked_again();
+    let mut tx = conn.begin_with(gates::BEGIN).await?;
+    let mut survey = Survey::make(&mut tx, ask.look(sweep)).await?;
+    let candidates = &mut survey.candidates;
+    candidates.retain(|job| !sweep.locked.contains(&job.id));
     let decision = decide(&survey.candidates, &survey.facts, survey.room);
-    park(&mut tx, ask.claim.queue, &survey.candidates, &decision).await?;
+    let noted = park(&mut tx, ask.claim.queue, &survey.candidates, &decision).await?;
     let Some(rows) = start(&mut tx, ask.claim, &survey, &decision).await? else {
         tx.rollback().await?;
         return Ok(Claimed {
@@ -77,7 +120,7 @@ pub(crate) async fn claim(
         });
     };
     let has_more_parked = survey.seen_to.is_some();
-    sweep.0 = survey.seen_to.take();
+    sweep.parked = survey.seen_to.take();
     let last = decision.start.last();
     let line = last.and_then(|place| survey.candidates.get(*place)?.line.clone());
     remember(
@@ -89,9 +132,11 @@ pub(crate) async fn claim(
     )
     .await?;
     tx.commit().await?;
+    let has_others = sweep.go_around(&survey, &decision, &rows);
+    let is_crowded = !sweep.locked.is_empty() || noted < decision.park.len();
     Ok(Claimed {
-        goes_on: !rows.is_empty() || !decision.park.is_empty() || has_more_parked,
-        wait: if rows.len() < decision.start.len() {
+        goes_on: !rows.is_empty() || noted > 0 || has_more_parked || has_others,
+        wait: if is_crowded {
             Some(CROWDED)
         } else {
             survey.standing.as_ref().and_then(until_room)
@@ -106,8 +151,8 @@ pub(crate) async fn mates(
     ask: &Ask<'_>,
     kind_and_key: (&str, &str),
 ) -> Result<Vec<ClaimedRow>, sqlx::Error> {
-    let mut tx = conn.begin().await?;
-    let mut survey = Survey::of_mates(&mut tx, ask.look(("", "")), kind_and_key).await?;
+    let mut tx = conn.begin_with(gates::BEGIN).await?;
+    let mut survey = Survey::of_mates(&mut tx, ask.look(&Sweep::default()), kind_and_key).await?;
     let decision = decide(&survey.candidates, &survey.facts, survey.room);
     let Some(rows) = start(&mut tx, ask.claim, &survey, &decision).await? else {
         tx.rollback().await?;
@@ -121,12 +166,13 @@ pub(crate) async fn mates(
     Ok(rows)
 }
 
+/// Tells on how many jobs something was noted.
 async fn park(
     tx: &mut Transaction<'_, Postgres>,
     queue: &str,
     candidates: &[Candidate],
     decision: &Decision,
-) -> Result<(), sqlx::Error> {
+) -> Result<usize, sqlx::Error> {
     let mut notes = Notes::default();
     for (place, note) in &decision.park {
         let Some(candidate) = candidates.get(*place) else {
@@ -137,9 +183,10 @@ async fn park(
         notes.what.push(note.what());
     }
     if notes.ids.is_empty() {
-        return Ok(());
+        return Ok(0);
     }
-    gates::park(&mut **tx, queue, &notes).await
+    let noted = gates::park(&mut **tx, queue, &notes).await?;
+    Ok(usize::try_from(noted).unwrap_or(usize::MAX))
 }
 
 /// Starts what was decided; `None` where somebody replaced a job after it was seen, so that it has another key: nothing of
@@ -198,4 +245,26 @@ async fn remember(
 fn until_room(standing: &Standing) -> Option<Duration> {
     let opens_at = standing.window.as_ref()?.opens_at()?;
     Some((opens_at - standing.now).to_std().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Fails when a feeder that never sleeps goes around a job for ever.
+    #[test]
+    fn a_job_that_was_locked_is_tried_again() {
+        let mut sweep = Sweep {
+            locked: HashSet::from([Uuid::nil()]),
+            locked_since: Some(Instant::now()),
+            ..Sweep::default()
+        };
+
+        sweep.try_locked_again();
+        let early = sweep.locked.len();
+        sweep.locked_since = Instant::now().checked_sub(LONGEST_AROUND);
+        sweep.try_locked_again();
+
+        assert_eq!((early, sweep.locked.len()), (1, 0));
+    }
 }

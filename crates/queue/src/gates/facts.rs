@@ -2,15 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use super::{decide::Candidate, note::Note};
-use crate::store::gates::facts::{self, DryRow, HoldRow};
-
-/// The account of jobs that name none, for budgets of which each account has its own.
-const NO_ACCOUNT: &str = "-";
-/// Jobs of this priority and those before it are urgent: a part of each budget is theirs alone.
-const LAST_URGENT: i16 = 1;
+use crate::{
+    budgets::{LAST_URGENT, NO_ACCOUNT},
+    store::gates::facts::{self, DryRow, HoldRow},
+};
 
 /// The last priority that there is.
 const LAST_PRIORITY: i16 = 9;
@@ -52,6 +51,17 @@ impl Facts {
         conn: &mut PgConnection,
         kinds: &[String],
     ) -> Result<Self, sqlx::Error> {
+        let mut known = Self::default();
+        known.learn_rules(conn, kinds).await?;
+        Ok(known)
+    }
+
+    /// Learns the rules of more kinds.
+    pub(crate) async fn learn_rules(
+        &mut self,
+        conn: &mut PgConnection,
+        kinds: &[String],
+    ) -> Result<(), sqlx::Error> {
         let count = |number: i32| u32::try_from(number).unwrap_or(0);
         let rules = facts::rules(conn, kinds).await?.into_iter().map(|row| {
             let rule = Rule {
@@ -61,10 +71,8 @@ impl Facts {
             };
             (row.kind, rule)
         });
-        Ok(Self {
-            rules: rules.collect(),
-            ..Self::default()
-        })
+        self.rules.extend(rules);
+        Ok(())
     }
 
     pub(crate) fn rule_of(&self, kind: &str) -> Option<&Rule> {
@@ -93,7 +101,8 @@ impl Facts {
         self.holds.get(account)?.as_ref()
     }
 
-    /// Why no call can be made from a budget for a job of this account and priority.
+    /// Why no call can be made from a budget for a job of this account and priority: of several reasons the one that
+    /// lasts longest.
     pub(crate) fn dry(
         &self,
         budget: &str,
@@ -102,10 +111,11 @@ impl Facts {
     ) -> Option<&DryRow> {
         let account = account.unwrap_or(NO_ACCOUNT);
         let is_urgent = priority <= LAST_URGENT;
-        self.dry.iter().find(|dry| {
+        let reasons = self.dry.iter().filter(|dry| {
             let is_its = dry.account.as_deref().is_none_or(|of| of == account);
             dry.budget == budget && is_its && (dry.for_urgent || !is_urgent)
-        })
+        });
+        reasons.max_by_key(|dry| dry.until.unwrap_or(DateTime::<Utc>::MAX_UTC))
     }
 
     /// Which of the jobs that a gate kept it may let through now, no more than so many; `None` where it still keeps all.

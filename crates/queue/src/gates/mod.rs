@@ -19,6 +19,7 @@ use serde::Serialize;
 pub(crate) use claim::{Ask, Claimed, Sweep, claim, mates};
 pub use explain::{Explanation, GateAnswer};
 pub(crate) use marking::Marking;
+pub(crate) use window::Window;
 
 use crate::config::Config;
 

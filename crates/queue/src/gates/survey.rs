@@ -30,6 +30,8 @@ pub(crate) struct Look<'a> {
     pub(crate) kinds: &'a [String],
     /// How many jobs are wanted.
     pub(crate) most: usize,
+    /// How many jobs may be among the first that are not wanted.
+    pub(crate) spare: usize,
     /// The group of parked jobs behind which to go on.
     pub(crate) behind: (&'a str, &'a str),
     /// Whether to wait for the turn of a claim: without it another one may change everything meanwhile.
@@ -117,14 +119,15 @@ impl Survey {
         if survey.room == 0 {
             return Ok(survey);
         }
-        let (queue, kinds, room) = (look.queue, look.kinds, survey.room);
+        let (queue, kinds) = (look.queue, look.kinds);
+        let seen = survey.room.saturating_add(look.spare);
         let groups = rows::groups(&mut *conn, queue, look.behind).await?;
         let is_fair = survey.standing.as_ref().is_some_and(|it| it.is_fair);
         let fair_last = survey.standing.as_ref().and_then(|it| it.fair_last.clone());
         let (mut ready, end) = if is_fair {
-            in_lines(&mut *conn, look, fair_last.as_deref(), room).await?
+            in_lines(&mut *conn, look, fair_last.as_deref(), seen).await?
         } else {
-            let first = rows::first(&mut *conn, queue, kinds, room).await?;
+            let first = rows::first(&mut *conn, queue, kinds, seen).await?;
             let last = first.rows.last().filter(|_| first.is_cut);
             let end = last.map(End::behind);
             (first.rows, end)
@@ -134,7 +137,7 @@ impl Survey {
         survey
             .wait_for_strays(&mut *conn, look, &ready, &groups)
             .await?;
-        let (opened, opened_to) = survey.open(&mut *conn, &groups).await?;
+        let (opened, opened_to) = survey.open(&mut *conn, &groups, look.spare).await?;
         if !opened.gates.is_empty() {
             let behind = rows::behind(&mut *conn, queue, kinds, &opened).await?;
             let comes_before = |row: &ReadyRow| end.is_none_or(|end| end.has_before(row));
@@ -219,6 +222,7 @@ impl Survey {
         &mut self,
         conn: &mut PgConnection,
         groups: &'g [(Group, Note)],
+        spare: usize,
     ) -> Result<(Opened<'g>, Option<Group>), sqlx::Error> {
         let notes = groups.iter().map(|(_, note)| note);
         self.facts.learn_of_notes(conn, notes).await?;
@@ -229,13 +233,12 @@ impl Survey {
             let Some(passage) = self.facts.lets_through(note, most) else {
                 continue;
             };
+            let most = passage.most.saturating_add(spare);
             opened.gates.push(&group.gate);
             opened.what.push(&group.what);
-            opened
-                .most
-                .push(i64::try_from(passage.most).unwrap_or(i64::MAX));
+            opened.most.push(i64::try_from(most).unwrap_or(i64::MAX));
             opened.last_priorities.push(passage.last_priority);
-            left = left.saturating_sub(passage.most);
+            left = left.saturating_sub(most);
             if left == 0 {
                 return Ok((opened, Some(group.clone())));
             }
@@ -280,16 +283,17 @@ impl End {
     }
 }
 
-/// The first jobs of the lines of a fair queue, at the first priority at which there are any.
+/// The first jobs of the lines of a fair queue, at the first priority at which there are any that are wanted.
 async fn in_lines(
     conn: &mut PgConnection,
     look: Look<'_>,
     last: Option<&str>,
-    room: usize,
+    most: usize,
 ) -> Result<(Vec<ReadyRow>, Option<End>), sqlx::Error> {
     // No tenant's name has a character so low in it: this is the name right behind the last one.
     let from = last.map(|last| format!("{last}\u{1}")).unwrap_or_default();
     let mut before = -1;
+    let mut found = Vec::new();
     while let Some(priority) = rows::next_priority(&mut *conn, look.queue, before).await? {
         let lines = |most: usize| Lines {
             queue: look.queue,
@@ -298,17 +302,18 @@ async fn in_lines(
             kinds: look.kinds,
             most: i64::try_from(most).unwrap_or(i64::MAX),
         };
-        let mut found = rows::lines(&mut *conn, lines(room)).await?;
-        if found.len() < room {
-            let left = room - found.len();
+        let here = rows::lines(&mut *conn, lines(most)).await?;
+        let left = most.saturating_sub(here.len());
+        found.extend(here);
+        if left > 0 {
             found.extend(rows::unmarked(&mut *conn, lines(left)).await?);
         }
-        if !found.is_empty() {
+        if found.len() > look.spare {
             return Ok((found, Some(End::Priority(priority))));
         }
         before = priority;
     }
-    Ok((Vec::new(), None))
+    Ok((found, None))
 }
 
 /// Groups with what is noted on their jobs. Those of other kinds, and those that nobody here understands, are left alone.

@@ -174,7 +174,7 @@ words! {
         Deduplicated = "deduplicated",
         /// It was missed, and the job of a later one stands for it.
         Coalesced = "coalesced",
-        /// Left out: the last tick's job was not done.
+        /// Left out: a job of the schedule was not done.
         SkippedOverlap = "skipped_overlap",
         /// Left out: it was missed.
         SkippedMisfire = "skipped_misfire",

@@ -15,7 +15,7 @@ use crate::{
     client::Shared,
     config::Config,
     db::DatabaseError,
-    error_chain,
+    error_chain, metrics,
     schedules::{
         jobs::Named,
         scheduler::{self, Decided, Turn},
@@ -80,15 +80,20 @@ impl Agenda {
 
     /// Reads how far each schedule is decided; `false` where another process leads.
     async fn look(&mut self, shared: &Shared, lead: &Lead) -> Result<bool, DatabaseError> {
-        let config = shared.config();
-        let Some(standings) = scheduler::look(shared, &config.schedules, &lead.mandate()).await?
-        else {
+        let (config, mandate) = (shared.config(), lead.mandate());
+        let before = self.config.as_ref().map(|before| &before.schedules);
+        if let Some(before) = before.filter(|before| **before != config.schedules) {
+            // Up to now their old times hold: a changed schedule has none of its new ones to make up for.
+            scheduler::look(shared, before, &mandate).await?;
+        }
+        let Some(standings) = scheduler::look(shared, &config.schedules, &mandate).await? else {
             return Ok(false);
         };
         self.config = Some(config);
         self.looked_at = Some(Instant::now());
         self.next.clear();
         for (name, decided) in standings {
+            metrics::count_schedule_ticks(&name);
             self.decided(&name, decided);
         }
         Ok(true)
@@ -174,7 +179,13 @@ impl Clock {
 
 #[cfg(test)]
 mod tests {
+    use sqlx::PgPool;
+
     use super::*;
+    use crate::{
+        leader::tests::lead,
+        tests::fixture::{FAST, engine},
+    };
 
     fn agenda(text: &str) -> Agenda {
         let parsed = Config::parse(text, &["email.send"]).expect("the schedules are right");
@@ -236,5 +247,33 @@ mod tests {
 
         let wait = agenda.wait();
         assert!((59.0..=60.0).contains(&wait.as_secs_f64()), "{wait:?}");
+    }
+
+    // Fails when the time between the last look and a change is taken for time of the new expression.
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn a_schedule_that_is_changed_makes_up_for_nothing_before_the_change(
+        db: PgPool,
+    ) -> anyhow::Result<()> {
+        let text =
+            |cron: &str| format!("{FAST}[schedules.s]\nkind = \"test.work\"\ncron = \"{cron}\"\n");
+        let queue = engine(&db, &text("0 0 29 2 *"));
+        let lead = lead(&db).await?;
+        let mut agenda = Agenda::default();
+        Box::pin(agenda.round(&queue.shared, &lead)).await?;
+        let neglected =
+            "UPDATE millpond.schedules SET evaluated_until = now() - interval '50 seconds'";
+        sqlx::query(neglected).execute(&db).await?;
+
+        let live = &queue.shared.live;
+        let changed = live.read(&text("* * * * * *"), &[]).expect("it is right");
+        live.adopt(changed, Some(1));
+        agenda.looked_at = None;
+        let wait = Box::pin(agenda.round(&queue.shared, &lead)).await?;
+
+        let ticks = "SELECT count(*) FROM millpond.schedule_ticks";
+        let ticks: i64 = sqlx::query_scalar(ticks).fetch_one(&db).await?;
+        assert!(ticks < 10, "{ticks}");
+        assert!(wait <= Duration::from_secs(1), "{wait:?}");
+        Ok(())
     }
 }

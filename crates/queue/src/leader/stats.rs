@@ -8,7 +8,10 @@ use std::{
 use chrono::Utc;
 use sqlx::{Connection, PgConnection};
 
-use super::{Lead, schedule_stats::ScheduleGauges};
+use super::{
+    Lead, failed,
+    schedule_stats::{ScheduleGauges, note_ended},
+};
 use crate::{
     budgets,
     client::Shared,
@@ -45,6 +48,7 @@ pub(super) struct Gauges {
     ready: HashSet<String>,
     running: HashSet<String>,
     oldest_dead: HashSet<String>,
+    budgets: HashSet<String>,
     schedules: ScheduleGauges,
     shown: bool,
     not_before: Option<Instant>,
@@ -62,15 +66,20 @@ impl Gauges {
             return Ok(());
         }
         let started = Instant::now();
+        if let Err(error) = note_ended(shared, lead).await {
+            failed("ends of ticks' jobs", &error);
+        }
         let mut session = shared.db.request().await?;
         let shown = within(async {
             let mut tx = session.conn().begin().await?;
             let leads = lead.hold(&mut tx).await?;
             if leads {
                 self.show(&mut tx, shared).await?;
-                for gauge in budgets::gauges(&mut tx, &shared.config()).await? {
-                    fleet::budget(&gauge.budget, gauge.remaining_ratio, gauge.paused_until);
-                }
+                let gauges = budgets::gauges(&mut tx, &shared.config())
+                    .await?
+                    .into_iter();
+                let gauges = gauges.map(|it| (it.budget, it.remaining_ratio, it.paused_until));
+                show_budgets(gauges, &mut self.budgets, fleet::budget);
             }
             tx.commit().await?;
             Ok(leads)
@@ -245,6 +254,23 @@ fn show_ages(
     }
 }
 
+/// Of a budget that the configuration names no more nothing is known: no alert compares with that.
+fn show_budgets(
+    budgets: impl Iterator<Item = (String, f64, f64)>,
+    known: &mut HashSet<String>,
+    mut show: impl FnMut(&str, f64, f64),
+) {
+    let mut gone = known.clone();
+    for (budget, remaining_ratio, paused_until) in budgets {
+        show(&budget, remaining_ratio, paused_until);
+        gone.remove(&budget);
+        known.insert(budget);
+    }
+    for budget in gone {
+        show(&budget, f64::NAN, 0.0);
+    }
+}
+
 fn show_counts(
     counts: Vec<stats::Counted>,
     known: &mut HashSet<String>,
@@ -344,6 +370,21 @@ mod tests {
 
         assert!(shown_before && !gauges.shown);
         Ok(())
+    }
+
+    // Fails when a budget that was taken out of the file while it was nearly used up raises its alert for ever.
+    #[test]
+    fn a_budget_that_is_taken_away_is_neither_used_up_nor_paused() {
+        let mut known = HashSet::new();
+        let nearly_used_up = [("crm".to_owned(), 0.01, 4e9)];
+        show_budgets(nearly_used_up.into_iter(), &mut known, |_, _, _| {});
+        let mut shown = Vec::new();
+
+        show_budgets(std::iter::empty(), &mut known, |budget, ratio, paused| {
+            shown.push((budget.to_owned(), ratio.is_nan(), paused));
+        });
+
+        assert_eq!(shown, [("crm".to_owned(), true, 0.0)]);
     }
 
     #[test]

@@ -6,14 +6,21 @@ use std::{
     fs::{self, File},
     io::{self, ErrorKind, Read},
     path::{Path, PathBuf},
+    pin::pin,
     sync::Arc,
+    thread,
     time::Duration,
 };
 
-use tokio::{sync::watch::Sender, task::spawn_blocking};
+use tokio::{
+    sync::{oneshot, watch::Sender},
+    time::{sleep, timeout},
+};
 
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Longest that a look may take before it is worth a word.
+const SILENCE: Duration = Duration::from_secs(10);
 /// Most that is read: more than any text that is taken.
 const MOST_BYTES: u64 = 1 << 20;
 
@@ -55,14 +62,24 @@ impl FileWatch {
         }
     }
 
-    /// Tells of every change, the latest one alone where nobody listened meanwhile. Never ends. A drive that does not
-    /// answer holds up nothing else: the look goes on on a thread of its own, and there is one at a time.
+    /// Tells of every change, the latest one alone where nobody listened meanwhile. Never ends. There is one look at a
+    /// time, however long it takes.
     pub(super) async fn run(mut self, changes: &Sender<Option<Seen>>) {
         loop {
-            tokio::time::sleep(LOOK_EVERY).await;
+            sleep(LOOK_EVERY).await;
             let path = self.path.clone();
-            let seen = spawn_blocking(move || look(&path)).await;
-            let seen = seen.unwrap_or_else(|error| Seen::Unreadable(error.to_string()));
+            let mut looking = pin!(aside(move || look(&path)));
+            let seen = match timeout(SILENCE, &mut looking).await {
+                Ok(seen) => seen,
+                Err(_) => {
+                    let path = self.path.display();
+                    tracing::warn!(
+                        "{path} has not been read for {} s, since its drive does not answer: what it said holds on",
+                        SILENCE.as_secs()
+                    );
+                    looking.await
+                }
+            };
             if let Some(change) = self.notice(seen) {
                 changes.send_replace(Some(change));
             }
@@ -82,6 +99,24 @@ impl FileWatch {
         self.last = None;
         self.told = seen.clone();
         Some(seen)
+    }
+}
+
+/// Looks on a thread of its own. A drive that does not answer holds its reader for ever, and a runtime waits at its end
+/// for what it was given to run beside; nobody waits for this thread, which ends with the process.
+async fn aside(look: impl FnOnce() -> Seen + Send + 'static) -> Seen {
+    let (tell, told) = oneshot::channel();
+    let begun = thread::Builder::new()
+        .name("config-file".to_owned())
+        .spawn(move || {
+            // Who asked may have gone meanwhile.
+            let _ = tell.send(look());
+        });
+    match begun {
+        Ok(_) => told
+            .await
+            .unwrap_or_else(|_| Seen::Unreadable("the reading of it was broken off".to_owned())),
+        Err(error) => Seen::Unreadable(error.to_string()),
     }
 }
 
@@ -107,6 +142,10 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::sync_channel;
+
+    use tokio::runtime::Builder;
+
     use super::*;
 
     fn content(text: &str) -> Seen {
@@ -173,6 +212,37 @@ mod tests {
         );
 
         assert_eq!(told, [Seen::Missing, content("old")]);
+    }
+
+    // Fails when the runtime of the process has to wait for the look.
+    #[test]
+    fn a_drive_that_never_answers_keeps_no_process_from_ending() {
+        let (answer, drive) = sync_channel::<()>(1);
+        let (say, ended) = sync_channel::<()>(1);
+        let process = thread::spawn(move || {
+            let runtime = Builder::new_multi_thread()
+                .enable_time()
+                .build()
+                .expect("there are threads");
+            runtime.block_on(async {
+                let (begin, begun) = oneshot::channel();
+                let looking = tokio::spawn(aside(move || {
+                    begin.send(()).expect("the test waits for it");
+                    let _ = drive.recv();
+                    Seen::Missing
+                }));
+                begun.await.expect("the look begins");
+                looking.abort();
+            });
+            drop(runtime);
+            say.send(()).expect("the test waits for it");
+        });
+
+        let in_time = ended.recv_timeout(Duration::from_secs(10));
+
+        drop(answer);
+        process.join().expect("it panics nowhere");
+        assert!(in_time.is_ok());
     }
 
     #[test]

@@ -25,6 +25,12 @@ pub(super) struct Timed {
     pub(super) ends: Instant,
 }
 
+/// The overrides without their ends.
+pub(super) fn settings(overrides: &[Timed]) -> Vec<Override> {
+    let settings = overrides.iter().map(|timed| timed.setting.clone());
+    settings.collect()
+}
+
 /// How often the fleet's configuration has changed.
 pub(super) async fn changes(db: &Database) -> Result<i64, DatabaseError> {
     let mut session = db.request().await?;
@@ -50,6 +56,16 @@ pub(super) async fn read(db: &Database) -> Result<Fleet, DatabaseError> {
         newest,
         overrides: overrides.into_iter().map(|row| timed(row, now)).collect(),
     })
+}
+
+/// The revision before this one.
+pub(super) async fn before(
+    db: &Database,
+    revision: i64,
+) -> Result<Option<RevisionText>, DatabaseError> {
+    let mut session = db.request().await?;
+    let before = within(config::before(session.conn(), revision)).await;
+    session.end(before)
 }
 
 fn timed(row: OverrideRow, now: Instant) -> Timed {

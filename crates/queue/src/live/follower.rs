@@ -1,9 +1,8 @@
-//! The follower: keeps this process in step with its file and with the fleet. A file that changed becomes a revision; a
-//! new revision, an override and its end take effect here within seconds. What is wrong changes nothing and is told.
+//! The follower: keeps this process in step with its file and with the fleet. A new revision, an override and its end
+//! take effect here within seconds. What this process cannot go by changes nothing here and is told.
 
 use std::time::{Duration, Instant};
 
-use chrono::Utc;
 use tokio::{
     sync::watch::{self, Receiver},
     task::JoinHandle,
@@ -11,18 +10,14 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    ConfigStart, FileSource, LiveConfig, NewRevision, Recorded, Rejected, RevisionSource,
+    Again, ConfigStart, FileSource, LiveConfig, Rejected,
+    choice::{Choice, Chosen, MOST_BACK, choose},
     file::{FileWatch, Seen},
-    fleet::{self, Fleet, Timed},
-    start::{store, tell},
+    fleet::{self, Fleet},
+    held::Held,
+    saves::Unsaved,
 };
-use crate::{
-    Queue,
-    config::{Layered, Override},
-    db::DatabaseError,
-    error_chain, metrics,
-    store::config::RevisionText,
-};
+use crate::{Queue, config::Layered, db::DatabaseError, error_chain, metrics};
 
 /// Longest time between two looks at the fleet's count of changes, whoever looks.
 const POLL: Duration = Duration::from_millis(2_500);
@@ -32,63 +27,11 @@ const FRESH: Duration = Duration::from_millis(2_100);
 /// Wait after a look that failed, or while something is still to be stored.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// What the last look at the database gave, and what this process goes by.
-#[derive(Debug, Clone)]
-pub(crate) struct Held {
-    /// The text that holds: of the revision, or of the file.
-    pub(super) text: String,
-    pub(super) revision: Option<i64>,
-    overrides: Vec<Timed>,
-    /// The count of changes that it stands for; `None`: the database was not asked yet.
-    change: Option<i64>,
-}
-
-impl Held {
-    /// A text that the database knows nothing of.
-    pub(super) fn alone(text: String) -> Self {
-        Self {
-            text,
-            revision: None,
-            overrides: Vec::new(),
-            change: None,
-        }
-    }
-
-    /// What the database says; where it has no revision, the text that holds already.
-    pub(super) fn of(fleet: Fleet, before: &Self) -> Self {
-        let (text, revision) = match fleet.newest {
-            Some(RevisionText { revision, text }) => (text, Some(revision)),
-            None => (before.text.clone(), None),
-        };
-        Self {
-            text,
-            revision,
-            overrides: fleet.overrides,
-            change: Some(fleet.change),
-        }
-    }
-
-    pub(super) fn settings(&self) -> Vec<Override> {
-        let settings = self.overrides.iter().map(|timed| timed.setting.clone());
-        settings.collect()
-    }
-
-    /// Forgets overrides whose time is over; tells whether there were any.
-    fn drop_ended(&mut self, now: Instant) -> bool {
-        let before = self.overrides.len();
-        self.overrides.retain(|timed| timed.ends > now);
-        self.overrides.len() < before
-    }
-
-    fn next_end(&self) -> Option<Instant> {
-        self.overrides.iter().map(|timed| timed.ends).min()
-    }
-}
-
 /// Keeps a process in step until it is stopped.
 #[derive(Debug)]
 pub struct Follower {
     stop: CancellationToken,
+    caught_up: CancellationToken,
     task: JoinHandle<()>,
 }
 
@@ -96,17 +39,30 @@ impl Follower {
     /// Begins to follow, from where the process started.
     #[must_use]
     pub fn start(queue: Queue, start: ConfigStart) -> Self {
-        let stop = CancellationToken::new();
-        let stopped = stop.clone();
+        let (stop, caught_up) = (CancellationToken::new(), CancellationToken::new());
         metrics::count_config_reloads();
+        if start.rejected.is_some() {
+            metrics::config_reload("rejected");
+        }
+        let (stopped, reached) = (stop.clone(), caught_up.clone());
         let task = tokio::spawn(async move {
             // What is cut off is done again by the next process: a revision is one transaction.
             tokio::select! {
-                () = follow(queue, start) => {}
+                () = follow(queue, start, reached) => {}
                 () = stopped.cancelled() => {}
             }
         });
-        Self { stop, task }
+        Self {
+            stop,
+            caught_up,
+            task,
+        }
+    }
+
+    /// Resolves once this process goes by what the database says: what was found while that was away may be long past.
+    /// Waits for ever where the process can run with nothing that holds, until something else does. Cancel-safe.
+    pub async fn caught_up(&self) {
+        self.caught_up.cancelled().await;
     }
 
     /// Ends it: what holds then, holds.
@@ -118,59 +74,83 @@ impl Follower {
     }
 }
 
-async fn follow(queue: Queue, start: ConfigStart) {
-    let ConfigStart { held, source, .. } = start;
+async fn follow(queue: Queue, start: ConfigStart, caught_up: CancellationToken) {
     let (changes, seen) = watch::channel(None);
+    let file = start.source.as_ref().map(|source| {
+        let told = Seen::at_start(source.text.as_deref());
+        FileWatch::new(source.path.clone(), told)
+    });
     let watching = async {
-        match &source {
-            Some(source) => {
-                let told = Seen::at_start(source.text.as_deref());
-                FileWatch::new(source.path.clone(), told)
-                    .run(&changes)
-                    .await;
-            }
+        match file {
+            Some(file) => file.run(&changes).await,
             None => std::future::pending().await,
         }
     };
-    let following = Following {
-        unsaved: source
-            .as_ref()
-            .filter(|_| held.change.is_none())
-            .and_then(|source| source.text.clone())
-            .map(|text| Unsaved {
-                text,
-                only_if_unknown: true,
-            }),
-        valid: source.as_ref().and_then(|source| source.text.clone()),
-        source: source.as_ref(),
-        queue: &queue,
-        held,
-        is_announced: true,
-    };
+    let following = Following::new(queue, start, caught_up);
     tokio::select! {
         () = watching => {}
         () = following.run(seen) => {}
     }
 }
 
-/// A text of the file that is to become a revision.
-struct Unsaved {
-    text: String,
-    only_if_unknown: bool,
-}
-
-struct Following<'a> {
-    queue: &'a Queue,
-    source: Option<&'a FileSource>,
-    held: Held,
-    unsaved: Option<Unsaved>,
+/// What a follower knows.
+pub(super) struct Following {
+    pub(super) queue: Queue,
+    pub(super) source: Option<FileSource>,
+    pub(super) held: Held,
+    pub(super) unsaved: Option<Unsaved>,
     /// The last text of the file that was right.
-    valid: Option<String>,
+    pub(super) valid: Option<String>,
+    /// The revision that was the newest when the file's present text was stored, or found stored.
+    pub(super) file_since: Option<i64>,
+    /// Cancelled once this process goes by what the database says.
+    caught_up: CancellationToken,
     /// Whether the database knows what this process makes of its kinds.
     is_announced: bool,
+    /// What was the matter at the last step.
+    trouble: Option<Trouble>,
 }
 
-impl Following<'_> {
+/// What can be the matter with a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Trouble {
+    /// The database did not do what it was asked.
+    OutOfStep,
+    /// The process can run with nothing that holds.
+    Unsuitable,
+}
+
+impl Following {
+    pub(super) fn new(queue: Queue, start: ConfigStart, caught_up: CancellationToken) -> Self {
+        let ConfigStart {
+            held,
+            source,
+            file_since,
+            ..
+        } = start;
+        let valid = source.as_ref().and_then(FileSource::content);
+        let valid = valid.map(str::to_owned);
+        // Where the database was away at the start, the file is still to be stored.
+        let unsaved = valid
+            .clone()
+            .filter(|_| held.change.is_none())
+            .map(|text| Unsaved {
+                text,
+                again: Again::Never,
+            });
+        Self {
+            queue,
+            source,
+            held,
+            unsaved,
+            valid,
+            file_since,
+            caught_up,
+            is_announced: true,
+            trouble: None,
+        }
+    }
+
     async fn run(mut self, mut seen: Receiver<Option<Seen>>) {
         let mut wait = Duration::ZERO;
         loop {
@@ -181,7 +161,7 @@ impl Following<'_> {
                 changed = seen.changed() => {
                     let change = seen.borrow_and_update().clone();
                     match (changed, change) {
-                        (Ok(()), Some(change)) => self.judge(change),
+                        (Ok(()), Some(change)) => self.consider(change),
                         (Ok(()), None) => {}
                         (Err(_), _) => return,
                     }
@@ -191,29 +171,31 @@ impl Following<'_> {
                 tracing::info!("an override of the configuration has ended");
                 self.layer_anew();
             }
-            wait = match self.keep_in_step().await {
+            let kept = self.keep_in_step().await;
+            wait = match &kept {
                 // A little less at random: many processes drift apart.
                 Ok(()) => POLL.mul_f64(1.0 - rand::random::<f64>() / 10.0),
-                Err(error) => {
-                    tracing::debug!(error = %error_chain(&error), "what holds for the fleet could not be read; trying again");
-                    RETRY
-                }
+                Err(_) => RETRY,
             };
+            self.tell_of_step(kept);
             if let Some(end) = self.held.next_end() {
                 wait = wait.min(end.saturating_duration_since(Instant::now()));
             }
         }
     }
 
-    fn live(&self) -> &LiveConfig {
+    pub(super) fn live(&self) -> &LiveConfig {
         &self.queue.shared.live
     }
 
     /// Stores what the file brought, reads what is new for the fleet, and tells the database what follows for kinds and
-    /// queues.
-    async fn keep_in_step(&mut self) -> Result<(), DatabaseError> {
+    /// queues. What cannot be stored now keeps nobody from following.
+    pub(super) async fn keep_in_step(&mut self) -> Result<(), DatabaseError> {
+        let saved = self.save().await;
+        if let Err(DatabaseError::Unavailable(_)) = saved {
+            return saved;
+        }
         let db = &self.queue.shared.db;
-        self.save().await?;
         let change = match self.live().news.within(FRESH) {
             Some(change) => change,
             None => {
@@ -224,77 +206,104 @@ impl Following<'_> {
         };
         if self.held.change != Some(change) {
             let fleet = fleet::read(db).await?;
-            self.take(fleet);
+            self.take(&fleet).await?;
         }
         if !self.is_announced {
             self.queue.announce().await?;
             self.is_announced = true;
         }
-        Ok(())
-    }
-
-    /// Stores what the file brought, if it brought anything.
-    async fn save(&mut self) -> Result<(), DatabaseError> {
-        let (Some(unsaved), Some(source)) = (&self.unsaved, self.source) else {
-            return Ok(());
-        };
-        let new = NewRevision {
-            text: &unsaved.text,
-            source: RevisionSource::File,
-            author: &source.author,
-            reason: None,
-            only_if_unknown: unsaved.only_if_unknown,
-        };
-        match store(&self.queue.shared.db, &new).await {
-            Ok(recorded) => {
-                tell(source, &recorded);
-                if matches!(recorded, Recorded::New { .. }) {
-                    self.queue.shared.tell_of_config();
-                }
-            }
-            // What cannot be stored at all must not keep what others stored from this process.
-            Err(DatabaseError::Refused(error)) => {
-                let path = source.path.display();
-                let reason = error_chain(&error);
-                self.refuse(source, vec![format!("{path}: cannot be stored: {reason}")]);
-            }
-            Err(error) => return Err(error),
+        if self.can_run() {
+            self.caught_up.cancel();
         }
-        self.unsaved = None;
-        Ok(())
+        saved
     }
 
-    /// Goes by what the database says. Where this release cannot read the newest revision, the one before holds on, under
-    /// the overrides of now.
-    fn take(&mut self, fleet: Fleet) {
-        let newest = Held::of(fleet, &self.held);
-        match self.live().read(&newest.text, &newest.settings()) {
-            Ok(layered) => {
-                self.live().reject_revision(None);
-                self.held = newest;
+    /// Says what is the matter, once: many steps may fail one after the other.
+    fn tell_of_step(&mut self, kept: Result<(), DatabaseError>) {
+        let trouble = match &kept {
+            Err(_) => Some(Trouble::OutOfStep),
+            Ok(()) if self.caught_up.is_cancelled() => None,
+            Ok(()) => Some(Trouble::Unsuitable),
+        };
+        let is_news = self.trouble != trouble;
+        self.trouble = trouble;
+        match kept {
+            Err(error) if is_news => tracing::warn!(
+                error = %error_chain(&error),
+                "the configuration could not be kept in step with the fleet's; trying again, and what holds here holds on"
+            ),
+            Err(error) => {
+                tracing::debug!(error = %error_chain(&error), "the configuration is still not in step");
+            }
+            Ok(()) if is_news && trouble.is_some() => tracing::error!(
+                "this process does not begin its work, since it can run with nothing that holds: put something else in \
+                 force by `millpond config apply FILE`"
+            ),
+            Ok(()) => {}
+        }
+    }
+
+    /// Whether this process can run with what it goes by: a revision or a file that was admitted, or else the built-in
+    /// defaults, where they stand in the place of nothing.
+    fn can_run(&self) -> bool {
+        let live = self.live();
+        self.held.revision.is_some()
+            || self.valid.is_some()
+            || (!live.has_rejected_revision() && live.check(&live.config()).is_empty())
+    }
+
+    /// Goes by what the database says. Where this process cannot go by the newest revision, what it goes by holds on,
+    /// under the overrides of now.
+    async fn take(&mut self, fleet: &Fleet) -> Result<(), DatabaseError> {
+        // Who has not asked before is like a process that starts now.
+        let most_back = if self.held.change.is_none() {
+            MOST_BACK
+        } else {
+            0
+        };
+        let (db, judge) = (&self.queue.shared.db, &self.live().judge);
+        let Choice { chosen, rejected } = choose(db, judge, fleet, most_back).await?;
+        self.note_rejected(rejected);
+        match chosen {
+            Some(Chosen { revision, layered }) => {
+                self.held = Held::of(revision, fleet);
                 self.adopt(layered);
             }
-            Err(problems) => {
-                let revision = newest.revision.unwrap_or_default();
-                let name = format!("revision {revision}");
-                let problems = problems.iter().map(|problem| format!("{name}:{problem}"));
-                let rejected = reject(name.clone(), problems.collect());
-                self.live().reject_revision(Some(rejected));
-                self.held.overrides = newest.overrides;
-                self.held.change = newest.change;
+            None => {
+                self.held.stay(fleet);
                 self.layer_anew();
             }
+        }
+        Ok(())
+    }
+
+    /// Tells of a revision that this process cannot go by, once.
+    fn note_rejected(&self, rejected: Option<Rejected>) {
+        match rejected {
+            Some(rejected) if self.live().knows_rejected(&rejected) => {}
+            Some(rejected) => {
+                rejected.tell();
+                metrics::config_reload("rejected");
+                self.live().reject_revision(Some(rejected));
+            }
+            None => self.live().reject_revision(None),
         }
     }
 
     /// Lays the overrides of now over the text that holds.
-    fn layer_anew(&mut self) {
-        match self.live().read(&self.held.text, &self.held.settings()) {
+    pub(super) fn layer_anew(&mut self) {
+        let source = "what holds here";
+        let admitted = self
+            .live()
+            .judge
+            .admit(source, &self.held.text, &self.held.settings());
+        match admitted {
             Ok(layered) => self.adopt(layered),
-            Err(problems) => tracing::error!(
-                problems = problems.len(),
-                "the configuration that holds cannot be read any more; its values stay"
-            ),
+            Err(problems) => {
+                for problem in &problems {
+                    tracing::error!("{problem}");
+                }
+            }
         }
     }
 
@@ -321,91 +330,5 @@ impl Following<'_> {
             let (key, problem) = (&ignored.setting.key, &ignored.problem);
             tracing::warn!("the override of {key} has no effect any more: {problem}");
         }
-    }
-
-    /// Takes what the file has become, or says why not.
-    fn judge(&mut self, seen: Seen) {
-        let Some(source) = self.source else { return };
-        let path = source.path.display();
-        let content = match seen {
-            Seen::Content(content) => content,
-            Seen::Missing => {
-                tracing::warn!("{path} is gone: what it said holds on");
-                return;
-            }
-            Seen::Unreadable(reason) => {
-                return self.refuse(source, vec![format!("{path}: cannot be read: {reason}")]);
-            }
-        };
-        match self.check(source, &content) {
-            Ok(text) => self.accept(text),
-            Err(problems) => self.refuse(source, problems),
-        }
-    }
-
-    fn check(&self, source: &FileSource, content: &[u8]) -> Result<String, Vec<String>> {
-        let path = source.path.display();
-        let text = match std::str::from_utf8(content) {
-            Ok(text) => text,
-            Err(error) => {
-                let byte = error.valid_up_to();
-                return Err(vec![format!("{path}: is not UTF-8 from byte {byte} on")]);
-            }
-        };
-        if text.trim().is_empty() {
-            return Err(vec![format!(
-                "{path}: is empty, as a file is that was cut off; \"version = 1\" alone stands for all defaults"
-            )]);
-        }
-        let layered = self.live().read(text, &[]).map_err(|problems| {
-            let lines = problems.iter().map(|problem| format!("{path}:{problem}"));
-            lines.collect::<Vec<_>>()
-        })?;
-        let against = self.live().check(&layered.config);
-        if !against.is_empty() {
-            let lines = against.iter().map(|line| format!("{path}: {line}"));
-            return Err(lines.collect());
-        }
-        for warning in &layered.warnings {
-            tracing::warn!("{path}:{warning}");
-        }
-        Ok(text.to_owned())
-    }
-
-    fn accept(&mut self, text: String) {
-        self.live().reject_file(None);
-        if self.valid.as_ref() == Some(&text) {
-            // What was wrong was undone.
-            return;
-        }
-        self.valid = Some(text.clone());
-        if self.held.change.is_none() {
-            // Nobody else can say what holds as long as the database was never there.
-            self.held.text.clone_from(&text);
-            self.layer_anew();
-        }
-        self.unsaved = Some(Unsaved {
-            text,
-            only_if_unknown: false,
-        });
-    }
-
-    fn refuse(&mut self, source: &FileSource, problems: Vec<String>) {
-        let rejected = reject(source.path.display().to_string(), problems);
-        self.live().reject_file(Some(rejected));
-    }
-}
-
-/// Tells of what is rejected, once: in the log and in the metrics.
-fn reject(source: String, problems: Vec<String>) -> Rejected {
-    for problem in &problems {
-        tracing::error!("{problem}");
-    }
-    tracing::error!("{source} is not taken: what held before holds on");
-    metrics::config_reload("rejected");
-    Rejected {
-        at: Utc::now(),
-        source,
-        problems,
     }
 }

@@ -1,11 +1,15 @@
 //! What this process goes by and how that changes while it runs: by its file, and by the revisions and overrides that
 //! the database keeps for the fleet. A value is asked for where it is needed and not kept, so that a change takes effect.
 
+mod choice;
 mod file;
 mod fleet;
 mod follower;
+mod held;
+mod judge;
 mod news;
 mod record;
+mod saves;
 mod start;
 #[cfg(test)]
 mod tests;
@@ -19,10 +23,11 @@ use tokio::sync::watch::{Receiver, Sender};
 use crate::config::{Config, Ignored, Layered, Override, Problem};
 
 pub use follower::Follower;
+pub(crate) use judge::Judge;
 pub(crate) use news::News;
 pub use record::RevisionSource;
-pub(crate) use record::{NewRevision, Recorded, record};
-pub use start::{CheckConfig, ConfigStart, FileSource};
+pub(crate) use record::{Again, NewRevision, Recorded, record};
+pub use start::{CheckConfig, ConfigStart, ConfigStartError, FileSource};
 
 /// What a process goes by.
 #[derive(Debug, Clone)]
@@ -39,7 +44,8 @@ pub struct InForce {
     pub needs_restart: Vec<String>,
 }
 
-/// A file or a revision that this process does not go by, since it is wrong or cannot be read.
+/// A file or a revision that this process does not go by: it is wrong, or cannot be read, or the process could not run
+/// with it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Rejected {
     /// When it was found wrong.
@@ -50,15 +56,22 @@ pub struct Rejected {
     pub problems: Vec<String>,
 }
 
+impl Rejected {
+    /// Tells the log of it.
+    fn tell(&self) {
+        for problem in &self.problems {
+            tracing::error!("{problem}");
+        }
+        tracing::error!("{} is not taken: what held before holds on", self.source);
+    }
+}
+
 /// What this process goes by, for all who ask, and a way to hear of changes.
 pub(crate) struct LiveConfig {
     in_force: Sender<Arc<InForce>>,
     /// What the process began with: some of it holds until a restart.
     start: Arc<Config>,
-    /// Kinds that a text may have sections for.
-    kinds: Arc<[Arc<str>]>,
-    /// What this process says against a configuration that is right in itself.
-    check: Option<CheckConfig>,
+    judge: Judge,
     rejections: Mutex<Rejections>,
     pub(crate) news: News,
 }
@@ -79,33 +92,23 @@ impl LiveConfig {
             overrides: Vec::new(),
             ignored: Vec::new(),
         };
-        Self::of(layered, None, kinds, None)
+        Self::of(layered, None, Judge::new(kinds, None))
     }
 
     /// Goes by what a process begins with.
     pub(crate) fn starting(start: &ConfigStart) -> Self {
-        let check = start.source.as_ref().map(|source| &source.check);
-        Self::of(
-            start.layered.clone(),
-            start.revision(),
-            Arc::clone(&start.kinds),
-            check.map(Arc::clone),
-        )
+        let live = Self::of(start.layered.clone(), start.revision(), start.judge.clone());
+        live.reject_revision(start.rejected.clone());
+        live
     }
 
-    fn of(
-        layered: Layered,
-        revision: Option<i64>,
-        kinds: Arc<[Arc<str>]>,
-        check: Option<CheckConfig>,
-    ) -> Self {
+    fn of(layered: Layered, revision: Option<i64>, judge: Judge) -> Self {
         let start = Arc::new(layered.config.clone());
         let in_force = in_force(layered, revision, &start);
         Self {
             in_force: Sender::new(Arc::new(in_force)),
             start,
-            kinds,
-            check,
+            judge,
             rejections: Mutex::default(),
             news: News::default(),
         }
@@ -135,18 +138,17 @@ impl LiveConfig {
 
     /// Reads a text with overrides over it, as this program reads its file.
     pub(crate) fn read(&self, text: &str, overrides: &[Override]) -> Result<Layered, Vec<Problem>> {
-        Config::layered(text, overrides, &self.known_kinds())
+        self.judge.read(text, overrides)
     }
 
     /// What this process says against a configuration that is right in itself, a line each.
     pub(crate) fn check(&self, config: &Config) -> Vec<String> {
-        let check = self.check.as_ref();
-        check.map_or_else(Vec::new, |check| check(config))
+        self.judge.check(config)
     }
 
     /// The kinds that a text may have sections for.
     pub(crate) fn known_kinds(&self) -> Vec<&str> {
-        self.kinds.iter().map(AsRef::as_ref).collect()
+        self.judge.known_kinds()
     }
 
     /// What this process does not go by: its file before a revision.
@@ -154,6 +156,20 @@ impl LiveConfig {
         let rejections = self.rejections();
         let file = rejections.file.as_ref();
         file.or(rejections.revision.as_ref()).cloned()
+    }
+
+    /// Whether the newest revision is not gone by.
+    fn has_rejected_revision(&self) -> bool {
+        self.rejections().revision.is_some()
+    }
+
+    /// Whether this revision is rejected already, for the same reasons.
+    fn knows_rejected(&self, revision: &Rejected) -> bool {
+        let rejections = self.rejections();
+        let known = rejections.revision.as_ref();
+        known.is_some_and(|known| {
+            known.source == revision.source && known.problems == revision.problems
+        })
     }
 
     fn reject_file(&self, rejected: Option<Rejected>) {

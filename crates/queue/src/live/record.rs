@@ -40,9 +40,30 @@ pub(crate) struct NewRevision<'a> {
     pub(crate) source: RevisionSource,
     pub(crate) author: &'a str,
     pub(crate) reason: Option<&'a str>,
-    /// Whether a text that any revision has is left alone: of the file that a process finds at its start nobody knows
-    /// whether somebody has just saved it.
-    pub(crate) only_if_unknown: bool,
+    pub(crate) again: Again,
+}
+
+/// Whether a text that was a revision before, and is not the one that holds, is put in force again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Again {
+    /// Somebody asks for this very text.
+    Always,
+    /// It is the first that a process finds in its file: nobody knows whether somebody has just saved it.
+    Never,
+    /// A file has it now, and had another text before, found when this revision was the newest. A text that was a
+    /// revision by then is gone back to, which is somebody's wish. One that became a revision later, by another process,
+    /// arrives here late: it would undo whatever was put in force since, such as a roll-back.
+    IfNotAfter(i64),
+}
+
+impl Again {
+    fn allows(self, known: i64) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Never => false,
+            Self::IfNotAfter(newest) => known <= newest,
+        }
+    }
 }
 
 /// What became of it.
@@ -56,8 +77,22 @@ pub(crate) enum Recorded {
     },
     /// It is what holds already.
     Holds(i64),
-    /// It was known before, and another revision holds.
-    Known(i64),
+    /// It was known before, and another revision holds on.
+    Known {
+        revision: i64,
+        /// The one that holds.
+        newest: i64,
+    },
+}
+
+impl Recorded {
+    /// The revision that holds.
+    pub(crate) fn newest(&self) -> i64 {
+        match self {
+            Self::New { revision, .. } | Self::Holds(revision) => *revision,
+            Self::Known { newest, .. } => *newest,
+        }
+    }
 }
 
 /// Stores a text that this process has found right. In a transaction of the caller's: until its end no other revision
@@ -72,10 +107,14 @@ pub(crate) async fn record(
         return Ok(Recorded::Holds(newest.revision));
     }
     let content_hash = Sha256::digest(new.text.as_bytes());
-    if new.only_if_unknown
+    if let Some(newest) = &newest
         && let Some(known) = config::with_content(&mut *conn, &content_hash).await?
+        && !new.again.allows(known)
     {
-        return Ok(Recorded::Known(known));
+        return Ok(Recorded::Known {
+            revision: known,
+            newest: newest.revision,
+        });
     }
 
     let before = newest.map(|newest| newest.text).unwrap_or_default();

@@ -6,12 +6,14 @@ use chrono::{DateTime, Utc};
 
 use super::{attempts, deletions, limits};
 use crate::{
-    config::{Config, Ignored, Problem},
+    config::{Config, Ignored, Problem, Rate},
+    gates::Window,
     job::JobState,
     store::{
+        budgets::StandingRow,
         plan::{
             Ages, Arrivals, AttemptLimits, COUNTED_JOBS, CrowdedKeys, FinishedOfKind, JobsOfKind,
-            KindAges, Letters, RunTimes,
+            KindAges, Letters, LinesOfKind, RunTimes, Starts,
         },
         queues::Depth,
         schedules::ScheduleRow,
@@ -66,6 +68,10 @@ pub(crate) struct Asked {
     /// Kinds whose limit per key has become lower, and beside each its limit.
     pub(crate) keyed_kinds: Vec<String>,
     pub(crate) per_key: Vec<i32>,
+    /// Kinds that have a limit per key before or after.
+    pub(crate) lined_kinds: Vec<String>,
+    /// Whether budgets have fewer calls a day.
+    pub(crate) has_tighter_budgets: bool,
     /// What retention deletes of the history, and the span of all of these ages.
     pub(crate) finished: Option<(Ages, KindAges)>,
     /// The same of kinds that are not known.
@@ -96,6 +102,8 @@ impl Asked {
                 .iter()
                 .map(|(_, most)| i32::try_from(*most).unwrap_or(i32::MAX))
                 .collect(),
+            lined_kinds: limits::kinds_with_lines(before, after),
+            has_tighter_budgets: !limits::tighter_budgets(before, after).is_empty(),
             finished: deletions::of_kinds(before, after, &registered),
             finished_of_others: deletions::of_others(before, after, &registered),
             letters: deletions::of_letters(before, after),
@@ -120,6 +128,10 @@ pub(crate) struct Facts {
     pub(crate) workers: Vec<WorkerStatus>,
     pub(crate) paused_queues: BTreeSet<String>,
     pub(crate) crowded: Vec<CrowdedKeys>,
+    pub(crate) lines: Vec<LinesOfKind>,
+    pub(crate) starts: Vec<Starts>,
+    /// Where some have fewer calls a day.
+    pub(crate) budgets: Vec<StandingRow>,
     pub(crate) schedules: Vec<ScheduleRow>,
     /// Counted on so many per cent of the history.
     pub(crate) finished: Vec<FinishedOfKind>,
@@ -145,6 +157,24 @@ impl Facts {
         let kept = self.kept.iter();
         let kept = kept.filter(|depth| depth.queue == queue && depth.state == state.as_str());
         kept.map(|depth| depth.jobs).sum::<i64>().max(counted)
+    }
+
+    /// How many ready jobs of a queue a held account keeps, or a budget as far as claims have met them.
+    pub(super) fn held(&self, queue: &str) -> i64 {
+        let here = self.jobs.iter().filter(|row| row.queue == queue);
+        here.map(|row| row.held).sum()
+    }
+
+    /// What counts of a queue's latest starts under a rate, as a claim would see it.
+    pub(super) fn window(&self, queue: &str, rate: Rate) -> Window {
+        let now = self.at;
+        let row = self.starts.iter().find(|row| row.queue == queue);
+        let starts = row.into_iter().flat_map(move |row| {
+            // Kept as if they were at the end of a part of their span, which lies ahead; under another rate they are not.
+            let times = row.times.iter().map(move |at| now.min(*at));
+            times.zip(row.counts.iter().map(|count| count.unsigned_abs()))
+        });
+        Window::new((rate.count, rate.per.as_secs_f64()), starts, now)
     }
 
     /// Jobs that wait, whatever for.

@@ -1,11 +1,13 @@
-//! How soon queues are empty: what waits, over what the slots do in a second less what arrives in one. No theory of
-//! queues: what is not known of tomorrow's load is larger than what such a theory would add.
+//! The work of each queue, before a change and after it: what waits and runs there, what arrives, how long it takes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::{Facts, Sides};
+use super::{
+    Facts, Outlook, Sides,
+    capacity::{Allowance, Capacity, Work},
+};
 use crate::{
     config::{Config, Queue, Rate},
     job::JobState,
@@ -22,8 +24,11 @@ const SHORTEST_RUN_SECONDS: f64 = 0.001;
 pub struct QueuePlan {
     /// The queue.
     pub queue: String,
-    /// Jobs that could run now.
+    /// Jobs that are due and wait for their turn.
     pub ready: i64,
+    /// Those of them that a held account keeps, or a dry budget as far as claims have met them: when they go on is not
+    /// reckoned.
+    pub held: i64,
     /// Jobs that run.
     pub running: i64,
     /// Jobs that wait for their time.
@@ -34,56 +39,6 @@ pub struct QueuePlan {
     pub before: Option<Outlook>,
     /// As it would be.
     pub after: Option<Outlook>,
-}
-
-/// What a queue can do, and how soon it is empty. Rates are of jobs in a second.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Outlook {
-    /// Attempts that the fleet runs at a time.
-    pub slots: i64,
-    /// Jobs that arrive.
-    pub arrivals_per_second: f64,
-    /// How long an attempt runs on average; `None`: not measured.
-    pub mean_run_seconds: Option<f64>,
-    /// Jobs that can be done; `None`: not measured.
-    pub capacity_per_second: Option<f64>,
-    /// What becomes of what is ready and running.
-    pub drain: Drain,
-    /// When it is done, where `drain` is `drains`.
-    pub drain_seconds: Option<f64>,
-}
-
-/// What becomes of a queue's work.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Drain {
-    /// There is none.
-    Empty,
-    /// It is done after a while.
-    Drains,
-    /// More arrives than can be done.
-    Never,
-    /// The queue is paused.
-    Paused,
-    /// No process works on the queue.
-    NoWorker,
-    /// How long its attempts run is not known.
-    NotMeasured,
-}
-
-impl Drain {
-    /// The word for it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Empty => "empty",
-            Self::Drains => "drains",
-            Self::Never => "never",
-            Self::Paused => "paused",
-            Self::NoWorker => "no_worker",
-            Self::NotMeasured => "not_measured",
-        }
-    }
 }
 
 pub(super) fn forecast(sides: &Sides, facts: &Facts) -> Vec<QueuePlan> {
@@ -136,6 +91,7 @@ impl Load<'_> {
         QueuePlan {
             queue: queue.to_owned(),
             ready: self.facts.count(queue, JobState::Ready),
+            held: self.facts.held(queue),
             running: self.facts.count(queue, JobState::Running),
             scheduled: self.facts.count(queue, JobState::Scheduled),
             retrying: self.facts.count(queue, JobState::Retrying),
@@ -149,16 +105,29 @@ impl Load<'_> {
         let arrivals = self.arrivals_at(queue, side);
         let capacity = Capacity {
             slots: slots(settings, self.facts.processes(queue, self.before)),
-            rate: settings.rate.map(per_second),
+            rate: settings.rate.map(|rate| allowance(queue, rate, self.facts)),
             is_paused: self.facts.paused_queues.contains(queue),
         };
-        let [ready, running] =
-            [JobState::Ready, JobState::Running].map(|state| self.facts.count(queue, state));
+        let held = self.facts.held(queue);
         Some(capacity.outlook(Work {
-            jobs: ready + running,
+            ready: (self.facts.count(queue, JobState::Ready) - held).max(0),
+            running: self.facts.count(queue, JobState::Running),
+            held,
             arrivals_per_second: arrivals.values().sum(),
             mean_run_seconds: self.mean_run(queue, &arrivals),
+            longest_line_seconds: self.longest_line(queue, side),
         }))
+    }
+
+    /// How long the jobs of one key take of which few may run at a time: of the key that takes longest.
+    fn longest_line(&self, queue: &str, side: &Config) -> f64 {
+        let lines = self.facts.lines.iter().filter(|line| line.queue == queue);
+        let seconds = lines.filter_map(|line| {
+            let places = side.kinds.get(&line.kind)?.per_key_concurrency?;
+            let turns = (line.longest as f64 / f64::from(places)).ceil();
+            Some(turns * self.runs.get(line.kind.as_str())?)
+        });
+        seconds.fold(0.0, f64::max)
     }
 
     /// What arrives at a queue, by kind. A kind that moves to another queue takes along what arrives at its own.
@@ -199,56 +168,6 @@ impl Load<'_> {
     }
 }
 
-/// What a queue may do.
-#[derive(Debug, Clone, Copy)]
-struct Capacity {
-    slots: i64,
-    rate: Option<f64>,
-    is_paused: bool,
-}
-
-/// What a queue has to do.
-#[derive(Debug, Clone, Copy)]
-struct Work {
-    jobs: i64,
-    arrivals_per_second: f64,
-    mean_run_seconds: Option<f64>,
-}
-
-impl Capacity {
-    fn outlook(self, work: Work) -> Outlook {
-        let by_slots = work.mean_run_seconds.map(|run| self.slots as f64 / run);
-        let capacity = by_slots.map(|jobs| self.rate.map_or(jobs, |rate| jobs.min(rate)));
-        let arrivals = work.arrivals_per_second;
-        let has_work = work.jobs > 0 || arrivals > 0.0;
-        let (drain, seconds) = match (capacity, work.mean_run_seconds) {
-            _ if !has_work => (Drain::Empty, None),
-            _ if self.is_paused => (Drain::Paused, None),
-            _ if self.slots == 0 => (Drain::NoWorker, None),
-            (Some(capacity), _) if arrivals >= capacity => (Drain::Never, None),
-            (Some(_), _) if work.jobs == 0 => (Drain::Empty, None),
-            (Some(capacity), Some(run)) => {
-                let seconds = work.jobs as f64 / (capacity - arrivals);
-                (Drain::Drains, Some(seconds.max(run)))
-            }
-            _ => (Drain::NotMeasured, None),
-        };
-        Outlook {
-            slots: self.slots,
-            arrivals_per_second: rounded(arrivals),
-            mean_run_seconds: work.mean_run_seconds.map(rounded),
-            capacity_per_second: capacity.map(rounded),
-            drain,
-            drain_seconds: seconds.map(rounded),
-        }
-    }
-}
-
-/// To thousandths: nothing here is known better.
-fn rounded(number: f64) -> f64 {
-    (number * 1_000.0).round() / 1_000.0
-}
-
 /// The attempts of a queue that so many processes run at a time.
 fn slots(settings: &Queue, processes: i64) -> i64 {
     let of_processes = i64::from(settings.concurrency).saturating_mul(processes);
@@ -256,8 +175,21 @@ fn slots(settings: &Queue, processes: i64) -> i64 {
     of_processes.min(most)
 }
 
-fn per_second(rate: Rate) -> f64 {
-    f64::from(rate.count) / rate.per.as_secs_f64()
+/// What is left of a queue's rate now.
+fn allowance(queue: &str, rate: Rate, facts: &Facts) -> Allowance {
+    let window = facts.window(queue, rate);
+    let span_seconds = rate.per.as_secs_f64();
+    let (starts, _) = window.to_keep();
+    let refills_in_seconds = starts.first().map_or(span_seconds, |oldest| {
+        let ago = (facts.at - *oldest).as_seconds_f64();
+        (span_seconds - ago).clamp(0.0, span_seconds)
+    });
+    Allowance {
+        count: f64::from(rate.count),
+        span_seconds,
+        room: f64::from(window.room()),
+        refills_in_seconds,
+    }
 }
 
 /// How many jobs of each queue and kind arrive in a second, without the busiest part of the span: one burst is no
@@ -293,89 +225,6 @@ fn steady(rows: &[Arrivals]) -> BTreeMap<(&str, &str), f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const QUIET: Work = Work {
-        jobs: 0,
-        arrivals_per_second: 0.0,
-        mean_run_seconds: Some(2.0),
-    };
-    const TEN: Capacity = Capacity {
-        slots: 10,
-        rate: None,
-        is_paused: false,
-    };
-
-    fn drain(capacity: Capacity, work: Work) -> (Drain, Option<f64>) {
-        let outlook = capacity.outlook(work);
-        (outlook.drain, outlook.drain_seconds)
-    }
-
-    #[test]
-    fn a_backlog_drains_at_the_slots_pace_less_what_arrives() {
-        let work = Work {
-            jobs: 1_000,
-            ..QUIET
-        };
-        let arriving = Work {
-            arrivals_per_second: 3.0,
-            ..work
-        };
-
-        assert_eq!(drain(TEN, work), (Drain::Drains, Some(200.0)));
-        assert_eq!(drain(TEN, arriving), (Drain::Drains, Some(500.0)));
-    }
-
-    #[test]
-    fn a_rate_that_is_lower_than_what_the_slots_do_holds() {
-        let work = Work {
-            jobs: 1_000,
-            ..QUIET
-        };
-        let limited = |rate| Capacity {
-            rate: Some(rate),
-            ..TEN
-        };
-
-        assert_eq!(drain(limited(2.0), work), (Drain::Drains, Some(500.0)));
-        assert_eq!(drain(limited(50.0), work), (Drain::Drains, Some(200.0)));
-    }
-
-    #[test]
-    fn no_attempt_is_done_sooner_than_it_runs() {
-        let work = Work { jobs: 1, ..QUIET };
-
-        assert_eq!(drain(TEN, work), (Drain::Drains, Some(2.0)));
-    }
-
-    #[test]
-    fn more_arrivals_than_capacity_never_drain_even_from_empty() {
-        let work = Work {
-            arrivals_per_second: 5.0,
-            ..QUIET
-        };
-
-        assert_eq!(drain(TEN, work), (Drain::Never, None));
-        assert_eq!(drain(TEN, Work { jobs: 9, ..work }), (Drain::Never, None));
-    }
-
-    #[test]
-    fn what_is_not_known_or_not_worked_on_is_said_and_not_guessed() {
-        let work = Work { jobs: 7, ..QUIET };
-        let unknown = Work {
-            mean_run_seconds: None,
-            ..work
-        };
-        let paused = Capacity {
-            is_paused: true,
-            ..TEN
-        };
-        let unmanned = Capacity { slots: 0, ..TEN };
-
-        assert_eq!(drain(TEN, unknown), (Drain::NotMeasured, None));
-        assert_eq!(drain(paused, work), (Drain::Paused, None));
-        assert_eq!(drain(unmanned, work), (Drain::NoWorker, None));
-        assert_eq!(drain(unmanned, QUIET), (Drain::Empty, None));
-    }
 
     fn arrived(part: i32, jobs: i64) -> Arrivals {
         Arrivals {

@@ -2,6 +2,7 @@
 //! arithmetic alone. What it is weighed against is gathered by `admin/plan.rs`. A file for each sort of consequence.
 
 mod attempts;
+mod capacity;
 mod changes;
 mod deletions;
 mod facts;
@@ -20,11 +21,12 @@ use serde::Serialize;
 use crate::config::{Config, Ignored, Problem};
 
 pub use attempts::{AttemptsPlan, TimeoutPlan};
+pub use capacity::{Drain, Outlook};
 pub use changes::{Change, HiddenBy, Setting};
 pub use deletions::{Deletion, Kept};
 pub(crate) use facts::{Asked, Facts, Revision, Side, Sides};
-pub use limits::{Limit, OverLimit};
-pub use load::{Drain, Outlook, QueuePlan};
+pub use limits::{Limit, OverLimit, Unlimited};
+pub use load::QueuePlan;
 pub use schedules::{ScheduleChange, SchedulePlan};
 pub use unclaimed::{Unclaimed, WhyUnclaimed};
 
@@ -55,6 +57,8 @@ pub struct ConfigPlan {
     pub schedules: Vec<SchedulePlan>,
     /// New limits that more jobs than they allow are beyond now.
     pub over_limits: Vec<OverLimit>,
+    /// Kinds whose new limit per key does not hold for all that wait.
+    pub unlimited: Vec<Unlimited>,
     /// Jobs that no worker takes.
     pub unclaimed: Vec<Unclaimed>,
     /// Overrides that do not fit the text and lose their effect.
@@ -183,6 +187,7 @@ pub(crate) fn weigh(sides: Sides, facts: &Facts) -> ConfigPlan {
         deletions: deletions::all(&sides, facts),
         schedules: ticks.plans,
         over_limits: limits::exceeded(&sides, facts),
+        unlimited: limits::unlimited(&sides, facts),
         unclaimed: unclaimed::find(&sides, facts),
         jobs_counted: if facts.counts_all() {
             Counted::Exact
@@ -199,9 +204,9 @@ pub(crate) fn weigh(sides: Sides, facts: &Facts) -> ConfigPlan {
 
 fn notes(sides: &Sides, facts: &Facts) -> Vec<String> {
     let mut notes = vec![
-        "a queue drains at its slots (of the processes that work on it now) over the mean run time of what waits, no \
-         faster than its rate, less what arrives; attempts that fail, batches, limits per key and budgets are not \
-         reckoned with"
+        "a queue drains at its slots (of the processes that work on it now) over the mean run time of what waits, less what \
+         arrives; no sooner than its rate lets that start, and than the jobs of one key take under a limit per key; \
+         attempts that fail, batches, budgets, and what arrives for one key are not reckoned with"
             .to_owned(),
         "what arrives is measured over the last hour or the newest 20,000 jobs, without the busiest twelfth of that \
          time; of kinds that keep no succeeded jobs only those that wait are seen"

@@ -25,7 +25,7 @@ pub(super) struct Situation<'a> {
     pub(super) schedule: &'a Schedule,
     pub(super) now: DateTime<Utc>,
     pub(super) pause: Option<Pause>,
-    /// Whether the job of an earlier tick is still to be done.
+    /// Whether a job of the schedule is still to be done.
     pub(super) has_open_job: bool,
 }
 

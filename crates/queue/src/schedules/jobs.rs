@@ -1,7 +1,10 @@
 //! The jobs of schedules: made as any other, so that the kind's queue, defaults and unique keys hold. They bear the tag
 //! `schedule`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::{Duration, Instant},
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgConnection;
@@ -19,6 +22,8 @@ use crate::{
 };
 
 const TAG: &str = "schedule";
+/// From then on no more is stored: the transaction has a deadline, and holds up whoever would pause its schedule.
+const ENOUGH: Duration = Duration::from_secs(1);
 
 /// A schedule and its name.
 #[derive(Debug, Clone, Copy)]
@@ -52,33 +57,47 @@ impl Named<'_> {
     }
 }
 
-/// Stores jobs in the caller's transaction and gives an answer for each. Where its unique key is taken a job does as its
-/// rule says.
+/// Stores jobs in the caller's transaction, one after the other, and gives an answer for each. Where its unique key is
+/// taken a job does as its rule says. Those for which there was no time have no answer; the first one always has.
 pub(crate) async fn store(
     conn: &mut PgConnection,
     rows: &[JobRow],
 ) -> Result<Vec<Result<Answer, EnqueueError>>, sqlx::Error> {
-    let plain: Vec<&JobRow> = rows.iter().filter(|row| row.unique.is_none()).collect();
-    let mut stored: HashMap<Uuid, Stored> = HashMap::new();
-    if !plain.is_empty() {
-        let inserted = insert::insert(&mut *conn, &Columns::of(plain)).await?;
-        stored.extend(inserted.into_iter().map(|stored| (stored.id, stored)));
-    }
+    let began = Instant::now();
     let mut answers = Vec::with_capacity(rows.len());
-    for row in rows {
-        answers.push(match &row.unique {
-            Some(key) => settle_conflict(&mut *conn, row, key).await?,
-            None => stored
-                .remove(&row.id.0)
-                .map(|stored| Answer {
-                    stored,
-                    queue: row.queue.clone(),
-                    outcome: EnqueueOutcome::Created,
-                })
-                .ok_or(EnqueueError::NotKept),
-        });
+    // Twice as many each time: what a portion takes is known from the one before, however far away the database is.
+    let mut portion = 1;
+    while let Some(row) = rows.get(answers.len())
+        && (answers.is_empty() || began.elapsed() < ENOUGH)
+    {
+        if let Some(key) = &row.unique {
+            answers.push(settle_conflict(&mut *conn, row, key).await?);
+            continue;
+        }
+        let left = rows[answers.len()..].iter();
+        let plain = left.take_while(|row| row.unique.is_none()).take(portion);
+        answers.extend(store_plain(&mut *conn, &plain.collect::<Vec<_>>()).await?);
+        portion *= 2;
     }
     Ok(answers)
+}
+
+async fn store_plain(
+    conn: &mut PgConnection,
+    rows: &[&JobRow],
+) -> Result<Vec<Result<Answer, EnqueueError>>, sqlx::Error> {
+    let stored = insert::insert(conn, &Columns::of(rows.iter().copied())).await?;
+    let stored = stored.into_iter().map(|stored| (stored.id, stored));
+    let mut stored: HashMap<Uuid, Stored> = stored.collect();
+    let answers = rows.iter().map(|row| {
+        let answer = stored.remove(&row.id.0).map(|stored| Answer {
+            stored,
+            queue: row.queue.clone(),
+            outcome: EnqueueOutcome::Created,
+        });
+        answer.ok_or(EnqueueError::NotKept)
+    });
+    Ok(answers.collect())
 }
 
 /// Why a job cannot be made, for people; never a value of its payload.

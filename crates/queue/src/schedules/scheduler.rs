@@ -38,7 +38,7 @@ pub(crate) struct Decided {
 /// What came of a turn of one schedule.
 #[derive(Debug)]
 pub(crate) enum Turn {
-    /// Its due ticks are decided, up to [`MOST`] of them.
+    /// Its due ticks are decided, up to [`MOST`] of them, or those that there was time for.
     Decided(Decided),
     /// Another transaction has it; or a job's key was taken faster than it could be asked for. Soon again.
     Busy,
@@ -150,11 +150,11 @@ async fn decide(
 ) -> Result<Option<(Decided, Made)>, sqlx::Error> {
     let now = locked.now;
     let (due, then) = due(named.schedule, locked);
-    let outcomes = situation(conn, named.schedule, locked)
-        .await?
-        .decide(&due, then);
+    let situation = situation(conn, named, locked).await?;
+    let outcomes = situation.decide(&due, then);
     let (mut ticks, rows) = prepare(shared, named, due.into_iter().zip(outcomes));
     let answers = jobs::store(conn, &rows).await?;
+    let is_cut = leave_from(&mut ticks, rows.get(answers.len()));
     let Some(answers) = take_over(&mut ticks, answers) else {
         return Ok(None);
     };
@@ -163,12 +163,12 @@ async fn decide(
         return Ok(Some((Decided { now, until }, Made::default())));
     };
 
-    let until = then.map_or(now, |_| last.at);
+    let has_more = is_cut || then.is_some();
+    let until = if has_more { last.at } else { now };
     let progress = Progress {
         until,
         last_tick: last.at,
         last_outcome: last.outcome.as_str(),
-        last_job: ticks.iter().rev().find_map(|tick| tick.job),
     };
     schedules::record(&mut *conn, named.name, &columns(&ticks)).await?;
     schedules::move_on(conn, named.name, &progress).await?;
@@ -185,13 +185,12 @@ fn due(schedule: &Schedule, locked: &Locked) -> (Vec<DateTime<Utc>>, Option<Date
 
 async fn situation<'a>(
     conn: &mut PgConnection,
-    schedule: &'a Schedule,
+    named: Named<'a>,
     locked: &Locked,
 ) -> Result<Situation<'a>, sqlx::Error> {
-    let has_open_job = match locked.last_job_id {
-        Some(job) if schedule.overlap == Overlap::Skip => schedules::is_open(conn, job).await?,
-        _ => false,
-    };
+    let Named { name, schedule } = named;
+    let has_open_job =
+        schedule.overlap == Overlap::Skip && schedules::has_open_job(conn, name).await?;
     Ok(Situation {
         schedule,
         now: locked.now,
@@ -243,6 +242,15 @@ fn prepare(
         ticks.push(tick);
     }
     (ticks, rows)
+}
+
+/// Leaves the ticks from that of this job on to the next turn; tells whether there are any.
+fn leave_from(ticks: &mut Vec<Tick>, job: Option<&JobRow>) -> bool {
+    let first = job.and_then(|job| ticks.iter().position(|tick| tick.job == Some(job.id.0)));
+    if let Some(first) = first {
+        ticks.truncate(first);
+    }
+    first.is_some()
 }
 
 /// Takes over what became of the jobs, which are in the order of their ticks. `None` where one could be neither stored

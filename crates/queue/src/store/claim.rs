@@ -106,7 +106,8 @@ pub(crate) async fn next(
 
 /// Claims up to `most` more jobs of one kind and key, for a batch that is being formed, but none that may have spoilt its
 /// last call: that one runs alone. Jobs with a key are found by an index of theirs. Those without one have none, so that
-/// they need not pay for it: they are looked for among the first 5,000 of the queue.
+/// they need not pay for it: they are looked for among the first 5,000 of the queue. As for [`next`], a queue whose limits
+/// the fleet keeps gives nothing.
 pub(crate) async fn mates(
     db: impl PgExecutor<'_>,
     claim: &Claim<'_>,
@@ -122,8 +123,9 @@ pub(crate) async fn mates(
               WHERE queue = $1 AND state = 'ready' AND parked_gate IS NULL AND kind = $4 AND key = $6
                 AND COALESCE(attempts -> -1 ->> 'error_class', '') NOT IN ('panic', 'timeout', 'lost')
                 AND (account IS NULL OR (SELECT true FROM millpond.holds h WHERE h.account = j.account) IS NULL)
-                AND NOT EXISTS (SELECT FROM millpond.queues q WHERE q.name = $1 AND q.paused_at IS NOT NULL
-                                   AND (q.paused_until IS NULL OR q.paused_until > now()))
+                AND NOT EXISTS (SELECT FROM millpond.queues q WHERE q.name = $1 AND (
+                        q.global_concurrency IS NOT NULL OR q.rate_count IS NOT NULL OR q.fair_by IS NOT NULL
+                        OR (q.paused_at IS NOT NULL AND (q.paused_until IS NULL OR q.paused_until > now()))))
               ORDER BY priority, run_at, id LIMIT $5"],
             kind,
             most,
@@ -144,8 +146,9 @@ pub(crate) async fn mates(
                             OR (SELECT true FROM millpond.holds h WHERE h.account = first.account) IS NULL)
                      LIMIT $5))
                 AND state IS NOT DISTINCT FROM 'ready' -- so that no index of all ready jobs is read for these
-                AND NOT EXISTS (SELECT FROM millpond.queues q WHERE q.name = $1 AND q.paused_at IS NOT NULL
-                                   AND (q.paused_until IS NULL OR q.paused_until > now()))"],
+                AND NOT EXISTS (SELECT FROM millpond.queues q WHERE q.name = $1 AND (
+                        q.global_concurrency IS NOT NULL OR q.rate_count IS NOT NULL OR q.fair_by IS NOT NULL
+                        OR (q.paused_at IS NOT NULL AND (q.paused_until IS NULL OR q.paused_until > now()))))"],
             kind,
             most
         ),

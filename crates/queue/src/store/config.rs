@@ -44,6 +44,20 @@ pub(crate) async fn newest(db: impl PgExecutor<'_>) -> Result<Option<RevisionTex
     .await
 }
 
+/// The revision before this one.
+pub(crate) async fn before(
+    db: impl PgExecutor<'_>,
+    revision: i64,
+) -> Result<Option<RevisionText>, sqlx::Error> {
+    sqlx::query_as!(
+        RevisionText,
+        "SELECT revision, text FROM millpond.config_revisions WHERE revision < $1 ORDER BY revision DESC LIMIT 1",
+        revision
+    )
+    .fetch_optional(db)
+    .await
+}
+
 /// One revision's text.
 pub(crate) async fn text_of(
     db: impl PgExecutor<'_>,

@@ -3,8 +3,8 @@
 use sqlx::PgExecutor;
 use uuid::Uuid;
 
-/// Takes or keeps the lead for so many seconds; `None` while another process leads. To take it means to wait until the
-/// transactions that [`hold`] the last term have ended; to keep it does not.
+/// Takes or keeps the lead for so many seconds; `None` while another process leads, or a transaction [`hold`]s the last
+/// term. It does not wait for that one: its process may have been stopped, and the next try is soon.
 pub(crate) async fn lead(
     db: impl PgExecutor<'_>,
     name: &str,
@@ -13,7 +13,7 @@ pub(crate) async fn lead(
 ) -> Result<Option<i64>, sqlx::Error> {
     sqlx::query_scalar!(
         "WITH ended AS (SELECT FROM millpond.leaders
-                         WHERE name = $1 AND holder <> $2 AND expires_at < now() FOR UPDATE)
+                         WHERE name = $1 AND holder <> $2 AND expires_at < now() FOR UPDATE SKIP LOCKED)
          INSERT INTO millpond.leaders AS l (name, holder, term, expires_at)
          VALUES ($1, $2, 1, now() + make_interval(secs => $3))
          ON CONFLICT (name) DO UPDATE
@@ -30,7 +30,8 @@ pub(crate) async fn lead(
 }
 
 /// Whether this term is the present one; if so, it has no successor before the transaction ends. What the leader alone may
-/// do begins with it.
+/// do begins with it. The transaction gets the time limits that our sessions have: behind a pooler those do not hold, and
+/// a leader that is stopped in the middle would keep the fleet without one.
 pub(crate) async fn hold(
     db: impl PgExecutor<'_>,
     name: &str,
@@ -38,7 +39,10 @@ pub(crate) async fn hold(
     term: i64,
 ) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar!(
-        r#"SELECT EXISTS (SELECT FROM millpond.leaders
+        r#"SELECT set_config('statement_timeout', '10s', true) IS NOT NULL
+              AND set_config('lock_timeout', '2s', true) IS NOT NULL
+              AND set_config('idle_in_transaction_session_timeout', '10s', true) IS NOT NULL
+              AND EXISTS (SELECT FROM millpond.leaders
                            WHERE name = $1 AND holder = $2 AND term = $3 AND expires_at > now()
                              FOR KEY SHARE) AS "leads!""#,
         name,

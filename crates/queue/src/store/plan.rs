@@ -40,6 +40,8 @@ pub(crate) struct JobsOfKind {
     pub(crate) kind: String,
     pub(crate) state: String,
     pub(crate) jobs: i64,
+    /// Ready ones that a held account keeps, or a budget as far as claims have met them.
+    pub(crate) held: i64,
     /// Those whose next attempt is their last with the new number of attempts, and not with the old one. Of running jobs
     /// it says nothing.
     pub(crate) last_chance: i64,
@@ -56,12 +58,14 @@ pub(crate) async fn jobs(
     sqlx::query_as!(
         JobsOfKind,
         r#"SELECT j.queue AS "queue!", j.kind AS "kind!", j.state AS "state!", count(*) AS "jobs!",
+                  count(*) FILTER (WHERE j.state = 'ready' AND (h.account IS NOT NULL OR j.parked_gate = 'budget')) AS "held!",
                   count(*) FILTER (WHERE j.max_attempts IS NULL AND j.attempts_used + 1 >= COALESCE(k.after, $5::int4)
                                      AND j.attempts_used + 1 < COALESCE(k.before, $6::int4)) AS "last_chance!",
                   count(*) FILTER (WHERE j.max_attempts IS NULL AND j.attempts_used >= COALESCE(k.after, $5::int4)
                                      AND j.attempts_used + CASE j.state WHEN 'running' THEN 0 ELSE 1 END
                                          < COALESCE(k.before, $6::int4)) AS "used_up!"
-             FROM (SELECT queue, kind, state, attempts_used, max_attempts FROM millpond.jobs LIMIT $1) j
+             FROM (SELECT queue, kind, state, attempts_used, max_attempts, account, parked_gate FROM millpond.jobs LIMIT $1) j
+             LEFT JOIN millpond.holds h ON h.account = j.account
              LEFT JOIN unnest($2::text[], $3::int4[], $4::int4[]) AS k (kind, before, after) ON k.kind = j.kind
             GROUP BY j.queue, j.kind, j.state"#,
         COUNTED_JOBS,
@@ -70,6 +74,63 @@ pub(crate) async fn jobs(
         &limits.after,
         limits.others_after,
         limits.others_before,
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// How the jobs of a kind are spread over its keys in one queue.
+#[derive(Debug, Clone)]
+pub(crate) struct LinesOfKind {
+    pub(crate) queue: String,
+    pub(crate) kind: String,
+    /// The most jobs with one key that run or could; held accounts and budgets keep none of them.
+    pub(crate) longest: i64,
+    /// Jobs that wait, whatever for, and have no key.
+    pub(crate) without_key: i64,
+}
+
+/// How the jobs of these kinds are spread over their keys, from up to a million jobs of all kinds.
+pub(crate) async fn lines(
+    db: impl PgExecutor<'_>,
+    kinds: &[String],
+) -> Result<Vec<LinesOfKind>, sqlx::Error> {
+    sqlx::query_as!(
+        LinesOfKind,
+        r#"SELECT l.queue AS "queue!", l.kind AS "kind!",
+                  COALESCE(max(l.due) FILTER (WHERE l.key IS NOT NULL), 0) AS "longest!",
+                  COALESCE(sum(l.waiting) FILTER (WHERE l.key IS NULL), 0)::bigint AS "without_key!"
+             FROM (SELECT j.queue, j.kind, j.key,
+                          count(*) FILTER (WHERE j.state = 'running' OR (j.state = 'ready' AND h.account IS NULL
+                              AND j.parked_gate IS DISTINCT FROM 'budget')) AS due,
+                          count(*) FILTER (WHERE j.state <> 'running') AS waiting
+                     FROM (SELECT queue, kind, key, state, account, parked_gate FROM millpond.jobs LIMIT $1) j
+                     LEFT JOIN millpond.holds h ON h.account = j.account
+                    WHERE j.kind = ANY ($2)
+                    GROUP BY j.queue, j.kind, j.key) l
+            GROUP BY l.queue, l.kind"#,
+        COUNTED_JOBS,
+        kinds,
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// Attempts that were started lately in a queue which has a rate, or had one.
+#[derive(Debug, Clone)]
+pub(crate) struct Starts {
+    pub(crate) queue: String,
+    /// Up to when, the oldest first.
+    pub(crate) times: Vec<DateTime<Utc>>,
+    /// How many, beside each time.
+    pub(crate) counts: Vec<i32>,
+}
+
+/// What was started lately in queues with a rate.
+pub(crate) async fn starts(db: impl PgExecutor<'_>) -> Result<Vec<Starts>, sqlx::Error> {
+    sqlx::query_as!(
+        Starts,
+        "SELECT name AS queue, rate_times AS times, rate_starts AS counts FROM millpond.queues WHERE rate_times <> '{}'"
     )
     .fetch_all(db)
     .await

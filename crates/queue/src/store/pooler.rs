@@ -16,6 +16,12 @@ pub(crate) async fn backend(conn: &mut PgConnection) -> Result<i32, sqlx::Error>
     conn.fetch_one("SELECT pg_backend_pid()").await?.try_get(0)
 }
 
+/// Makes the server end, with its session, as soon as it is given nothing to do for a moment.
+pub(crate) async fn end_when_idle(conn: &mut PgConnection) -> Result<(), sqlx::Error> {
+    conn.execute("SET idle_session_timeout = '50ms'").await?;
+    Ok(())
+}
+
 /// Prepares a statement and tells whether the server has it by the name that the driver gave it. Whoever brings
 /// statements to other servers gives them names of its own there, since every driver counts from one.
 pub(crate) async fn keeps_names(conn: &mut PgConnection) -> Result<bool, sqlx::Error> {

@@ -28,13 +28,17 @@ pub(crate) async fn keep(
     Ok(())
 }
 
-/// Notes that the configuration has none but these.
+/// Notes that the configuration has none but these. What another transaction has is left to the next time: whoever has
+/// others locked must not wait.
 pub(crate) async fn remove_others(
     db: impl PgExecutor<'_>,
     names: &[String],
 ) -> Result<(), sqlx::Error> {
     sqlx::query!(
-        "UPDATE millpond.schedules SET removed_at = now() WHERE removed_at IS NULL AND name <> ALL ($1)",
+        "UPDATE millpond.schedules SET removed_at = now()
+          WHERE name = ANY (ARRAY(SELECT name FROM millpond.schedules
+                                   WHERE removed_at IS NULL AND name <> ALL ($1)
+                                     FOR NO KEY UPDATE SKIP LOCKED))",
         names,
     )
     .execute(db)
@@ -82,7 +86,6 @@ pub(crate) struct Locked {
     pub(crate) evaluated_until: DateTime<Utc>,
     pub(crate) paused_at: Option<DateTime<Utc>>,
     pub(crate) paused_until: Option<DateTime<Utc>>,
-    pub(crate) last_job_id: Option<Uuid>,
 }
 
 /// Locks a schedule; `None` while another transaction has it, and for one that is not known.
@@ -92,7 +95,7 @@ pub(crate) async fn lock(
 ) -> Result<Option<Locked>, sqlx::Error> {
     sqlx::query_as!(
         Locked,
-        r#"SELECT now() AS "now!", evaluated_until, paused_at, paused_until, last_job_id
+        r#"SELECT now() AS "now!", evaluated_until, paused_at, paused_until
              FROM millpond.schedules WHERE name = $1 FOR UPDATE SKIP LOCKED"#,
         name,
     )
@@ -100,14 +103,49 @@ pub(crate) async fn lock(
     .await
 }
 
-/// Whether a job is still to be done.
-pub(crate) async fn is_open(db: impl PgExecutor<'_>, job: Uuid) -> Result<bool, sqlx::Error> {
+/// Whether a job of a schedule is still to be done: one that people made, or that of a tick, among the latest 10,000 of
+/// which no end is noted. The subselects are no joins, so that each job is looked up by its id, however many others there
+/// are.
+pub(crate) async fn has_open_job(db: impl PgExecutor<'_>, name: &str) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar!(
-        r#"SELECT EXISTS (SELECT FROM millpond.jobs WHERE id = $1) AS "is_open!""#,
-        job,
+        r#"SELECT EXISTS (SELECT FROM (SELECT job_id FROM millpond.schedule_ticks
+                                        WHERE schedule = $1 AND job_id IS NOT NULL AND ended IS NULL
+                                        ORDER BY tick DESC LIMIT 10000) AS t
+                           WHERE (SELECT true FROM millpond.jobs j WHERE j.id = t.job_id))
+               OR EXISTS (SELECT FROM millpond.schedule_triggers t
+                           WHERE t.schedule = $1 AND (SELECT true FROM millpond.jobs j WHERE j.id = t.job_id)) AS "is_open!""#,
+        name,
     )
     .fetch_one(db)
     .await
+}
+
+/// Notes a job that people made for a schedule.
+pub(crate) async fn note_trigger(
+    db: impl PgExecutor<'_>,
+    name: &str,
+    job: Uuid,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "INSERT INTO millpond.schedule_triggers (schedule, job_id) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+        name,
+        job,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Forgets jobs that people made and that are done, up to 1,000 of them.
+pub(crate) async fn forget_triggers(db: impl PgExecutor<'_>) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "DELETE FROM millpond.schedule_triggers
+          WHERE ctid = ANY (ARRAY(SELECT t.ctid FROM millpond.schedule_triggers t
+                                   WHERE (SELECT true FROM millpond.jobs j WHERE j.id = t.job_id) IS NULL LIMIT 1000))",
+    )
+    .execute(db)
+    .await?;
+    Ok(())
 }
 
 /// Ticks of one schedule and what they became, as arrays for `unnest`.
@@ -146,8 +184,6 @@ pub(crate) struct Progress {
     pub(crate) until: DateTime<Utc>,
     pub(crate) last_tick: DateTime<Utc>,
     pub(crate) last_outcome: &'static str,
-    /// `None`: none of the ticks has a job; the one before stays the latest.
-    pub(crate) last_job: Option<Uuid>,
 }
 
 /// Moves a schedule on.
@@ -157,14 +193,11 @@ pub(crate) async fn move_on(
     progress: &Progress,
 ) -> Result<(), sqlx::Error> {
     sqlx::query!(
-        "UPDATE millpond.schedules
-            SET evaluated_until = $2, last_tick = $3, last_outcome = $4, last_job_id = COALESCE($5, last_job_id)
-          WHERE name = $1",
+        "UPDATE millpond.schedules SET evaluated_until = $2, last_tick = $3, last_outcome = $4 WHERE name = $1",
         name,
         progress.until,
         progress.last_tick,
         progress.last_outcome,
-        progress.last_job,
     )
     .execute(db)
     .await?;
@@ -288,7 +321,8 @@ pub(crate) async fn note_ended(
     .await
 }
 
-/// Notes when the latest job of each schedule succeeded.
+/// Notes when the latest job of each schedule succeeded. Rows are locked in the order of their names, as [`keep`] locks
+/// them: otherwise each of the two might wait for the other.
 pub(crate) async fn note_successes(
     db: impl PgExecutor<'_>,
     names: &[String],
@@ -296,7 +330,11 @@ pub(crate) async fn note_successes(
 ) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "UPDATE millpond.schedules s SET last_success_at = GREATEST(s.last_success_at, n.at)
-           FROM unnest($1::text[], $2::timestamptz[]) AS n (name, at) WHERE s.name = n.name",
+           FROM (SELECT l.name, g.at
+                   FROM unnest($1::text[], $2::timestamptz[]) AS g (name, at)
+                   JOIN millpond.schedules l ON l.name = g.name
+                  ORDER BY l.name FOR NO KEY UPDATE OF l) AS n
+          WHERE s.name = n.name",
         names,
         times,
     )

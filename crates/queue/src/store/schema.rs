@@ -3,17 +3,19 @@
 use serde_json::Value;
 use sqlx::{PgConnection, PgExecutor};
 
-/// Numbers of the migrations that were applied; none when the schema was never made.
+/// Numbers of the migrations that were applied; none when the schema was never made. Where they are noted is said in full:
+/// behind a pooler in transaction mode our sessions have the search path of their role.
 pub(crate) async fn applied_migrations(conn: &mut PgConnection) -> Result<Vec<i64>, sqlx::Error> {
-    let exists =
-        sqlx::query_scalar!(r#"SELECT to_regclass('_sqlx_migrations') IS NOT NULL AS "exists!""#)
-            .fetch_one(&mut *conn)
-            .await?;
+    let exists = sqlx::query_scalar!(
+        r#"SELECT to_regclass('public._sqlx_migrations') IS NOT NULL AS "exists!""#
+    )
+    .fetch_one(&mut *conn)
+    .await?;
     if !exists {
         return Ok(Vec::new());
     }
     // Not a checked macro: the table is the migrator's own and exists only after its first run.
-    sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success ORDER BY version")
+    sqlx::query_scalar("SELECT version FROM public._sqlx_migrations WHERE success ORDER BY version")
         .fetch_all(conn)
         .await
 }
@@ -30,7 +32,8 @@ pub(crate) struct QueuesSet {
 }
 
 /// Makes queues known, and their limits. Those that are known keep their pause, what they have started lately, and whose
-/// turn comes next; one whose limits stay as they are is not touched, since claims take turns at its row.
+/// turn comes next; one whose limits stay as they are is not touched, since claims take turns at its row. Starts are kept
+/// as if they were at the end of a part of their span: under another rate that end may be far ahead, and they were not.
 pub(crate) async fn remember_queues(
     db: impl PgExecutor<'_>,
     queues: &QueuesSet,
@@ -40,7 +43,9 @@ pub(crate) async fn remember_queues(
          SELECT * FROM unnest($1::text[], $2::int4[], $3::int4[], $4::float8[], $5::text[]) ORDER BY 1
          ON CONFLICT (name) DO UPDATE
             SET global_concurrency = excluded.global_concurrency, rate_count = excluded.rate_count,
-                rate_per_seconds = excluded.rate_per_seconds, fair_by = excluded.fair_by
+                rate_per_seconds = excluded.rate_per_seconds, fair_by = excluded.fair_by,
+                rate_times = ARRAY(SELECT LEAST(s.at, clock_timestamp())
+                                     FROM unnest(q.rate_times) WITH ORDINALITY AS s (at, place) ORDER BY s.place)
           WHERE (q.global_concurrency, q.rate_count, q.rate_per_seconds, q.fair_by) IS DISTINCT FROM
                 (excluded.global_concurrency, excluded.rate_count, excluded.rate_per_seconds, excluded.fair_by)",
         &queues.names,
@@ -124,4 +129,25 @@ pub(crate) async fn remember_kind(
     .execute(db)
     .await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::PgPool;
+
+    use super::*;
+
+    // Fails when a process whose role has a search path of its own takes all migrations to be pending.
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn migrations_are_found_whatever_the_search_path(db: PgPool) -> anyhow::Result<()> {
+        let mut conn = db.acquire().await?;
+        sqlx::query("SET search_path = millpond")
+            .execute(&mut *conn)
+            .await?;
+
+        let applied = applied_migrations(&mut conn).await?;
+
+        assert!(!applied.is_empty());
+        Ok(())
+    }
 }

@@ -14,6 +14,7 @@ mod keys;
 mod leading;
 mod leases;
 mod limits;
+mod limits_more;
 mod model;
 mod people;
 mod plans;

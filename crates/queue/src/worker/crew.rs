@@ -5,11 +5,13 @@ use std::{
     collections::HashMap,
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use tokio::{
     sync::{Notify, mpsc, watch::Receiver},
     task::JoinSet,
+    time::sleep,
 };
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -30,6 +32,8 @@ use crate::{client::Shared, config::Config, handler::Registry, live::InForce, me
 const HANDED_OVER: usize = 500;
 /// Outcomes that may wait to be settled, for each queue.
 const UNSETTLED: usize = 1_024;
+/// Wait until queues are tried again that the machine gave no thread for.
+const TRY_AGAIN: Duration = Duration::from_secs(30);
 
 /// What ends the work of a process, in the order in which it is said.
 #[derive(Debug, Clone, Default)]
@@ -79,22 +83,23 @@ pub(super) struct Station {
 impl<A: Send + Sync + 'static> Crew<A> {
     /// Fits the crew to every change of the configuration until the process stops.
     pub(super) async fn follow(self, mut changes: Receiver<Arc<InForce>>) {
+        let mut fits = true;
         loop {
-            // Both are cancel-safe.
+            // All are cancel-safe.
             tokio::select! {
                 changed = changes.changed() => if changed.is_err() {
                     return;
                 },
+                () = sleep(TRY_AGAIN), if !fits => {}
                 () = self.signals.stop.cancelled() => return,
             }
             let config = Arc::clone(&changes.borrow_and_update().config);
-            if let Err(error) = self.fit(&config) {
-                tracing::error!(%error, "the machine gives no thread: a queue goes without its new workers");
-            }
+            fits = self.fit(&config).is_ok();
         }
     }
 
-    /// Has every queue that is to be worked on worked on, with as many slots as it is to have, and no other.
+    /// Has every queue that is to be worked on worked on, with as many slots as it is to have, and no other. One that
+    /// there are no threads for is told, keeps no other from its share, and gives the error.
     pub(super) fn fit(&self, config: &Config) -> io::Result<()> {
         let wanted = slots_wanted(config, self.asked.as_deref());
         let mut stations = self.stations();
@@ -108,28 +113,25 @@ impl<A: Send + Sync + 'static> Crew<A> {
             }
             stays
         });
-        for (queue, slots) in wanted {
-            match stations.get(&queue) {
-                Some(station) => {
-                    station.slots.resize(slots);
-                    station.threads.fit(slots)?;
-                }
-                None => {
-                    let station = self.open(&queue, slots)?;
-                    stations.insert(queue, station);
-                }
+        each_of(wanted, |queue, slots| {
+            if let Some(station) = stations.get(queue) {
+                station.slots.resize(slots);
+                return station.threads.fit(slots);
             }
-        }
-        Ok(())
+            let station = self.open(queue, slots)?;
+            stations.insert(queue.to_owned(), station);
+            Ok(())
+        })
     }
 
     /// Begins to work on a queue.
     fn open(&self, queue: &str, slots: usize) -> io::Result<Station> {
         let name: Arc<str> = queue.into();
+        let threads = QueueThreads::start(Arc::clone(&name), slots)?;
         let station = Station {
             stop: self.signals.stop.child_token(),
-            slots: Arc::new(Slots::new(slots)),
-            threads: Arc::new(QueueThreads::start(Arc::clone(&name), slots)?),
+            slots: self.board.put(&name, slots),
+            threads: Arc::new(threads),
         };
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         if self.signals.stop.is_cancelled() {
@@ -161,7 +163,6 @@ impl<A: Send + Sync + 'static> Crew<A> {
             .runtimes
             .spawn(runtime::run(&name, runner, claimed, outcomes));
         tasks.feeders.spawn(feeder.run(units));
-        self.board.put(name, Arc::clone(&station.slots));
         Ok(station)
     }
 
@@ -187,6 +188,25 @@ impl<A: Send + Sync + 'static> Crew<A> {
     }
 }
 
+/// Fits one queue after the other, whatever becomes of the others; tells of each that failed, and gives the last failure.
+fn each_of(
+    wanted: Vec<(String, usize)>,
+    mut fit: impl FnMut(&str, usize) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut all = Ok(());
+    for (queue, slots) in wanted {
+        if let Err(error) = fit(&queue, slots) {
+            tracing::error!(
+                queue.name = %queue,
+                %error,
+                "the machine gives no thread: the queue goes without its new workers until it does"
+            );
+            all = Err(error);
+        }
+    }
+    all
+}
+
 /// The queues that a process works on, by name, and how many of their attempts it runs at once. One that was asked for
 /// and is not there has none: it may come.
 pub(super) fn slots_wanted(config: &Config, asked: Option<&[String]>) -> Vec<(String, usize)> {
@@ -207,6 +227,24 @@ pub(super) fn slots_wanted(config: &Config, asked: Option<&[String]>) -> Vec<(St
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    // Fails when the first queue that there are no threads for keeps those after it from their change.
+    #[test]
+    fn a_queue_that_gets_no_threads_keeps_no_other_from_its_share() {
+        let wanted = ["a", "b", "c"].map(|queue| (queue.to_owned(), 2));
+        let mut fitted = Vec::new();
+
+        let all = each_of(wanted.to_vec(), |queue, _| {
+            if queue == "a" {
+                return Err(io::Error::from(io::ErrorKind::WouldBlock));
+            }
+            fitted.push(queue.to_owned());
+            Ok(())
+        });
+
+        assert_eq!(fitted, ["b", "c"]);
+        assert!(all.is_err());
+    }
 
     #[test]
     fn a_process_works_on_the_queues_it_was_asked_for_as_far_as_there_are_any() {

@@ -40,6 +40,9 @@ const MOST_TOGETHER: usize = 500;
 const GATHER: Duration = Duration::from_millis(2);
 /// Wait after a claim that failed.
 const AFTER_FAILURE: Duration = Duration::from_millis(500);
+/// How long a queue that is never empty is claimed from without a look at jobs that somebody put there although their kind
+/// has limits and lives elsewhere.
+const STRAYS: Duration = Duration::from_secs(1);
 
 /// When a feeder claims next.
 #[derive(Debug, Clone, Copy)]
@@ -48,6 +51,28 @@ enum Next {
     /// When it is woken, or after this time.
     After(Duration),
     WhenWoken,
+}
+
+/// What a feeder remembers from claim to claim until it sleeps.
+#[derive(Debug)]
+struct Memory {
+    sweep: Sweep,
+    /// When jobs of every kind were looked at, or the feeder woke.
+    all_seen_at: Instant,
+}
+
+impl Memory {
+    fn awake() -> Self {
+        Self {
+            sweep: Sweep::default(),
+            all_seen_at: Instant::now(),
+        }
+    }
+
+    /// Whether these are to have their turn, whatever else there is to claim.
+    fn is_time_for(&self, strays: &[String]) -> bool {
+        !strays.is_empty() && self.all_seen_at.elapsed() >= STRAYS
+    }
 }
 
 /// Claims the jobs of one queue for one process.
@@ -68,7 +93,7 @@ impl Feeder {
     /// Feeds until it is told to stop, then hands back what was claimed and not taken.
     pub(crate) async fn run(self: Arc<Self>, units: mpsc::Sender<Unit>) {
         let mut next = Next::Now;
-        let mut sweep = Sweep::default();
+        let mut memory = Memory::awake();
         while !self.stop.is_cancelled() {
             let has_more = matches!(next, Next::Now);
             if !has_more {
@@ -77,12 +102,12 @@ impl Feeder {
                     () = self.until(next) => {}
                     () = self.stop.cancelled() => break,
                 }
-                sweep = Sweep::default();
+                memory = Memory::awake();
             }
             let Some(slots) = self.free_slots(has_more).await else {
                 break;
             };
-            next = match self.claim(slots, &units, &mut sweep).await {
+            next = match self.claim(slots, &units, &mut memory).await {
                 Ok(next) => next,
                 Err(error) => {
                     tracing::warn!(queue.name = %self.queue, error = %error_chain(&error), "jobs could not be claimed; trying again");
@@ -131,7 +156,7 @@ impl Feeder {
         &self,
         mut slots: Vec<OwnedSemaphorePermit>,
         units: &mpsc::Sender<Unit>,
-        sweep: &mut Sweep,
+        memory: &mut Memory,
     ) -> Result<Next, DatabaseError> {
         let claimed_at = Instant::now();
         let config = self.shared.config();
@@ -140,7 +165,7 @@ impl Feeder {
             rows,
             goes_on,
             wait,
-        } = self.claim_rows(&config, slots.len(), sweep).await?;
+        } = self.claim_rows(&config, slots.len(), memory).await?;
         metrics::claim_took(&self.queue, claimed_at.elapsed());
         let next = match wait {
             _ if goes_on => Next::Now,
@@ -176,10 +201,12 @@ impl Feeder {
         &self,
         config: &Config,
         most: usize,
-        sweep: &mut Sweep,
+        memory: &mut Memory,
     ) -> Result<Claimed, DatabaseError> {
         let ttl = config.lease.ttl;
-        if let Manner::Plain { kinds, strays } = self.manner(config) {
+        if let Manner::Plain { kinds, strays } = self.manner(config)
+            && !memory.is_time_for(&strays)
+        {
             let claim = self.as_claim(&kinds, ttl);
             let mut session = self.shared.db.claim().await?;
             let claimed = within(async {
@@ -205,7 +232,8 @@ impl Feeder {
             most,
         };
         let mut session = self.shared.db.claim().await?;
-        let claimed = within(gates::claim(session.conn(), &ask, sweep)).await;
+        let claimed = within(gates::claim(session.conn(), &ask, &mut memory.sweep)).await;
+        memory.all_seen_at = Instant::now();
         session.end(claimed)
     }
 
@@ -329,7 +357,11 @@ impl Feeder {
         let claim = self.as_claim(&self.kinds, ttl);
         let mut session = self.shared.db.claim().await?;
         let (kind, key) = (first.kind.as_str(), first.key.as_deref());
-        let rows = if self.manner(&config) != Manner::Gated {
+        let is_plain = match self.manner(&config) {
+            Manner::Plain { strays, .. } => !strays.contains(&first.kind),
+            Manner::Gated => false,
+        };
+        let rows = if is_plain {
             let most = i64::try_from(most).unwrap_or(0);
             within(claim::mates(session.conn(), &claim, kind, key, most)).await
         } else if let Some(key) = key {

@@ -105,31 +105,55 @@ impl Slots {
     }
 }
 
-/// The slots of every queue that this process works on now.
+/// The slots of every queue that this process works on now, and of those it has left that attempts still hold.
 #[derive(Debug, Default)]
 pub(crate) struct Board {
-    queues: Mutex<BTreeMap<Arc<str>, Arc<Slots>>>,
+    queues: Mutex<Queues>,
+}
+
+#[derive(Debug, Default)]
+struct Queues {
+    present: BTreeMap<Arc<str>, Arc<Slots>>,
+    left: BTreeMap<Arc<str>, Arc<Slots>>,
 }
 
 impl Board {
-    pub(crate) fn put(&self, queue: Arc<str>, slots: Arc<Slots>) {
-        self.queues().insert(queue, slots);
+    /// The slots of a queue that is to be worked on. One that comes back has those that its attempts still hold: no more
+    /// than are wanted are ever in use, whoever began them.
+    pub(crate) fn put(&self, queue: &Arc<str>, wanted: usize) -> Arc<Slots> {
+        let mut queues = self.queues();
+        let slots = match queues.left.remove(queue) {
+            Some(slots) => {
+                slots.resize(wanted);
+                slots
+            }
+            None => Arc::new(Slots::new(wanted)),
+        };
+        queues.present.insert(Arc::clone(queue), Arc::clone(&slots));
+        slots
     }
 
+    /// Takes a queue out that is worked on no more. Its attempts go on.
     pub(crate) fn take_down(&self, queue: &str) {
-        self.queues().remove(queue);
+        let mut queues = self.queues();
+        queues.left.retain(|_, slots| slots.used() > 0);
+        if let Some((queue, slots)) = queues.present.remove_entry(queue) {
+            slots.resize(0);
+            queues.left.insert(queue, slots);
+        }
     }
 
-    /// The queues and their slots, by name.
+    /// The queues that are worked on and their slots, by name.
     pub(crate) fn list(&self) -> Vec<(Arc<str>, Arc<Slots>)> {
         let queues = self.queues();
         queues
+            .present
             .iter()
             .map(|(queue, slots)| (Arc::clone(queue), Arc::clone(slots)))
             .collect()
     }
 
-    fn queues(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, Arc<Slots>>> {
+    fn queues(&self) -> MutexGuard<'_, Queues> {
         self.queues.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -187,5 +211,42 @@ mod tests {
 
         let again: Vec<_> = std::iter::from_fn(|| slots.try_take()).collect();
         assert_eq!(again.len(), 3);
+    }
+
+    // Fails when a queue that leaves the configuration and comes back begins with fresh slots.
+    #[test]
+    fn a_queue_that_comes_back_has_the_slots_that_its_attempts_still_hold() {
+        let board = Board::default();
+        let queue: Arc<str> = "extra".into();
+        let mut held = take(&board.put(&queue, 2), 2);
+
+        board.take_down(&queue);
+        let gone = board.list().is_empty();
+        let slots = board.put(&queue, 3);
+        let one = take(&slots, 1);
+        let full = slots.try_take().is_none();
+        held.clear();
+
+        assert!(gone && full);
+        assert_eq!((slots.wanted(), slots.used(), slots.free()), (3, 1, 2));
+        drop(one);
+    }
+
+    #[test]
+    fn a_queue_that_left_gives_no_slot_and_is_forgotten_when_its_attempts_have_ended() {
+        let board = Board::default();
+        let (extra, other): (Arc<str>, Arc<str>) = ("extra".into(), "other".into());
+        let slots = board.put(&extra, 2);
+        let held = take(&slots, 1);
+
+        board.take_down(&extra);
+        let none = slots.try_take();
+        drop(held);
+        board.put(&other, 1);
+        board.take_down(&other);
+
+        assert!(none.is_none());
+        assert_eq!(board.queues().left.len(), 1);
+        assert_eq!(board.put(&extra, 2).free(), 2);
     }
 }

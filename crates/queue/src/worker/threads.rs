@@ -68,6 +68,8 @@ impl HandlerThreads {
     /// Called in the process's runtime.
     fn start(queue: &str, concurrency: usize) -> io::Result<Self> {
         let count = threads_for(concurrency);
+        // Where there is no thread to be had, the runtime would panic instead of saying so.
+        std::thread::Builder::new().spawn(|| {})?;
         // No drivers: sockets and timers belong to the process's runtime.
         let runtime = Builder::new_multi_thread()
             .worker_threads(count)

@@ -6,12 +6,14 @@ use anyhow::Context as _;
 use chrono::{DateTime, Utc};
 use queue::{
     ConfigApplied, ConfigRequest, ConfigText, NewOverride, OverrideEnd, RevisionSource,
-    config::{Override, typed_value},
+    config::{Config, Override, typed_value},
 };
 use serde_json::{Value, json};
 
 use crate::{
     commands::Context,
+    compose,
+    config_file::Loaded,
     failure::Misuse,
     output::{
         self,
@@ -75,13 +77,14 @@ fn assignment(text: &str) -> Result<Assignment, NotAnAssignment> {
 }
 
 pub(super) async fn apply(args: &ApplyArgs, ctx: &Context) -> anyhow::Result<()> {
-    let text = match args.revision {
-        Some(revision) => ConfigText::Of(revision),
+    let (text, against) = match args.revision {
+        Some(revision) => (ConfigText::Of(revision), Vec::new()),
         None => {
             let file = ctx.config_file.or_given(args.file.as_deref());
-            let text = file.load()?.text;
+            let Loaded { text, config, .. } = file.load()?;
             let path = file.path().display().to_string();
-            ConfigText::New(text.ok_or(Misuse::NothingToApply { path })?)
+            let text = text.ok_or(Misuse::NothingToApply { path })?;
+            (ConfigText::New(text), objections(&config, ctx))
         }
     };
     let request = ConfigRequest {
@@ -96,8 +99,23 @@ pub(super) async fn apply(args: &ApplyArgs, ctx: &Context) -> anyhow::Result<()>
     for warning in &applied.warnings {
         output::note(format_args!("{warning} (warning)"));
     }
+    for objection in &against {
+        output::note(format_args!(
+            "a process with the environment of this command does not take it: {objection}"
+        ));
+    }
     fleet.close().await;
     Ok(())
+}
+
+/// What a process would say against it that has the environment of this command. The processes of the fleet may have
+/// another one, and each of them decides for itself.
+fn objections(config: &Config, ctx: &Context) -> Vec<String> {
+    let Ok(settings) = ctx.settings() else {
+        return Vec::new();
+    };
+    let listening_on = settings.http_addr.ip();
+    compose::objections(&settings.providers, listening_on, &ctx.environment)(config)
 }
 
 fn told(applied: &ConfigApplied) -> String {

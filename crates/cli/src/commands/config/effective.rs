@@ -1,9 +1,9 @@
 //! What holds, value by value: for the fleet, or by a file alone.
 
-use std::path::Path;
+use std::{path::Path, process::ExitCode};
 
 use queue::{
-    InForce,
+    InForce, Rejected,
     config::{Effective, Origin},
 };
 
@@ -11,18 +11,24 @@ use crate::{
     commands::Context,
     compose::{self, Connections},
     config_file::Loaded,
+    failure::FAILED,
     output,
 };
 
-pub(super) async fn show(file: Option<&Path>, ctx: &Context) -> anyhow::Result<()> {
+pub(super) async fn show(file: Option<&Path>, ctx: &Context) -> anyhow::Result<ExitCode> {
     if file.is_none()
         && let Some(url) = ctx.known_database_url()?
     {
         match compose::connect(url, Connections::Few).await {
             Ok(database) => {
-                let in_force = ctx.queue_on(database, None).await?.in_force();
+                let queue = ctx.queue_on(database, None).await?;
+                let in_force = queue.in_force();
+                if let Some(unread) = queue.rejected_config() {
+                    return show_beside(&unread, &in_force, ctx);
+                }
                 if let Some(revision) = in_force.revision {
-                    return show_in_force(revision, &in_force, ctx);
+                    show_in_force(revision, &in_force, ctx)?;
+                    return Ok(ExitCode::SUCCESS);
                 }
                 output::note("no process has told the database of its file yet: this is the file");
             }
@@ -35,7 +41,26 @@ pub(super) async fn show(file: Option<&Path>, ctx: &Context) -> anyhow::Result<(
     let place = path.map_or_else(String::new, |path| path.display().to_string());
     ctx.output
         .answer(&config.effective(), |values| listing(values, &place))?;
-    Ok(())
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What is in force is not to be had from this release: says so, and shows what its processes go by instead.
+fn show_beside(unread: &Rejected, in_force: &InForce, ctx: &Context) -> anyhow::Result<ExitCode> {
+    for problem in &unread.problems {
+        output::note(problem);
+    }
+    let newest = &unread.source;
+    output::note(format_args!(
+        "{newest} of the configuration is in force, and this release cannot read it: ask with the release that wrote it, \
+         or a process that goes by it (GET /v1/config)"
+    ));
+    if let Some(revision) = in_force.revision {
+        output::note(format_args!(
+            "this is revision {revision}, the newest that this release can read and its processes go by"
+        ));
+        show_in_force(revision, in_force, ctx)?;
+    }
+    Ok(ExitCode::from(FAILED))
 }
 
 fn show_in_force(revision: i64, in_force: &InForce, ctx: &Context) -> anyhow::Result<()> {

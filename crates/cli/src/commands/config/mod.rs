@@ -19,6 +19,8 @@ pub(crate) enum Command {
     /// Say what a file would change for the work that is there: drain times, dead letters, deleted rows, ticks
     Plan(plan::PlanArgs),
     /// Put a file in force for the whole fleet, without a restart; files of processes stay as they are
+    ///
+    /// A process that could not run with it stays on what it has, and says so in its log and in GET /v1/config.
     Apply(change::ApplyArgs),
     /// Override one value for a time, in the whole fleet
     Set(change::SetArgs),
@@ -50,7 +52,9 @@ pub(super) async fn run(command: &Command, ctx: &Context) -> anyhow::Result<Exit
         Command::Apply(args) => change::apply(args, ctx).await?,
         Command::Set(args) => change::set(args, ctx).await?,
         Command::Unset { key } => change::unset(key, ctx).await?,
-        Command::Effective(FileArg { file }) => effective::show(file.as_deref(), ctx).await?,
+        Command::Effective(FileArg { file }) => {
+            return effective::show(file.as_deref(), ctx).await;
+        }
         Command::History(page) => history::list(page, ctx).await?,
         Command::Schema => {
             ctx.output

@@ -36,7 +36,7 @@ fn given(lease: Option<Lease>, places: u32, now: Instant) -> Ended {
         fair_share: None,
         counts: true,
         lease,
-        slot: slot(),
+        slot: Some(slot()),
         stays: true,
     }
 }
@@ -161,6 +161,26 @@ fn a_call_that_is_not_made_after_all_goes_back() {
         begun.given_back.into_iter().collect::<Vec<_>>(),
         [(slot(), 1)]
     );
+}
+
+// Fails when what was leased before a day was counted is taken off what counts since.
+#[test]
+fn what_counts_against_no_day_does_not_go_back() {
+    let now = Instant::now();
+    let mut stock = Stock::default();
+    let uncounted = Ended {
+        slot: None,
+        ..given(Some(lease(5)), 0, now)
+    };
+    stock.end(&uncounted, now);
+    let Drawn::Taken(taken) = stock.draw(ORDINARY, false, FRESH, now) else {
+        panic!("there is one");
+    };
+    stock.leave(&taken.spent);
+
+    let begun = stock.begin(None, true, now);
+
+    assert!(begun.given_back.is_empty(), "{begun:?}");
 }
 
 // Fails when each of many calls asks for itself only.

@@ -1,4 +1,5 @@
-//! `DATABASE_URL`, taken apart: our own parameter `pooler`, which the driver must not see, and the rest.
+//! `DATABASE_URL`, taken apart: our own parameter `pooler`, what the driver understands, and the rest, which it would write
+//! to the log.
 
 use std::{str::FromStr, time::Duration};
 
@@ -16,6 +17,26 @@ use crate::db::DatabaseError;
 const POOLER: &str = "pooler";
 /// Parameters that say where the server is and how it proves who it is.
 const WHERE: [&str; 5] = ["host", "hostaddr", "port", "sslmode", "ssl-mode"];
+/// The other parameters that the driver understands. It logs any further one with its value, each time that it reads the
+/// address, and `sslpassword` is one that people have from other drivers.
+const UNDERSTOOD: [&str; 13] = [
+    "sslrootcert",
+    "ssl-root-cert",
+    "ssl-ca",
+    "sslcert",
+    "ssl-cert",
+    "sslkey",
+    "ssl-key",
+    "statement-cache-capacity",
+    "dbname",
+    "user",
+    "password",
+    "application_name",
+    "options",
+];
+/// How many statements the driver keeps of a connection over the bridge, which keeps as many with it: the address may not
+/// say zero, by which the driver forgets what it never closes.
+const STATEMENTS: usize = 100;
 /// What is wrong with another word.
 const UNKNOWN: &str = "pooler is none, session, transaction or transaction-prepared";
 
@@ -35,13 +56,20 @@ impl Address {
         application_name: &str,
     ) -> Result<Self, DatabaseError> {
         let parsed = parse(url)?;
-        let mut said = None;
-        for (_, word) in parsed.query_pairs().filter(|(name, _)| name == POOLER) {
-            said = Some(Pooler::named(&word).ok_or_else(|| invalid(UNKNOWN))?);
+        let (mut said, mut is_for_the_driver) = (None, true);
+        let others = parsed.query_pairs();
+        for (name, word) in others.filter(|(name, _)| !is_understood(name)) {
+            is_for_the_driver = false;
+            if name == POOLER {
+                said = Some(Pooler::named(&word).ok_or_else(|| invalid(UNKNOWN))?);
+            } else {
+                tracing::warn!(parameter = %name, "a parameter of DATABASE_URL is not understood, and left out");
+            }
         }
-        let url = match said {
-            Some(_) => without(parsed, &[POOLER]).to_string().into(),
-            None => url.clone(),
+        let url = if is_for_the_driver {
+            url.clone()
+        } else {
+            only(parsed, is_understood).to_string().into()
         };
         Ok(Self {
             url,
@@ -62,11 +90,18 @@ impl Address {
 
     /// The same database and role, but by way of a port of this machine, without TLS.
     pub(super) fn by_way_of(&self, port: u16) -> Result<PgConnectOptions, DatabaseError> {
-        let mut url = without(parse(&self.url)?, &WHERE);
+        // A file of passwords has one for where the address leads, and none for that port. Role and host are put aside,
+        // since the driver writes them into a URL as they are.
+        let direct = self.options()?.username("anybody").host("localhost");
+        let direct = direct.to_url_lossy();
+        let mut url = only(parse(&self.url)?, |name| !WHERE.contains(&name));
         url.set_host(Some("127.0.0.1")).map_err(invalid)?;
         url.set_port(Some(port))
             .map_err(|()| invalid("it has no place for a port"))?;
-        Ok(self.quiet(url.as_str())?.ssl_mode(PgSslMode::Disable))
+        url.set_password(direct.password())
+            .map_err(|()| invalid("it has no place for a password"))?;
+        let options = self.quiet(url.as_str())?.ssl_mode(PgSslMode::Disable);
+        Ok(options.statement_cache_capacity(STATEMENTS))
     }
 
     fn quiet(&self, url: &str) -> Result<PgConnectOptions, DatabaseError> {
@@ -88,10 +123,16 @@ fn parse(url: &SecretString) -> Result<Url, DatabaseError> {
     Url::parse(url.expose_secret()).map_err(invalid)
 }
 
-fn without(mut url: Url, names: &[&str]) -> Url {
+/// Whether it is a parameter of the driver's.
+fn is_understood(name: &str) -> bool {
+    WHERE.contains(&name) || UNDERSTOOD.contains(&name) || name.starts_with("options[")
+}
+
+/// The address with these of its parameters.
+fn only(mut url: Url, is_kept: impl Fn(&str) -> bool) -> Url {
     let kept: Vec<(String, String)> = url
         .query_pairs()
-        .filter(|(name, _)| !names.iter().any(|other| name == other))
+        .filter(|(name, _)| is_kept(name))
         .map(|(name, value)| (name.into_owned(), value.into_owned()))
         .collect();
     url.set_query(None);
@@ -157,5 +198,31 @@ mod tests {
             assert_eq!(options.get_username(), "ada");
             assert_eq!(options.get_database(), Some("x"));
         }
+    }
+
+    #[test]
+    fn the_way_by_a_port_of_this_machine_keeps_the_password() {
+        for url in [
+            "postgres://ada%40x:p%40ss%25@[::1]:6432/x",
+            "postgres://db/x?user=ada&password=p%40ss%25&hostaddr=::1",
+        ] {
+            let options = read(url).and_then(|address| address.by_way_of(7000));
+
+            let told = options.expect("it is right").username("ada").to_url_lossy();
+            assert_eq!(told.password(), Some("p%40ss%25"), "{url}");
+        }
+    }
+
+    // Fails when the driver is given what it does not know, which it logs.
+    #[test]
+    fn what_the_driver_does_not_understand_is_kept_from_it() {
+        let address = read("postgres://db/x?sslpassword=secret&user=ada&options[geqo]=off")
+            .expect("it is right");
+
+        let options = address.options().expect("it is right");
+
+        assert!(!address.url.expose_secret().contains("secret"));
+        assert_eq!(options.get_username(), "ada");
+        assert_eq!(options.get_options(), Some("-c geqo=off"));
     }
 }

@@ -2,6 +2,7 @@
 //! between the driver and the pooler. It has a thread and a runtime of its own, since leases are renewed over it.
 
 use std::{
+    collections::VecDeque,
     io,
     net::{IpAddr, Ipv4Addr},
     path::PathBuf,
@@ -14,7 +15,7 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream, UnixStream},
-    task::JoinSet,
+    task::{AbortHandle, JoinSet, yield_now},
     time::timeout,
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -37,7 +38,12 @@ const PROTOCOL: [u8; 4] = [0, 3, 0, 0];
 const LONGEST_STARTUP: u32 = 10_000;
 /// The longest message, in bytes: as PostgreSQL has it.
 const LONGEST_MESSAGE: u32 = 0x3fff_ffff;
-/// Longest wait for a startup message, and for the pooler to take a connection.
+/// Longest wait for a startup message: the driver sends it as soon as it is connected.
+const HELLO: Duration = Duration::from_secs(3);
+/// Most who have not said yet who they are. They have places of their own, so that strangers take none of ours, and few
+/// enough to leave the process its files.
+const KNOCKING: usize = 100;
+/// Longest wait for the pooler to take a connection.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Most connections at a time, many times what the pools of a process hold.
 const MOST: usize = 1_000;
@@ -165,18 +171,29 @@ async fn serve(
     stop: &CancellationToken,
 ) -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
+    let mut door = Door::default();
     let mut connections = JoinSet::new();
     loop {
         // All are cancel-safe.
         tokio::select! {
-            accepted = listener.accept(), if connections.len() < MOST => match accepted {
+            accepted = listener.accept() => match accepted {
                 Ok((driver, _)) => {
-                    connections.spawn(connect(driver, Arc::clone(gate)));
+                    door.answer(driver, Arc::clone(gate));
+                    // What came along with the connection is read before many more can push it out.
+                    yield_now().await;
                 }
                 Err(error) => {
                     tracing::warn!(%error, "the bridge to the pooler cannot take a connection; trying again");
                     tokio::time::sleep(CROWDED).await;
                 }
+            },
+            Some(knocked) = door.knocking.join_next() => match knocked {
+                Ok(Ok((driver, startup))) if connections.len() < MOST => {
+                    connections.spawn(connect(driver, startup, Arc::clone(gate)));
+                }
+                Ok(Ok(_)) => tracing::warn!("the bridge to the pooler has no place left for a connection"),
+                Ok(Err(error)) => tracing::debug!(%error, "somebody was not let over the bridge to the pooler"),
+                Err(_) => tracing::debug!("somebody at the bridge to the pooler was silent for too long"),
             },
             Some(ended) = connections.join_next() => {
                 if let Ok(Err(error)) = ended {
@@ -188,8 +205,36 @@ async fn serve(
     }
 }
 
-async fn connect(mut driver: TcpStream, gate: Arc<Gate>) -> io::Result<()> {
-    let startup = timeout(PATIENCE, startup(&mut driver, &gate.proof)).await??;
+/// One of ours, with its startup message as the pooler takes it.
+type Admitted = (TcpStream, Vec<u8>);
+
+/// Those who have not said yet who they are.
+#[derive(Default)]
+struct Door {
+    knocking: JoinSet<io::Result<Admitted>>,
+    oldest_first: VecDeque<AbortHandle>,
+}
+
+impl Door {
+    /// Asks somebody who they are. Where there are too many, whoever has been silent for longest makes room.
+    fn answer(&mut self, driver: TcpStream, gate: Arc<Gate>) {
+        self.oldest_first.retain(|knock| !knock.is_finished());
+        if self.oldest_first.len() >= KNOCKING
+            && let Some(silent) = self.oldest_first.pop_front()
+        {
+            silent.abort();
+        }
+        let knock = self.knocking.spawn(knock(driver, gate));
+        self.oldest_first.push_back(knock);
+    }
+}
+
+async fn knock(mut driver: TcpStream, gate: Arc<Gate>) -> io::Result<Admitted> {
+    let startup = timeout(HELLO, startup(&mut driver, &gate.proof)).await??;
+    Ok((driver, startup))
+}
+
+async fn connect(driver: TcpStream, startup: Vec<u8>, gate: Arc<Gate>) -> io::Result<()> {
     driver.set_nodelay(true)?;
     match &gate.pier {
         Pier::Socket(path) => {
@@ -340,6 +385,34 @@ mod tests {
         assert!(matches!(answer, Ok(Err(_))), "{answer:?}");
         let dialled = timeout(Duration::ZERO, pooler.accept()).await;
         assert!(dialled.is_err());
+    }
+
+    // Fails when those who connect and say nothing keep us out for as long as they like.
+    #[tokio::test]
+    async fn whoever_is_silent_for_longest_makes_room_and_ours_are_let_through() {
+        let pooler = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = pooler.local_addr().expect("it is bound").port();
+        let address = PgConnectOptions::new().host("127.0.0.1").port(port);
+        let bridge = Bridge::start(&address).expect("there is a port");
+        let mut silent = Vec::new();
+        for _ in 0..=KNOCKING {
+            let stranger = TcpStream::connect(("127.0.0.1", bridge.port())).await;
+            silent.push(stranger.expect("it listens"));
+        }
+
+        let first = timeout(HELLO / 2, silent[0].read_u8()).await;
+        let mut ours = TcpStream::connect(("127.0.0.1", bridge.port()))
+            .await
+            .expect("it listens");
+        let (name, password) = bridge.password();
+        let message = startup_message(&format!("-c {name}={password}"));
+        let length = u32::try_from(message.len() + 4).expect("it is short");
+        ours.write_u32(length).await.expect("it is taken");
+        ours.write_all(&message).await.expect("it is taken");
+        let dialled = timeout(HELLO, pooler.accept()).await;
+
+        assert!(matches!(first, Ok(Err(_))), "{first:?}");
+        assert!(matches!(dialled, Ok(Ok(_))), "{dialled:?}");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! The driver asks twice, once to prepare and once to run, so statements without a name would not do by themselves:
 //! another connection's may stand there by the time of the second.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 const PARSE: u8 = b'P';
 const BIND: u8 = b'B';
@@ -13,12 +13,18 @@ const SYNC: u8 = b'S';
 const QUERY: u8 = b'Q';
 /// What is described or closed: a statement.
 const STATEMENT: u8 = b'S';
+/// Most statements that were prepared and not used yet. The driver uses one as soon as it is prepared, and never mentions
+/// again one that was refused.
+const UNUSED: usize = 32;
 
-/// What a client has prepared. It grows and shrinks with the client's own memory of it.
+/// What a client has prepared. What it uses leaves when it closes it, so that grows no larger than the client's own memory
+/// of it; what it never uses makes room.
 #[derive(Debug, Default)]
 pub(super) struct Carrier {
     /// By the client's name for it: the message that prepares it without one.
     prepared: HashMap<Vec<u8>, Vec<u8>>,
+    /// The names of those that were not used yet, oldest first.
+    unused: VecDeque<Vec<u8>>,
     /// What the server was brought in this round.
     at_hand: Option<Vec<u8>>,
 }
@@ -46,6 +52,13 @@ impl Carrier {
         let mut message = Vec::new();
         write(PARSE, &[&[0], text_and_types], &mut message);
         out.extend_from_slice(&message);
+        self.strike_unused(name);
+        if self.unused.len() >= UNUSED
+            && let Some(oldest) = self.unused.pop_front()
+        {
+            self.prepared.remove(&oldest);
+        }
+        self.unused.push_back(name.to_vec());
         self.prepared.insert(name.to_vec(), message);
         self.at_hand = Some(name.to_vec());
         Some(())
@@ -55,6 +68,7 @@ impl Carrier {
         let (portal, rest) = text(body)?;
         let (name, values) = text(rest)?;
         self.bring(name, out)?;
+        self.strike_unused(name);
         write(BIND, &[portal, &[0, 0], values], out);
         Some(())
     }
@@ -68,9 +82,14 @@ impl Carrier {
     fn close(&mut self, body: &[u8], out: &mut Vec<u8>) -> Option<()> {
         let name = statement(body)?;
         self.prepared.remove(name)?;
+        self.strike_unused(name);
         self.at_hand = None;
         write(CLOSE, &[&[STATEMENT, 0]], out);
         Some(())
+    }
+
+    fn strike_unused(&mut self, name: &[u8]) {
+        self.unused.retain(|unused| unused != name);
     }
 
     /// Prepares a statement unless this round did so last; `None` for one that nobody prepared.
@@ -207,6 +226,23 @@ mod tests {
             refused,
             [sent('B', "portal|one|values"), sent('B', "|two|")]
         );
+    }
+
+    // Fails when a statement that the server refuses, which its client never mentions again, is kept for as long as the
+    // connection lives; or when those push out one that is in use.
+    #[test]
+    fn what_is_never_used_makes_room_and_what_is_used_stays() {
+        let mut carrier = Carrier::default();
+        passed(&mut carrier, &[PREPARE_ONE, END, RUN_ONE, END]);
+
+        for number in 0..UNUSED * 3 {
+            let refused = format!("refused_{number}\0SELECT nothing\0");
+            passed(&mut carrier, &[(PARSE, refused.as_bytes()), END]);
+        }
+        let round = passed(&mut carrier, &[RUN_ONE, END]);
+
+        assert_eq!(carrier.prepared.len(), UNUSED + 1);
+        assert_eq!(round[0], sent('P', "|SELECT 1|"));
     }
 
     #[test]

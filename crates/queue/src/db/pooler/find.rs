@@ -1,6 +1,6 @@
 //! Finds out who stands between this process and PostgreSQL, by what becomes of a connection.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use sqlx::{ConnectOptions, Connection, PgConnection, postgres::PgConnectOptions};
 use tokio::time::timeout;
@@ -12,6 +12,15 @@ use crate::{db::DatabaseError, store::pooler};
 const FIND: Duration = Duration::from_secs(5);
 /// How often is looked whether a connection changes its server. Under load it may keep it by chance.
 const LOOKS: usize = 5;
+/// Waits for a server to end that is to end when it is idle. Each look at it keeps it for another moment, so they grow.
+const UNTIL_IDLE: [Duration; 4] = [
+    Duration::from_millis(100),
+    Duration::from_millis(200),
+    Duration::from_millis(400),
+    Duration::from_millis(800),
+];
+/// What PostgreSQL before 14 says of the setting for that.
+const NO_SUCH_SETTING: &str = "42704";
 /// A parameter that is refused when connecting, as a violation of the protocol or as a feature that is not there: a
 /// pooler's way of saying that it is one.
 const REFUSALS: [&str; 2] = ["08P01", "0A000"];
@@ -52,41 +61,85 @@ async fn takes_settings(address: &PgConnectOptions) -> Result<bool, sqlx::Error>
 }
 
 fn is_refusal(error: &sqlx::Error) -> bool {
-    error
-        .as_database_error()
-        .and_then(|error| error.code())
-        .is_some_and(|code| REFUSALS.contains(&&*code))
+    code_of(error).is_some_and(|code| REFUSALS.contains(&&*code))
+}
+
+fn code_of(error: &sqlx::Error) -> Option<Cow<'_, str>> {
+    error.as_database_error()?.code()
 }
 
 /// Tells the modes of a pooler apart by two connections to it.
+///
+/// Two that share a server tell of transactions. Two that do not tell of nothing: servers may take turns, other clients may
+/// have them, or two poolers may share the address. So what looks like a session is tried: its server is made to end, and
+/// a session ends with it. Where that cannot be tried, before PostgreSQL 14, or where a pooler gives another server to
+/// what it calls a session, `?pooler=` in the address is right and this may be wrong.
 async fn tell_apart(
     ours: &mut PgConnection,
     other: &mut PgConnection,
 ) -> Result<Pooler, sqlx::Error> {
     for _ in 0..LOOKS {
         if shares_servers(ours, other).await? {
-            return Ok(if tracks_statements(ours).await? {
-                Pooler::TransactionPrepared
-            } else {
-                Pooler::Transaction
-            });
+            return mode_of_transactions(ours).await;
+        }
+    }
+    // Both: one may have had a query under way when its server ended. And the second is still there when the first has
+    // gone: else it was the pooler that went.
+    for connection in [ours, other] {
+        if outlives_its_server(connection).await? {
+            return mode_of_transactions(connection).await;
         }
     }
     Ok(Pooler::Session)
 }
 
-/// Whether the server of a connection that does not need it is given to another one.
+async fn mode_of_transactions(ours: &mut PgConnection) -> Result<Pooler, sqlx::Error> {
+    Ok(if tracks_statements(ours).await? {
+        Pooler::TransactionPrepared
+    } else {
+        Pooler::Transaction
+    })
+}
+
+/// Whether a connection changes its server, or the server of one that does not need it is given to another.
 async fn shares_servers(
     ours: &mut PgConnection,
     other: &mut PgConnection,
 ) -> Result<bool, sqlx::Error> {
     let first = pooler::backend(ours).await?;
-    // The server that was used last is given first.
+    // Where servers take turns.
+    if pooler::backend(ours).await? != first {
+        return Ok(true);
+    }
+    // Where the server that was used last is given first.
     let mut held = other.begin().await?;
     let taken = pooler::backend(&mut held).await?;
     let is_shared = taken == first || pooler::backend(ours).await? != first;
     held.rollback().await?;
     Ok(is_shared)
+}
+
+/// Whether a connection lives on when its server has ended, as it does where each transaction is given one. What another
+/// client does on that server at the time is not cut off.
+async fn outlives_its_server(ours: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    let first = pooler::backend(ours).await?;
+    match pooler::end_when_idle(ours).await {
+        Err(error) if code_of(&error).is_some_and(|code| code == NO_SUCH_SETTING) => {
+            return Ok(false);
+        }
+        set => set?,
+    }
+    for wait in UNTIL_IDLE {
+        tokio::time::sleep(wait).await;
+        match pooler::backend(ours).await {
+            // Others keep it busy, or it was another one that was told to end.
+            Ok(server) if server == first => {}
+            Ok(_) => return Ok(true),
+            Err(_) => return Ok(false),
+        }
+    }
+    // A session's would have ended. And what is right for transactions is right for sessions, too.
+    Ok(true)
 }
 
 /// Whether what is prepared is brought to whatever server runs it.
@@ -130,12 +183,30 @@ mod tests {
     #[sqlx::test(migrations = false)]
     async fn connections_that_keep_their_servers_are_told_apart(db: PgPool) -> anyhow::Result<()> {
         let (mut ours, mut other) = (db.acquire().await?, db.acquire().await?);
+        let mut third = db.acquire().await?;
 
         let found = tell_apart(&mut ours, &mut other).await?;
-        let tracks = tracks_statements(&mut ours).await?;
+        let tracks = tracks_statements(&mut third).await?;
 
         assert_eq!(found, Pooler::Session);
         assert!(!tracks);
+        Ok(())
+    }
+
+    // Fails when a pooler that goes away while it is asked is taken for one that ends sessions.
+    #[sqlx::test(migrations = false)]
+    async fn where_all_connections_are_lost_nothing_is_found(db: PgPool) -> anyhow::Result<()> {
+        let (mut ours, mut other) = (db.acquire().await?, db.acquire().await?);
+        let server = pooler::backend(&mut other).await?;
+        sqlx::query("SELECT pg_terminate_backend($1, 10000)")
+            .bind(server)
+            .execute(&mut *ours)
+            .await?;
+
+        let outlives = outlives_its_server(&mut ours).await?;
+        let second = outlives_its_server(&mut other).await;
+
+        assert!(!outlives && second.is_err(), "{second:?}");
         Ok(())
     }
 

@@ -5,6 +5,7 @@ mod address;
 mod bridge;
 mod carrier;
 mod find;
+mod guide;
 mod migration;
 mod route;
 
@@ -12,6 +13,7 @@ use std::fmt;
 
 pub(super) use address::Address;
 pub(super) use find::find;
+pub(super) use guide::Guide;
 pub(super) use migration::migrate;
 pub(super) use route::{Route, Settings};
 

@@ -13,13 +13,14 @@ use crate::{db::DatabaseError, store::pooler};
 /// What a session is set to, as names and values.
 pub(in crate::db) type Settings = [(&'static str, &'static str)];
 
-/// Set when connecting, and looked at on each connection. Where it is missing, a pooler stands that was not there when it
-/// was looked for: its connections might run another's statements, so none is used.
+/// Set when connecting, and looked at on each connection. Where it is missing, a pooler stands there that is not known for
+/// what it is: its connections might run another's statements, so none is used.
 pub(super) const STRAIGHT: (&str, &str) = ("millpond.straight", "yes");
 
 /// Why it is not used.
-const UNEXPECTED: &str = "a pooler stands before the database which keeps settings from it: start this process again \
-                          while the database is there, or say pooler=transaction in DATABASE_URL";
+const UNEXPECTED: &str = "a pooler that keeps settings from the database stands before it, and is not used before it is known for \
+                          what it is; where it came while this process ran, start that again, or say \
+                          pooler=transaction in DATABASE_URL";
 
 /// The way to the database; cheap to clone.
 #[derive(Clone)]
@@ -211,7 +212,7 @@ mod tests {
         Ok(())
     }
 
-    // Fails when a pooler that was not there at the start is talked to as if it were PostgreSQL.
+    // Fails when a pooler that is not known for what it is is talked to as if it were PostgreSQL.
     #[sqlx::test(migrations = false)]
     async fn a_server_that_settings_do_not_reach_is_not_used(db: PgPool) -> anyhow::Result<()> {
         let bridged = route(&db, Pooler::Transaction)?;

@@ -43,8 +43,13 @@ impl View {
         let Some((running, places)) = places else {
             return GateAnswer::open(Gate::QueueFull, "the queue has no global_concurrency");
         };
-        let detail = format!("{running} of {places} attempts run in the fleet");
-        if running >= places {
+        let is_full = running >= places;
+        let detail = match is_full {
+            _ if self.tells_of_all => format!("{running} of {places} attempts run in the fleet"),
+            true => "as many attempts run in the fleet as may".to_owned(),
+            false => "fewer attempts run in the fleet than may".to_owned(),
+        };
+        if is_full {
             GateAnswer::closed(Gate::QueueFull, detail)
         } else {
             GateAnswer::open(Gate::QueueFull, detail)
@@ -60,7 +65,11 @@ impl View {
         };
         let room = window.room();
         if room > 0 {
-            let detail = format!("the rate lets {room} more attempts start now");
+            let detail = if self.tells_of_all {
+                format!("the rate lets {room} more attempts start now")
+            } else {
+                "the rate lets more attempts start now".to_owned()
+            };
             return GateAnswer::open(Gate::QueueRate, detail);
         }
         GateAnswer {

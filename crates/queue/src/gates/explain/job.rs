@@ -37,8 +37,14 @@ pub(super) async fn explain(
     }
     let is_ready = job.state == JobState::Ready.as_str();
     let subject = Subject::of(id, &job, tenant);
-    let alone = std::slice::from_ref(&subject.candidate);
-    view.survey.facts.learn_of_jobs(&mut *conn, alone).await?;
+    // Where no live worker knows the kind its limits are told all the same.
+    let facts = &mut view.survey.facts;
+    facts
+        .learn_rules(&mut *conn, std::slice::from_ref(&job.kind))
+        .await?;
+    facts
+        .learn_of_jobs(&mut *conn, std::slice::from_ref(&subject.candidate))
+        .await?;
     let ahead = if is_ready {
         subject.ahead(&mut *conn, &view).await?
     } else {
@@ -189,13 +195,18 @@ impl<'a> Subject<'a> {
         let of_key = (kind.as_str(), key.as_str(), what.as_str());
         let before =
             fleet::before_of_key(&mut *conn, &view.queue, &self.place, of_key, COUNTED).await?;
-        let mut detail = format!("{taken} of {places} places of the key are taken");
+        let is_full = taken >= places;
+        let mut detail = match is_full {
+            _ if view.tells_of_all => format!("{taken} of {places} places of the key are taken"),
+            true => "the places of the key are taken".to_owned(),
+            false => "a place of the key is free".to_owned(),
+        };
         for taker in fleet::takers(conn, kind, key).await? {
             if self.tenant.is_none() || taker.tenant.as_deref() == self.tenant {
                 detail.push_str(&running(&taker));
             }
         }
-        let answer = if taken >= places {
+        let answer = if is_full {
             GateAnswer::closed(Gate::KeyLimit, detail)
         } else {
             GateAnswer::open(Gate::KeyLimit, detail)
@@ -214,7 +225,11 @@ impl<'a> Subject<'a> {
         let Some(dry) = facts.dry(budget, account, self.candidate.priority) else {
             return GateAnswer::open(Gate::Budget, format!("the budget {budget} is not used up"));
         };
-        let why = dry.detail.as_deref().unwrap_or("it is used up");
+        // What is not its account's own is others' too, and says how many calls they made.
+        let is_its_own = dry.account.is_some() && dry.account.as_deref() == account;
+        let detail = dry.detail.as_deref();
+        let detail = detail.filter(|_| view.tells_of_all || is_its_own);
+        let why = detail.unwrap_or("nothing is left of it");
         GateAnswer {
             until: dry.until,
             ..GateAnswer::closed(Gate::Budget, format!("the budget {budget}: {why}"))
@@ -273,9 +288,10 @@ fn no_worker(view: &View, kind: &str) -> GateAnswer {
 
 fn backlog(view: &View, waits_for_others: bool, ahead: i64) -> GateAnswer {
     let slots = format!("{} of {} slots are in use", view.running, view.slots);
-    let detail = match ahead {
-        0 => format!("no other job goes first; {slots}"),
-        ahead => format!("{} may go first; {slots}", counted(ahead)),
+    let detail = match (ahead, view.tells_of_all) {
+        (0, true) => format!("no other job goes first; {slots}"),
+        (ahead, true) => format!("{} may go first; {slots}", counted(ahead)),
+        (ahead, false) => format!("{} of the tenant may go first", counted(ahead)),
     };
     if waits_for_others {
         GateAnswer::closed(Gate::Backlog, detail)

@@ -63,7 +63,7 @@ pub struct GateAnswer {
 
 impl Queue {
     /// Why a job is not running, and when it should. A tenant is told of its own jobs alone: how many of others' go first
-    /// is not told, nor anything from which that would follow.
+    /// is not told, nor anything from which that would follow, such as how many run.
     ///
     /// # Errors
     /// [`AdminError::NotFound`], also for another tenant's job.
@@ -80,7 +80,8 @@ impl Queue {
                 let ended = jobs::get(&mut *tx, id.0, tenant).await?;
                 return Ok(ended.map(|job| job::ended(job.summary.state)));
             };
-            let view = View::of(&mut tx, &job.queue, silent).await?;
+            let mut view = View::of(&mut tx, &job.queue, silent).await?;
+            view.tells_of_all = tenant.is_none();
             let told = job::explain(&mut tx, view, (id.0, job), tenant).await?;
             tx.rollback().await?;
             Ok(Some(told))
@@ -123,6 +124,8 @@ async fn begin(
 #[derive(Debug)]
 struct View {
     queue: String,
+    /// Whether it is told how much all tenants do together.
+    tells_of_all: bool,
     pause: Option<PauseRow>,
     workers: usize,
     /// Those that any live worker of the queue has registered.
@@ -148,6 +151,7 @@ impl View {
             queue,
             kinds: &kinds,
             most: free.min(MOST_TOGETHER),
+            spare: 0,
             behind: ("", ""),
             takes_turn: false,
         };
@@ -155,6 +159,7 @@ impl View {
         let decision = decide(&survey.candidates, &survey.facts, survey.room);
         Ok(Self {
             queue: queue.to_owned(),
+            tells_of_all: true,
             pause: fleet::pause(conn, queue).await?,
             workers: shares.len(),
             kinds,

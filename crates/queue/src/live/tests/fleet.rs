@@ -4,18 +4,15 @@ use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
 use serde_json::{Value, json};
-use sqlx::{PgPool, postgres::PgPoolOptions};
+use sqlx::PgPool;
 
-use super::{apply, front_door, member, new, process};
+use super::{HOUR, apply, concurrency, count, front_door, member, new, nowhere, process, set};
 use crate::{
-    AdminError, Database, Follower, Queue,
-    admin::{ConfigText, NewOverride, OverrideEnd, PageRequest},
-    config::Override,
-    live::{NewRevision, Recorded, RevisionSource, start::store},
+    AdminError, Database, Follower,
+    admin::{ConfigText, OverrideEnd, PageRequest},
+    live::{Again, NewRevision, Recorded, RevisionSource, start::store},
     tests::fixture::{FAST, actor, until},
 };
-
-const HOUR: OverrideEnd = OverrideEnd::After(Duration::from_secs(3_600));
 
 fn saved(text: &str) -> NewRevision<'_> {
     NewRevision {
@@ -23,31 +20,8 @@ fn saved(text: &str) -> NewRevision<'_> {
         source: RevisionSource::File,
         author: "file jobs.toml on loom",
         reason: None,
-        only_if_unknown: false,
+        again: Again::Always,
     }
-}
-
-async fn set(
-    queue: &Queue,
-    key: &str,
-    value: Value,
-    ends: OverrideEnd,
-) -> Result<Override, AdminError> {
-    let request = NewOverride {
-        key: key.to_owned(),
-        value,
-        ends,
-        reason: None,
-    };
-    queue.set_override(request, &actor()).await
-}
-
-async fn count(db: &PgPool, sql: &str) -> anyhow::Result<i64> {
-    Ok(sqlx::query_scalar(sql).fetch_one(db).await?)
-}
-
-fn concurrency(queue: &Queue) -> u32 {
-    queue.config().queues["sync"].concurrency
 }
 
 // Fails when what is newest is looked at before others are locked out.
@@ -94,7 +68,11 @@ async fn a_known_file_changes_nothing_at_a_start_and_is_a_change_when_it_is_save
     apply(&queue, new("[queues.sync]\nconcurrency = 2\n")).await?;
 
     let again = process(&db, old).await;
-    let third = store(&database, &saved(old)).await?;
+    let gone_back = NewRevision {
+        again: Again::IfNotAfter(2),
+        ..saved(old)
+    };
+    let third = store(&database, &gone_back).await?;
 
     assert_eq!((first.revision(), first.is_of_file()), (Some(1), true));
     assert_eq!((again.revision(), again.is_of_file()), (Some(2), false));
@@ -122,12 +100,7 @@ async fn without_a_revision_a_command_goes_by_its_file_and_stores_nothing(
 // Fails when a process waits for its database before it goes by anything.
 #[tokio::test]
 async fn without_the_database_the_file_alone_holds() {
-    let nowhere = PgPoolOptions::new()
-        .acquire_timeout(Duration::from_millis(200))
-        .connect_lazy("postgres://127.0.0.1:1/none")
-        .expect("it is an address");
-
-    let start = process(&nowhere, "[queues.sync]\nconcurrency = 3\n").await;
+    let start = process(&nowhere(), "[queues.sync]\nconcurrency = 3\n").await;
 
     assert_eq!(start.config().queues["sync"].concurrency, 3);
     assert_eq!((start.revision(), start.is_of_file()), (None, true));

@@ -103,6 +103,39 @@ async fn a_new_queue_gets_workers_and_one_that_goes_finishes_what_runs(
     Ok(())
 }
 
+// Fails when a queue that comes back begins with fresh slots beside those that its attempts still hold.
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_queue_that_goes_and_comes_back_runs_no_more_than_its_slots(
+    db: PgPool,
+) -> anyhow::Result<()> {
+    let extra = |slots: u32| with(&format!("[queues.extra]\nconcurrency = {slots}\n"));
+    let (queue, _) = member(&db, &extra(1)).await;
+    let (workers, app) = work(&queue).await?;
+    for _ in 0..3 {
+        let mut waits = job(&json!({"do": "wait_for_release"}));
+        waits.queue = Some("extra".to_owned());
+        queue.enqueue(waits, None).await?;
+    }
+    started(&app, 1).await?;
+
+    adopt(&queue, FAST);
+    until("the process works on it no more", || async {
+        Ok(!has_slots(&queue, "extra").await?)
+    })
+    .await?;
+    adopt(&queue, &extra(2));
+    started(&app, 2).await?;
+    let together = running(&db).await?;
+    app.release.notify_one();
+    started(&app, 3).await?;
+
+    assert_eq!(together, 2);
+    app.release.notify_one();
+    app.release.notify_one();
+    workers.drain().await;
+    Ok(())
+}
+
 // Fails when leases that are held are judged by the times of now.
 #[sqlx::test(migrations = "../../migrations")]
 async fn shorter_and_longer_leases_cost_no_attempt(db: PgPool) -> anyhow::Result<()> {

@@ -1,23 +1,15 @@
 //! The numbers of a plan against what happens when its text is applied and the engine goes by it.
 
-use std::{
-    future::pending,
-    sync::Arc,
-    time::{Duration, Instant},
-};
-
 use anyhow::{Context, bail};
 use chrono::{DateTime, TimeDelta, Utc};
-use schemars::JsonSchema;
-use serde::Deserialize;
-use serde_json::{json, value::to_raw_value};
+use serde_json::json;
 use sqlx::PgPool;
 use uuid::Uuid;
 
+use super::fleet::Fleet;
 use crate::{
-    ConfigRequest, ConfigStart, ConfigText, Database, EnqueueError, Follower, Job, JobContext,
-    JobError, Leader, NewJob, Outcome, Queue, Registry, RevisionSource, Source, WorkerSettings,
-    Workers,
+    AdminError, BudgetError, ConfigText, EnqueueError, Leader, NewJob,
+    budgets::DrawsOn,
     leader::Mandate,
     plan::{ConfigPlan, Counted, Drain, Harm, Kept, SchedulePlan, weigh},
     schedules::{
@@ -25,67 +17,9 @@ use crate::{
         scheduler::{self, Turn},
     },
     store::leader,
-    tests::fixture::{FAST, actor, in_state, registry, succeed, until, work},
+    tests::fixture::{FAST, in_state, registry, succeed, until, waiting_for_locks, work},
     worker::rescuer::rescue,
 };
-
-/// A process that goes by what the fleet goes by.
-struct Fleet {
-    db: PgPool,
-    queue: Queue,
-    follower: Follower,
-}
-
-impl Fleet {
-    /// With this text in force.
-    async fn new<A: Send + Sync + 'static>(
-        db: &PgPool,
-        registry: &Registry<A>,
-        text: &str,
-    ) -> anyhow::Result<Self> {
-        let database = Database::from_pool(db.clone());
-        let names = registry.kinds().map(|kind| Arc::clone(&kind.name));
-        let start = ConfigStart::of_command(&database, None, names.collect())
-            .await
-            .expect("no text is right");
-        let infos: Vec<_> = registry.kinds().cloned().collect();
-        let queue = Queue::starting(database, &start, infos)?;
-        let fleet = Self {
-            db: db.clone(),
-            follower: Follower::start(queue.clone(), start),
-            queue,
-        };
-        fleet.apply(text).await?;
-        Ok(fleet)
-    }
-
-    async fn apply(&self, text: &str) -> anyhow::Result<()> {
-        let request = ConfigRequest {
-            text: ConfigText::New(text.to_owned()),
-            source: RevisionSource::Cli,
-            reason: None,
-        };
-        let applied = self.queue.apply_config(request, &actor()).await?;
-        until("the revision holds", || async {
-            Ok(self.queue.in_force().revision == Some(applied.revision))
-        })
-        .await
-    }
-
-    async fn plan(&self, text: &str) -> anyhow::Result<ConfigPlan> {
-        let text = ConfigText::New(text.to_owned());
-        Ok(self.queue.plan_config(text).await?)
-    }
-
-    async fn run(&self, sql: &str) -> anyhow::Result<()> {
-        sqlx::raw_sql(sql).execute(&self.db).await?;
-        Ok(())
-    }
-
-    async fn count(&self, sql: &str) -> anyhow::Result<i64> {
-        Ok(sqlx::query_scalar(sql).fetch_one(&self.db).await?)
-    }
-}
 
 /// So many attempts, and no second one while a test runs.
 fn with_attempts(most: u32) -> String {
@@ -250,6 +184,37 @@ async fn retention_deletes_as_many_rows_as_the_plan_says(db: PgPool) -> anyhow::
     Ok(())
 }
 
+// Fails when a statement of a plan sees what was stored after the one before it, and when a process makes two at a time.
+#[sqlx::test(migrations = "../../migrations")]
+async fn all_numbers_of_a_plan_are_of_one_moment(db: PgPool) -> anyhow::Result<()> {
+    let fleet = Fleet::new(&db, &registry(), &keeping("30d", "90d")).await?;
+    fleet.run(OF_ALL_AGES).await?;
+    let mut barrier = db.begin().await?;
+    sqlx::query("LOCK TABLE millpond.workers IN ACCESS EXCLUSIVE MODE")
+        .execute(&mut *barrier)
+        .await?;
+    let text = keeping("2d", "7d");
+
+    let meanwhile = async {
+        until("the plan is being made", || async {
+            Ok(waiting_for_locks(&db).await? == 1)
+        })
+        .await?;
+        fleet
+            .run("DELETE FROM millpond.job_history; DELETE FROM millpond.dead_letters")
+            .await?;
+        barrier.commit().await?;
+        anyhow::Ok(())
+    };
+    let (first, second, meanwhile) = tokio::join!(fleet.plan(&text), fleet.plan(&text), meanwhile);
+
+    meanwhile?;
+    let deleted = |plan: ConfigPlan| plan.deletions.iter().map(|row| row.rows).sum::<i64>();
+    assert_eq!((deleted(first?), deleted(second?)), (7 + 4 + 9 + 4, 0));
+    fleet.follower.stop().await;
+    Ok(())
+}
+
 fn schedule(name: &str, cron: &str) -> String {
     format!(
         "[schedules.{name}]\nkind = \"test.work\"\ncron = \"{cron}\"\nmisfire = \"run_all\"\noverlap = \"allow\"\n\
@@ -290,8 +255,7 @@ async fn the_ticks_of_the_plan_are_those_that_come(db: PgPool) -> anyhow::Result
     };
     scheduler::look(shared, &shared.config().schedules, &mandate).await?;
 
-    let sides = fleet.queue.sides(ConfigText::New(after.clone())).await?;
-    let mut facts = fleet.queue.facts(&sides).await?;
+    let (sides, mut facts) = fleet.queue.gather(ConfigText::New(after.clone())).await?;
     facts.at -= TimeDelta::hours(24);
     let (from, end) = (facts.at, facts.at + TimeDelta::hours(24));
     let plan = weigh(sides, &facts);
@@ -319,93 +283,6 @@ async fn the_ticks_of_the_plan_are_those_that_come(db: PgPool) -> anyhow::Result
     assert!(of_schedule(&plan, "gone")?.stops);
     assert!(fired(&db, "gone", end).await?.is_empty());
     assert_eq!(plan.harms, [Harm::SchedulesStop]);
-    fleet.follower.stop().await;
-    Ok(())
-}
-
-/// How long an attempt of [`Timed`] runs.
-const RUN: Duration = Duration::from_millis(100);
-
-/// Takes its time.
-#[derive(Debug, Deserialize, JsonSchema)]
-struct Timed {}
-
-impl Job for Timed {
-    const KIND: &'static str = "test.timed";
-    type App = ();
-    type Error = JobError;
-
-    async fn run(self, _ctx: &JobContext<()>) -> Result<Outcome, JobError> {
-        let is_over = tokio::time::timeout(RUN, pending::<()>()).await.is_err();
-        assert!(is_over, "nothing else ends it");
-        Ok(Outcome::Succeeded)
-    }
-}
-
-/// What is known of a fleet with one process of two slots, whose attempts ran for a tenth of a second.
-const ONE_PROCESS: &str = r#"
-INSERT INTO millpond.workers (id, host, pid, version, roles, kinds, slots)
-VALUES (gen_random_uuid(), 'loom', 1, 'test', '{worker}', '{test.timed}', '{"default": 2}');
-INSERT INTO millpond.job_history
-       (id, queue, kind, state, priority, run_at, created_at, started_at, finished_at, attempts_used, payload)
-SELECT millpond.new_job_id(), 'default', 'test.timed', 'succeeded', 5, now(), now() - interval '2 hours',
-       now() - interval '100 milliseconds', now(), 1, '{}'
-  FROM generate_series(1, 50);
-"#;
-
-fn with_slots(slots: u32) -> String {
-    format!("[queues.default]\nconcurrency = {slots}\n")
-}
-
-// Fails when the drain time is reckoned from other slots, other run times or another backlog.
-#[sqlx::test(migrations = "../../migrations")]
-async fn a_backlog_drains_in_about_the_time_of_the_plan(db: PgPool) -> anyhow::Result<()> {
-    let registry = Registry::new().with::<Timed>();
-    let fleet = Fleet::new(&db, &registry, &with_slots(2)).await?;
-    fleet.run(ONE_PROCESS).await?;
-    let payload = to_raw_value(&json!({}))?;
-    let jobs = (0..200).map(|_| {
-        let job = NewJob::new("test.timed", payload.clone(), Source::Http);
-        (job, None)
-    });
-    for enqueued in fleet.queue.enqueue_batch(jobs.collect(), true).await? {
-        enqueued?;
-    }
-
-    let plan = fleet.plan(&with_slots(8)).await?;
-    fleet.apply(&with_slots(8)).await?;
-    fleet.run("DELETE FROM millpond.workers").await?;
-    let settings = WorkerSettings {
-        queues: None,
-        roles: vec!["worker".to_owned()],
-        version: "test".to_owned(),
-    };
-    let began = Instant::now();
-    let workers = Workers::start(fleet.queue.clone(), registry, Arc::new(()), settings).await?;
-    until("the queue is empty", || async {
-        Ok(fleet.count("SELECT count(*) FROM millpond.jobs").await? == 0)
-    })
-    .await?;
-    let took = began.elapsed().as_secs_f64();
-    workers.drain().await;
-
-    let told = plan.queues.iter().find(|queue| queue.queue == "default");
-    let told = told.context("the queue is told")?;
-    let (before, after) = told
-        .before
-        .as_ref()
-        .zip(told.after.as_ref())
-        .context("it stays")?;
-    assert_eq!((told.ready, before.slots, after.slots), (200, 2, 8));
-    assert_eq!((before.drain, after.drain), (Drain::Drains, Drain::Drains));
-    assert_eq!(before.drain_seconds, Some(10.0));
-    let expected = after.drain_seconds.context("it drains")?;
-    assert!((expected - 2.5).abs() < 0.001, "{expected}");
-    assert!(
-        (0.7..=4.0).contains(&(took / expected)),
-        "{took} s, and not {expected} s"
-    );
-    assert!(plan.harms.is_empty(), "{:?}", plan.harms);
     fleet.follower.stop().await;
     Ok(())
 }
@@ -471,17 +348,104 @@ async fn a_queue_that_is_over_its_new_limit_refuses_as_the_plan_says(
     Ok(())
 }
 
+// Fails when jobs that no worker takes are reckoned with as if one did.
+#[sqlx::test(migrations = "../../migrations")]
+async fn jobs_of_a_held_account_wait_as_the_plan_says(db: PgPool) -> anyhow::Result<()> {
+    let fleet = Fleet::new(&db, &registry(), FAST).await?;
+    for name in ["a", "b", "c"] {
+        fleet.queue.enqueue(succeed(name), None).await?;
+    }
+    fleet
+        .run(
+            "UPDATE millpond.jobs SET account = 'act_1';
+             INSERT INTO millpond.holds (account, reason, by) VALUES ('act_1', 'its token expired', 'test')",
+        )
+        .await?;
+    let text = format!("{FAST}[queues.default]\nconcurrency = 2\n");
+
+    let (workers, _) = work(&fleet.queue).await?;
+    until("the worker is known", || async {
+        Ok(!fleet.queue.workers().await?.is_empty())
+    })
+    .await?;
+    let plan = fleet.plan(&text).await?;
+    fleet.apply(&text).await?;
+    let other = fleet.queue.enqueue(succeed("other"), None).await?.id;
+    in_state(&fleet.queue, other, "succeeded").await?;
+    workers.drain().await;
+
+    let told = plan.queues.iter().find(|queue| queue.queue == "default");
+    let told = told.context("the queue is told")?;
+    let after = told.after.as_ref().context("it stays")?;
+    assert_eq!((told.ready, told.held, after.drain), (3, 3, Drain::Held));
+    let waiting = "SELECT count(*) FROM millpond.jobs WHERE account = 'act_1' AND state = 'ready'";
+    assert_eq!(fleet.count(waiting).await?, 3);
+    fleet.follower.stop().await;
+    Ok(())
+}
+
+// Fails when calls of another window are counted, or those that are kept for urgent jobs.
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_budget_beyond_its_new_day_gives_nothing_as_the_plan_says(
+    db: PgPool,
+) -> anyhow::Result<()> {
+    let daily = |calls: u32| format!("[budgets.meta]\ndaily = {calls}\n");
+    let fleet = Fleet::new(&db, &registry(), &daily(5_000)).await?;
+    fleet
+        .run(
+            "INSERT INTO millpond.budgets (name, account) VALUES ('meta', 'act_1');
+             INSERT INTO millpond.budget_usage (name, account, slot, used)
+             VALUES ('meta', 'act_1', to_timestamp(floor(extract(epoch FROM now()) / 300) * 300), 950),
+                    ('meta', 'act_1', now() - interval '2 days', 4000)",
+        )
+        .await?;
+    let takes = |priority| {
+        let draws_on = DrawsOn {
+            budgets: fleet.queue.shared.budgets.clone(),
+            named: None,
+            account: None,
+            priority,
+        };
+        let budget = draws_on.budget("meta", Some("act_1"));
+        async move { budget.take(1).await }
+    };
+
+    let plan = fleet.plan(&daily(1_000)).await?;
+    fleet.apply(&daily(1_000)).await?;
+    let (ordinary, urgent) = (takes(5).await, takes(0).await);
+
+    let told: Vec<_> = plan
+        .over_limits
+        .iter()
+        .map(|over| (over.limit.as_str(), over.of.as_str(), over.most, over.now))
+        .collect();
+    assert_eq!(told, [("daily", "meta", 900, 950)]);
+    assert!(
+        matches!(ordinary, Err(BudgetError::Dry { .. })),
+        "{ordinary:?}"
+    );
+    assert!(urgent.is_ok(), "{urgent:?}");
+    fleet.follower.stop().await;
+    Ok(())
+}
+
+fn slots(count: u32) -> String {
+    format!("[queues.default]\nconcurrency = {count}\n")
+}
+
 // Fails when the plan of an earlier revision is not that of its text, and when a plan leaves a trace.
 #[sqlx::test(migrations = "../../migrations")]
 async fn a_plan_of_an_earlier_revision_changes_nothing(db: PgPool) -> anyhow::Result<()> {
-    let fleet = Fleet::new(&db, &registry(), &with_slots(2)).await?;
-    fleet.apply(&with_slots(5)).await?;
+    let fleet = Fleet::new(&db, &registry(), &slots(2)).await?;
+    fleet.apply(&slots(5)).await?;
     let traces = "SELECT (SELECT count(*) FROM millpond.audit) + (SELECT count(*) FROM millpond.config_revisions)";
     let before = fleet.count(traces).await?;
 
     let back = fleet.queue.plan_config(ConfigText::Of(1)).await?;
-    let same = fleet.plan(&with_slots(5)).await?;
+    let same = fleet.plan(&slots(5)).await?;
     let unknown = fleet.queue.plan_config(ConfigText::Of(9)).await;
+    let empty = ConfigText::New(" \n".to_owned());
+    let empty = fleet.queue.plan_config(empty).await;
 
     let [change] = back.changes.as_slice() else {
         bail!("{:?}", back.changes);
@@ -495,6 +459,10 @@ async fn a_plan_of_an_earlier_revision_changes_nothing(db: PgPool) -> anyhow::Re
     );
     assert_eq!(back.revision, Some(2));
     assert!(same.is_empty() && unknown.is_err());
+    assert!(
+        matches!(empty, Err(AdminError::Invalid { .. })),
+        "{empty:?}"
+    );
     assert_eq!(fleet.count(traces).await?, before);
     fleet.follower.stop().await;
     Ok(())

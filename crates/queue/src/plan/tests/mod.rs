@@ -1,6 +1,10 @@
-//! What follows from which change, from facts made up here; and, in `applied`, the numbers against what then happens.
+//! What follows from which change, from facts made up here; and, in `applied` and `drained`, the numbers against what
+//! then happens.
 
 mod applied;
+mod drained;
+mod fleet;
+mod limits;
 mod ticks;
 
 use chrono::TimeDelta;
@@ -11,7 +15,7 @@ use super::*;
 use crate::{
     config::{Origin, Override},
     store::{
-        plan::{CrowdedKeys, FinishedOfKind, JobsOfKind, Letters, RunTimes},
+        plan::{FinishedOfKind, JobsOfKind, Letters, RunTimes},
         workers::WorkerStatus,
     },
 };
@@ -56,6 +60,7 @@ fn jobs(queue: &str, state: &str, jobs: i64) -> JobsOfKind {
         kind: "test.work".to_owned(),
         state: state.to_owned(),
         jobs,
+        held: 0,
         last_chance: 0,
         used_up: 0,
     }
@@ -284,43 +289,6 @@ fn only_kinds_that_are_kept_for_less_time_are_asked_for() {
 }
 
 #[test]
-fn a_limit_below_what_there_is_now_is_told() {
-    let facts = Facts {
-        jobs: vec![jobs("sync", "ready", 80), jobs("sync", "running", 12)],
-        workers: vec![worker(json!({"sync": 8})), worker(json!({"sync": 8}))],
-        crowded: vec![CrowdedKeys {
-            kind: "sync.account".to_owned(),
-            keys: 2,
-            running: 9,
-        }],
-        ..facts()
-    };
-    let before = "[queues.sync]\nconcurrency = 8\n";
-    let after = "[queues.sync]\nconcurrency = 5\nglobal_concurrency = 6\nmax_ready = 50\n\
-                 [kinds.\"sync.account\"]\nkey = \"account_id\"\nper_key_concurrency = 3\n";
-
-    let plan = weigh(sides(before, after), &facts);
-    let wide = weigh(sides(before, "[queues.sync]\nconcurrency = 6\n"), &facts);
-
-    let told: Vec<_> = plan
-        .over_limits
-        .iter()
-        .map(|over| (over.limit, over.of.as_str(), over.most, over.now, over.keys))
-        .collect();
-    assert_eq!(
-        told,
-        [
-            (Limit::MaxReady, "sync", 50, 80, None),
-            (Limit::Concurrency, "sync", 10, 12, None),
-            (Limit::GlobalConcurrency, "sync", 6, 12, None),
-            (Limit::PerKeyConcurrency, "sync.account", 3, 9, Some(2)),
-        ]
-    );
-    assert!(wide.over_limits.is_empty(), "{:?}", wide.over_limits);
-    assert!(plan.harms.is_empty());
-}
-
-#[test]
 fn jobs_of_a_queue_or_a_kind_that_goes_are_claimed_by_nobody() {
     let kind = "[kinds.\"billing.close\"]\ntarget = \"https://app.example.com/jobs\"\n";
     let of_kind = JobsOfKind {
@@ -375,48 +343,6 @@ fn a_kind_that_moves_to_where_no_process_works_is_told() {
 }
 
 #[test]
-fn a_queue_drains_by_the_slots_of_the_processes_that_work_on_it() {
-    let runs = RunTimes {
-        kind: "test.work".to_owned(),
-        measured: 100,
-        mean_seconds: 2.0,
-        p95_seconds: 3.0,
-        longer: 0,
-    };
-    let facts = Facts {
-        jobs: vec![jobs("sync", "ready", 90), jobs("sync", "running", 10)],
-        workers: vec![
-            worker(json!({"sync": 5})),
-            worker(json!({"sync": 5})),
-            worker(json!({"email": 5})),
-        ],
-        run_times: vec![runs],
-        ..facts()
-    };
-    let concurrency =
-        |slots: u32, more: &str| format!("[queues.sync]\nconcurrency = {slots}\n{more}\n");
-
-    let plan = weigh(
-        sides(
-            &concurrency(5, ""),
-            &concurrency(50, "global_concurrency = 40\nrate = \"10/s\""),
-        ),
-        &facts,
-    );
-
-    let [told] = plan.queues.as_slice() else {
-        panic!("{:?}", plan.queues);
-    };
-    let outlook = |outlook: &Option<Outlook>| {
-        let outlook = outlook.as_ref().expect("the queue is there");
-        (outlook.slots, outlook.drain_seconds)
-    };
-    assert_eq!((told.ready, told.running), (90, 10));
-    assert_eq!(outlook(&told.before), (10, Some(20.0)));
-    assert_eq!(outlook(&told.after), (40, Some(10.0)));
-}
-
-#[test]
 fn words_are_the_same_in_every_answer() {
     let harms = [
         Harm::DeadLetters,
@@ -430,6 +356,7 @@ fn words_are_the_same_in_every_answer() {
         Drain::Never,
         Drain::Paused,
         Drain::NoWorker,
+        Drain::Held,
         Drain::NotMeasured,
     ];
 
@@ -446,7 +373,9 @@ fn words_are_the_same_in_every_answer() {
         Limit::MaxReady,
         Limit::Concurrency,
         Limit::GlobalConcurrency,
+        Limit::Rate,
         Limit::PerKeyConcurrency,
+        Limit::Daily,
     ] {
         assert_eq!(json!(limit), json!(limit.as_str()));
     }

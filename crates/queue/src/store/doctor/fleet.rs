@@ -76,18 +76,22 @@ pub(crate) struct Late {
     pub(crate) seconds: f64,
 }
 
-/// The twenty schedules that nobody has looked at for longest, if that is more than so many seconds.
+/// The twenty schedules that nobody has looked at for longest, if that is more than so many seconds. Those that are paused
+/// and those that cannot tick miss nothing.
 pub(crate) async fn late_schedules(
     db: impl PgExecutor<'_>,
     late_seconds: f64,
+    cannot_tick: &[String],
 ) -> Result<Vec<Late>, sqlx::Error> {
     sqlx::query_as!(
         Late,
         r#"SELECT name AS schedule, extract(epoch FROM now() - evaluated_until)::float8 AS "seconds!"
              FROM millpond.schedules
-            WHERE removed_at IS NULL AND evaluated_until < now() - make_interval(secs => $1)
+            WHERE removed_at IS NULL AND evaluated_until < now() - make_interval(secs => $1) AND name <> ALL ($2)
+              AND (paused_at IS NULL OR paused_until <= now())
             ORDER BY evaluated_until LIMIT 20"#,
         late_seconds,
+        cannot_tick,
     )
     .fetch_all(db)
     .await

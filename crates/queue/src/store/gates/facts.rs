@@ -59,6 +59,23 @@ pub(crate) async fn taken(
     .await
 }
 
+/// Has attempts take their places that were started when their kind had no limit per key, or by a process that had not
+/// heard of it: what runs counts, whoever started it.
+pub(crate) async fn take_places(db: impl PgExecutor<'_>) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "UPDATE millpond.jobs SET takes_place = true
+          WHERE id = ANY (ARRAY(
+                SELECT id FROM millpond.jobs
+                 WHERE queue = ANY (ARRAY(SELECT name FROM millpond.queues))
+                   AND state = 'running' AND key IS NOT NULL AND takes_place IS NULL
+                   AND kind = ANY (ARRAY(SELECT kind FROM millpond.kinds_seen WHERE per_key_concurrency IS NOT NULL))
+                 ORDER BY id FOR UPDATE))"
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
 /// A held account.
 #[derive(Debug, Clone)]
 pub(crate) struct HoldRow {

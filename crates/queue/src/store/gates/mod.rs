@@ -10,6 +10,12 @@ use chrono::{DateTime, Utc};
 use sqlx::PgExecutor;
 use uuid::Uuid;
 
+/// Begins a claim that keeps limits. While it has its turn it holds up the others of its queue: where its process has
+/// stopped, or waits for somebody who has, it is ended. It says so itself, since a pooler in transaction mode keeps what
+/// sessions are set to from the server.
+pub(crate) const BEGIN: &str =
+    "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '2s'; SET LOCAL lock_timeout = '2s'";
+
 /// Waits for the turn of a claim on a queue that has a limit of the fleet, and has it until the transaction ends. Other
 /// queues have no turns.
 pub(crate) async fn take_turn(db: impl PgExecutor<'_>, queue: &str) -> Result<(), sqlx::Error> {
@@ -84,14 +90,14 @@ pub(crate) struct Notes {
     pub(crate) what: Vec<String>,
 }
 
-/// Notes what keeps jobs from running, so that claims do not meet them again before it may have changed. Jobs that are
-/// locked or no longer ready are left alone.
+/// Notes what keeps jobs from running, so that claims do not meet them again before it may have changed; tells on how many.
+/// Jobs that are locked or no longer ready are left alone.
 pub(crate) async fn park(
     db: impl PgExecutor<'_>,
     queue: &str,
     notes: &Notes,
-) -> Result<(), sqlx::Error> {
-    sqlx::query!(
+) -> Result<u64, sqlx::Error> {
+    let noted = sqlx::query!(
         "UPDATE millpond.jobs j
             SET parked_gate = n.gate, parked_for = n.what
            FROM unnest($2::uuid[], $3::text[], $4::text[]) AS n (id, gate, what)
@@ -107,7 +113,7 @@ pub(crate) async fn park(
     )
     .execute(db)
     .await?;
-    Ok(())
+    Ok(noted.rows_affected())
 }
 
 /// Keeps what a claim has used of its queue's limits.

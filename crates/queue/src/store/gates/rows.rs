@@ -108,7 +108,7 @@ pub(crate) struct Lines<'a> {
 }
 
 /// The first jobs of the lines of a priority, from one line on and around: of each as many as it takes for `most` in all,
-/// at least one, and of no more than 200 lines.
+/// at least one, and of no more than 200 lines. One in which only other kinds wait is no line.
 pub(crate) async fn lines(
     db: impl PgExecutor<'_>,
     lines: Lines<'_>,
@@ -119,6 +119,7 @@ pub(crate) async fn lines(
             "WITH RECURSIVE after (fair, place) AS (
                  (SELECT fair, 1 FROM millpond.jobs
                    WHERE queue = $1 AND priority = $2 AND fair >= $3 AND state = 'ready' AND parked_gate IS NULL
+                     AND kind = ANY ($4)
                    ORDER BY fair LIMIT 1)
                  UNION ALL
                  SELECT next.fair, after.place + 1
@@ -126,11 +127,13 @@ pub(crate) async fn lines(
                   CROSS JOIN LATERAL (
                         SELECT fair FROM millpond.jobs
                          WHERE queue = $1 AND priority = $2 AND fair > after.fair AND state = 'ready' AND parked_gate IS NULL
+                           AND kind = ANY ($4)
                          ORDER BY fair LIMIT 1) AS next
                   WHERE after.place < LEAST($5::int8, 200)),
              before (fair, place) AS (
                  (SELECT fair, 1 FROM millpond.jobs
                    WHERE queue = $1 AND priority = $2 AND fair < $3 AND state = 'ready' AND parked_gate IS NULL
+                     AND kind = ANY ($4)
                    ORDER BY fair LIMIT 1)
                  UNION ALL
                  SELECT next.fair, before.place + 1
@@ -138,7 +141,7 @@ pub(crate) async fn lines(
                   CROSS JOIN LATERAL (
                         SELECT fair FROM millpond.jobs
                          WHERE queue = $1 AND priority = $2 AND fair > before.fair AND fair < $3
-                           AND state = 'ready' AND parked_gate IS NULL
+                           AND state = 'ready' AND parked_gate IS NULL AND kind = ANY ($4)
                          ORDER BY fair LIMIT 1) AS next
                   WHERE before.place < LEAST($5, 200)),
              line AS MATERIALIZED (
@@ -254,18 +257,21 @@ pub(crate) async fn behind(
     )
 }
 
-/// Whether any job of these kinds is ready in a queue, or parked there.
+/// Whether any job of these kinds is ready in a queue, or parked there. Nobody reads what a paused queue holds for that.
 pub(crate) async fn any_of(
     db: impl PgExecutor<'_>,
     queue: &str,
     kinds: &[String],
 ) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar!(
-        r#"SELECT COALESCE((SELECT true FROM millpond.jobs
-                             WHERE queue = $1 AND state = 'ready' AND parked_gate IS NULL AND kind = ANY ($2) LIMIT 1), false)
-               OR COALESCE((SELECT true FROM millpond.jobs
-                             WHERE queue = $1 AND state = 'ready' AND parked_gate IS NOT NULL AND kind = ANY ($2) LIMIT 1), false)
-                  AS "any!""#,
+        r#"SELECT CASE WHEN (SELECT true FROM millpond.queues WHERE name = $1 AND paused_at IS NOT NULL
+                                AND (paused_until IS NULL OR paused_until > now())) THEN false
+                       ELSE COALESCE((SELECT true FROM millpond.jobs
+                                       WHERE queue = $1 AND state = 'ready' AND parked_gate IS NULL
+                                         AND kind = ANY ($2) LIMIT 1), false)
+                            OR COALESCE((SELECT true FROM millpond.jobs
+                                          WHERE queue = $1 AND state = 'ready' AND parked_gate IS NOT NULL
+                                            AND kind = ANY ($2) LIMIT 1), false) END AS "any!""#,
         queue,
         kinds,
     )

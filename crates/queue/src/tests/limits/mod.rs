@@ -1,5 +1,6 @@
 //! Limits of the fleet: what many claimers may start together, what waits behind which gate, and what is told of it.
 
+mod calls_a_day;
 mod explain;
 mod fair;
 mod keys;

@@ -7,7 +7,7 @@ use super::{OFTEN, Scene, outcomes};
 use crate::{
     JobId, Leader, ReplayRequest, ScheduleState, Selection,
     store::schedules,
-    tests::fixture::{actor, in_state, until, work},
+    tests::fixture::{actor, in_state, until, waiting_for_locks, work},
 };
 
 /// A schedule that does not tick while a test runs.
@@ -273,6 +273,38 @@ async fn what_became_of_a_ticks_job_is_noted_once_it_is_done(db: PgPool) -> anyh
     assert_eq!(unknown, ["cancelled", "gone"]);
     assert_eq!(kept_nothing.len(), 1);
     assert_eq!(kept_nothing[0].ended, "succeeded");
+    Ok(())
+}
+
+// Fails when schedules are locked in another order than a look locks them in: each of the two would wait for the other.
+#[sqlx::test(migrations = "../../migrations")]
+async fn the_ends_of_jobs_are_noted_in_the_order_of_names(db: PgPool) -> anyhow::Result<()> {
+    sqlx::raw_sql(
+        "INSERT INTO millpond.schedules (name, evaluated_until) VALUES ('b', now()), ('a', now())",
+    )
+    .execute(&db)
+    .await?;
+    let mut other = db.begin().await?;
+    sqlx::raw_sql("SELECT FROM millpond.schedules WHERE name = 'a' FOR UPDATE")
+        .execute(&mut *other)
+        .await?;
+
+    let pool = db.clone();
+    let noting = tokio::spawn(async move {
+        let (names, now) = (["b", "a"].map(str::to_owned), chrono::Utc::now());
+        schedules::note_successes(&pool, &names, &[now, now]).await
+    });
+    until("it waits for the first one", || async {
+        Ok(waiting_for_locks(&db).await? == 1)
+    })
+    .await?;
+    let second = sqlx::raw_sql("SELECT FROM millpond.schedules WHERE name = 'b' FOR UPDATE NOWAIT")
+        .execute(&db)
+        .await;
+    other.rollback().await?;
+    noting.await??;
+
+    assert!(second.is_ok(), "{second:?}");
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! Schedules against a real PostgreSQL: ticks and their jobs match one to one, whoever dies and whoever else leads.
 
 mod life;
+mod overlap;
 mod people;
 mod turns;
 
@@ -11,7 +12,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::fixture::{FAST, registry};
+use super::fixture::{FAST, registry, until};
 use crate::{
     Database, Queue,
     config::{Config, Schedule},
@@ -99,6 +100,27 @@ impl Scene {
         }
     }
 
+    /// Takes turns until no tick is due.
+    async fn catch_up(&self) -> anyhow::Result<Decided> {
+        let mut last = self.turn().await?;
+        while last.until < last.now {
+            last = self.turn().await?;
+        }
+        Ok(last)
+    }
+
+    /// Takes turns until the schedule ticks again; gives what its new ticks became.
+    async fn tick_again(&self) -> anyhow::Result<Vec<String>> {
+        let before = self.ticks().await?.len();
+        until("it ticks again", || async {
+            self.turn().await?;
+            Ok(self.ticks().await?.len() > before)
+        })
+        .await?;
+        let ticks = self.ticks().await?.into_iter().skip(before);
+        Ok(ticks.map(|(_, outcome)| outcome).collect())
+    }
+
     async fn run(&self, sql: &str) -> anyhow::Result<()> {
         sqlx::raw_sql(sql).execute(&self.db).await?;
         Ok(())
@@ -125,6 +147,21 @@ impl Scene {
         let schedule = self.schedule();
         let ticks = schedule.ticks_after(from);
         ticks.take_while(|tick| *tick <= to).collect()
+    }
+
+    /// Asserts that each tick after the one moment up to the other is there and has a job of its own, and no other is
+    /// there; gives how many.
+    async fn assert_one_job_each(
+        &self,
+        from: DateTime<Utc>,
+        to: DateTime<Utc>,
+    ) -> anyhow::Result<i64> {
+        let ticks = self.ticks().await?.into_iter();
+        let ticks: Vec<_> = ticks.map(|(tick, _)| tick).collect();
+        assert_eq!(ticks, self.expected(from, to));
+        let all = i64::try_from(ticks.len())?;
+        assert_eq!(self.matches().await?, (all, all, all));
+        Ok(all)
     }
 
     async fn count(&self, sql: &str) -> anyhow::Result<i64> {

@@ -7,12 +7,12 @@ use queue::{
     plan::{
         AttemptsPlan, Change, Counted, Deletion, Drain, Harm, HiddenBy, Kept, Limit, Outlook,
         OverLimit, QueuePlan, ScheduleChange, SchedulePlan, Setting, TimeoutPlan, Unclaimed,
-        WhyUnclaimed,
+        Unlimited, WhyUnclaimed,
     },
 };
 use serde_json::{Value, json};
 
-use super::told::told;
+use super::told::{lasting, told};
 
 fn noon() -> DateTime<Utc> {
     DateTime::from_timestamp(1_767_268_800, 0).expect("a time")
@@ -32,6 +32,7 @@ fn nothing() -> ConfigPlan {
         deletions: Vec::new(),
         schedules: Vec::new(),
         over_limits: Vec::new(),
+        unlimited: Vec::new(),
         unclaimed: Vec::new(),
         lost_overrides: Vec::new(),
         warnings: Vec::new(),
@@ -179,6 +180,16 @@ schedules, in the next 24 hours
     );
 }
 
+fn over(limit: Limit, of: &str, (most, now): (i64, i64), keys: Option<i64>) -> OverLimit {
+    OverLimit {
+        limit,
+        of: of.to_owned(),
+        most,
+        now,
+        keys,
+    }
+}
+
 fn remarkable() -> ConfigPlan {
     let until = noon() + TimeDelta::hours(1);
     let slots = Change {
@@ -209,6 +220,7 @@ fn remarkable() -> ConfigPlan {
         queues: vec![QueuePlan {
             queue: "sync".to_owned(),
             ready: 1_200,
+            held: 40,
             running: 8,
             scheduled: 0,
             retrying: 4,
@@ -224,12 +236,15 @@ fn remarkable() -> ConfigPlan {
             measured: 200,
             jobs: 1_208,
         }],
-        over_limits: vec![OverLimit {
-            limit: Limit::PerKeyConcurrency,
-            of: "sync.account".to_owned(),
-            most: 1,
-            now: 5,
-            keys: Some(2),
+        over_limits: vec![
+            over(Limit::MaxReady, "sync", (1_200, 1_200), None),
+            over(Limit::Rate, "sync", (20, 31), None),
+            over(Limit::PerKeyConcurrency, "sync.account", (1, 5), Some(2)),
+            over(Limit::Daily, "meta", (900, 950), Some(2)),
+        ],
+        unlimited: vec![Unlimited {
+            kind: "sync.account".to_owned(),
+            jobs: 3,
         }],
         lost_overrides: vec![lost],
         jobs_counted: Counted::AtLeast,
@@ -248,7 +263,12 @@ fn what_is_worth_knowing_comes_before_the_tables() {
 
 worth knowing
   sync grows: 3 jobs arrive in a second and 2.5 can be done
+  40 ready jobs of sync wait for a held account or a dry budget, and are not reckoned with
+  sync has 1200 ready jobs of max_ready = 1200: enqueues are refused until there are fewer
+  sync has started 31 attempts within the span of its new rate, which allows 20: none begins until enough of them are a span ago
   sync.account has 2 keys with more than per_key_concurrency = 1 running, together 5 jobs: none is stopped, their number falls as they end
+  950 calls count against meta (the most of 2 accounts), and its new daily gives 900 to jobs of ordinary priority: they wait until enough count no more
+  3 waiting jobs of sync.account have no key, so the limit per key does not hold for them: a key is found when a job is enqueued
   15 % of the attempts of sync.account took longer than its new timeout (15m → 40s; of 100 that succeeded 95 took at most 50s): 1208 jobs still to be done
   http.max_batch takes effect when processes start anew
   queues.sync.concurrency is overridden by ada until 2026-01-01T13:00:00Z: the change takes effect then
@@ -262,12 +282,31 @@ changes
 
 queues
   queue  ready  running  scheduled  retrying  slots  arrive/s  done in
-  sync    1200        8          0         4  8 → 5       3.0  3m → never
+  sync    1200        8          0         4  8 → 5       3.0  3m 10s → never
 
 assumed
   tomorrow is like today
 "
     );
+}
+
+// Fails when a change of a few seconds or hours cannot be told from none.
+#[test]
+fn spans_are_told_in_their_two_largest_units() {
+    let words = [
+        (0.0, "0s"),
+        (0.4, "under 1s"),
+        (59.6, "1m"),
+        (61.0, "1m 1s"),
+        (3_600.0, "1h"),
+        (90_000.0, "25h"),
+        (180_000.0, "2d 2h"),
+        (7_776_000.0, "90d"),
+    ];
+
+    for (seconds, told) in words {
+        assert_eq!(lasting(seconds), told, "{seconds}");
+    }
 }
 
 #[test]

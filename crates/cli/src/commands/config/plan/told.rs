@@ -2,20 +2,20 @@
 
 use std::fmt;
 
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use queue::{
     ConfigPlan,
     config::Origin,
     plan::{
         AttemptsPlan, Change, Counted, Deletion, Drain, Kept, Limit, Outlook, OverLimit, QueuePlan,
-        SchedulePlan, Setting, TimeoutPlan, Unclaimed, WhyUnclaimed,
+        SchedulePlan, Setting, TimeoutPlan, Unclaimed, Unlimited, WhyUnclaimed,
     },
 };
 
-use crate::output::{
-    LONGEST_TEXT, Table, one_line,
-    words::{or_dash, short_span},
-};
+use crate::output::{LONGEST_TEXT, Table, one_line, words::or_dash};
+
+/// Seconds from which on a span is told in days.
+const LEAST_IN_DAYS: u64 = 2 * 86_400;
 
 pub(super) fn told(plan: &ConfigPlan) -> String {
     let with = match plan.revision {
@@ -102,7 +102,9 @@ fn remarks(plan: &ConfigPlan) -> Vec<String> {
     plan.queues
         .iter()
         .filter_map(swamped)
+        .chain(plan.queues.iter().filter_map(held))
         .chain(plan.over_limits.iter().map(over_limit))
+        .chain(plan.unlimited.iter().map(unlimited))
         .chain(plan.timeouts.iter().map(timeout))
         .chain(left.map(no_worker))
         .chain(
@@ -217,12 +219,30 @@ fn swamped(plan: &QueuePlan) -> Option<String> {
     })
 }
 
+fn held(plan: &QueuePlan) -> Option<String> {
+    let held = many(plan.held, "ready job");
+    (plan.held > 0).then(|| {
+        format!(
+            "{held} of {} wait for a held account or a dry budget, and are not reckoned with",
+            plan.queue
+        )
+    })
+}
+
+fn unlimited(plan: &Unlimited) -> String {
+    format!(
+        "{} of {} have no key, so the limit per key does not hold for them: a key is found when a job is enqueued",
+        many(plan.jobs, "waiting job"),
+        plan.kind
+    )
+}
+
 fn over_limit(plan: &OverLimit) -> String {
     let OverLimit { of, most, now, .. } = plan;
     let limit = plan.limit.as_str();
     match plan.limit {
         Limit::MaxReady => format!(
-            "{of} has {}, more than {limit} = {most}: enqueues are refused until there are fewer",
+            "{of} has {} of {limit} = {most}: enqueues are refused until there are fewer",
             many(now, "ready job")
         ),
         Limit::Concurrency => format!(
@@ -234,6 +254,22 @@ fn over_limit(plan: &OverLimit) -> String {
             "{of} runs {}, more than {limit} = {most}: none is stopped, their number falls as they end",
             many(now, "job")
         ),
+        Limit::Rate => format!(
+            "{of} has started {} within the span of its new {limit}, which allows {most}: none begins until enough of them \
+             are a span ago",
+            many(now, "attempt")
+        ),
+        Limit::Daily => {
+            let whose = match plan.keys {
+                Some(accounts) => format!(" (the most of {})", many(accounts, "account")),
+                None => String::new(),
+            };
+            format!(
+                "{} count against {of}{whose}, and its new {limit} gives {most} to jobs of ordinary priority: they wait until \
+                 enough count no more",
+                many(now, "call")
+            )
+        }
         Limit::PerKeyConcurrency => format!(
             "{of} has {} with more than {limit} = {most} running, together {}: none is stopped, their number falls as they \
              end",
@@ -329,6 +365,7 @@ fn drain(outlook: &Outlook) -> String {
         Drain::Never => "never".to_owned(),
         Drain::Paused => "paused".to_owned(),
         Drain::NoWorker => "no worker".to_owned(),
+        Drain::Held => "held".to_owned(),
         Drain::NotMeasured => "not measured".to_owned(),
     }
 }
@@ -374,13 +411,23 @@ fn many(count: impl fmt::Display, what: &str) -> String {
     format!("{count} {what}{plural}")
 }
 
-/// A span of seconds in its largest unit that fits.
-fn lasting(seconds: f64) -> String {
+/// A span of seconds in the two largest units that it fills: before and after are often close to each other.
+pub(super) fn lasting(seconds: f64) -> String {
     if seconds > 0.0 && seconds < 1.0 {
         return "under 1s".to_owned();
     }
-    let span = TimeDelta::try_milliseconds((seconds * 1_000.0).round() as i64);
-    short_span(span.unwrap_or(TimeDelta::MAX))
+    let whole = seconds.round().max(0.0) as u64;
+    let ((large, size), (small, part)) = match whole {
+        ..60 => return format!("{whole}s"),
+        60..3_600 => (("m", 60), ("s", 1)),
+        3_600..LEAST_IN_DAYS => (("h", 3_600), ("m", 60)),
+        _ => (("d", 86_400), ("h", 3_600)),
+    };
+    let largest = format!("{}{large}", whole / size);
+    match whole % size / part {
+        0 => largest,
+        rest => format!("{largest} {rest}{small}"),
+    }
 }
 
 fn moment(at: DateTime<Utc>) -> String {
