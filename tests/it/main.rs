@@ -12,6 +12,7 @@ mod fleet;
 mod harness;
 mod hooks;
 mod limits;
+mod live_changes;
 mod load;
 mod mail;
 mod plan;

@@ -22,6 +22,9 @@ max_lost = 100
 [worker]
 drain = "3s"
 
+[email]
+from = "Millpond <jobs@example.com>"
+
 [defaults]
 max_attempts = 100
 backoff = { strategy = "fixed", base = "1s", jitter = "none" }

@@ -28,7 +28,6 @@ pub(crate) struct Call {
     pub(crate) began: Instant,
     /// When it was answered, or its caller hung up; `None`: it is under way.
     pub(crate) ended: Option<Instant>,
-    pub(crate) is_answered: bool,
 }
 
 /// The endpoint; it ends with the test. It wants a runtime with threads beside the test's own, so that it notices what
@@ -92,17 +91,15 @@ impl Ledger {
             payload: body["payload"].clone(),
             began: Instant::now(),
             ended: None,
-            is_answered: false,
         };
         let mut calls = self.calls();
         calls.push(call);
         Ok(calls.len() - 1)
     }
 
-    fn end(&self, place: usize, is_answered: bool) {
+    fn end(&self, place: usize) {
         if let Some(call) = self.calls().get_mut(place) {
             call.ended = Some(Instant::now());
-            call.is_answered = is_answered;
         }
     }
 }
@@ -132,9 +129,8 @@ async fn serve(mut stream: TcpStream, ledger: &Ledger) -> anyhow::Result<()> {
     let mut byte = [0];
     // The caller says nothing more while the work takes its time, unless it dies.
     let hung_up = timeout(takes, stream.read(&mut byte)).await;
-    let is_answered = hung_up.is_err();
-    ledger.end(place, is_answered);
-    if is_answered {
+    ledger.end(place);
+    if hung_up.is_err() {
         let answer =
             format!("HTTP/1.1 {status} x\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok");
         stream.write_all(answer.as_bytes()).await?;
@@ -209,7 +205,6 @@ mod tests {
             payload: Value::Null,
             began: at(*began),
             ended: ended.map(at),
-            is_answered: false,
         };
         spans.iter().map(call).collect()
     }

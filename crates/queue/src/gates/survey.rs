@@ -48,6 +48,10 @@ pub(crate) struct Standing {
     pub(crate) is_fair: bool,
     /// The line that had the last turn.
     pub(crate) fair_last: Option<String>,
+    /// The first priority that any job has which nothing keeps.
+    first_priority: Option<i16>,
+    /// Whether there are jobs that a gate has kept.
+    has_parked: bool,
     /// By the database's clock.
     pub(crate) now: DateTime<Utc>,
 }
@@ -73,6 +77,8 @@ impl Standing {
                 window: rate.map(|rate| Window::new(rate, starts, row.now)),
                 is_fair: row.is_fair,
                 fair_last: row.fair_last,
+                first_priority: row.first_priority,
+                has_parked: row.has_parked,
                 now: row.now,
             }
         }))
@@ -121,11 +127,17 @@ impl Survey {
         }
         let (queue, kinds) = (look.queue, look.kinds);
         let seen = survey.room.saturating_add(look.spare);
-        let groups = rows::groups(&mut *conn, queue, look.behind).await?;
-        let is_fair = survey.standing.as_ref().is_some_and(|it| it.is_fair);
-        let fair_last = survey.standing.as_ref().and_then(|it| it.fair_last.clone());
+        let standing = survey.standing.as_ref();
+        let groups = if standing.is_none_or(|it| it.has_parked) {
+            rows::groups(&mut *conn, queue, look.behind).await?
+        } else {
+            Vec::new()
+        };
+        let is_fair = standing.is_some_and(|it| it.is_fair);
+        let fair_last = standing.and_then(|it| it.fair_last.clone());
+        let first = standing.and_then(|it| it.first_priority);
         let (mut ready, end) = if is_fair {
-            in_lines(&mut *conn, look, fair_last.as_deref(), seen).await?
+            in_lines(&mut *conn, look, (first, fair_last.as_deref()), seen).await?
         } else {
             let first = rows::first(&mut *conn, queue, kinds, seen).await?;
             let last = first.rows.last().filter(|_| first.is_cut);
@@ -283,18 +295,18 @@ impl End {
     }
 }
 
-/// The first jobs of the lines of a fair queue, at the first priority at which there are any that are wanted.
+/// The first jobs of the lines of a fair queue, at the first priority, from one on, at which there are any that are wanted.
 async fn in_lines(
     conn: &mut PgConnection,
     look: Look<'_>,
-    last: Option<&str>,
+    (first, last): (Option<i16>, Option<&str>),
     most: usize,
 ) -> Result<(Vec<ReadyRow>, Option<End>), sqlx::Error> {
     // No tenant's name has a character so low in it: this is the name right behind the last one.
     let from = last.map(|last| format!("{last}\u{1}")).unwrap_or_default();
-    let mut before = -1;
+    let mut next = first;
     let mut found = Vec::new();
-    while let Some(priority) = rows::next_priority(&mut *conn, look.queue, before).await? {
+    while let Some(priority) = next {
         let lines = |most: usize| Lines {
             queue: look.queue,
             priority,
@@ -311,7 +323,7 @@ async fn in_lines(
         if found.len() > look.spare {
             return Ok((found, Some(End::Priority(priority))));
         }
-        before = priority;
+        next = rows::next_priority(&mut *conn, look.queue, priority).await?;
     }
     Ok((found, None))
 }

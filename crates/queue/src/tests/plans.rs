@@ -281,8 +281,8 @@ impl Prober {
     async fn prepare_gated_claims(&mut self) -> anyhow::Result<()> {
         let kinds = ["test.work".to_owned()];
         gates::queue(self.session.conn(), "default").await?;
-        let reach = Reach::Walk(&["jobs_running"]);
-        self.keep("count of what runs", "'default'", reach).await?;
+        let reach = Reach::Walk(&["jobs_running", "jobs_ready", "jobs_parked"]);
+        self.keep("standing of a queue", "'default'", reach).await?;
         facts::taken(self.session.conn(), "test.work", &["a"], 1).await?;
         let arguments = "'test.work', ARRAY['a', 'b'], 1";
         let reach = Reach::Walk(&["jobs_place"]);

@@ -36,6 +36,8 @@ use crate::{
 
 /// Most jobs claimed in one statement.
 const MOST_TOGETHER: usize = 500;
+/// The same where limits are to be kept: what a claim asks before it starts anything takes as long for one job as for all.
+const MOST_UNDER_LIMITS: usize = 1_000;
 /// Under load: how long to wait for more free slots, so that a claim is worth its statement.
 const GATHER: Duration = Duration::from_millis(2);
 /// Wait after a claim that failed.
@@ -138,12 +140,16 @@ impl Feeder {
             slot = self.slots.take() => slot?,
             () = self.stop.cancelled() => return None,
         };
-        let worthwhile = (self.slots.wanted() / 4).min(MOST_TOGETHER);
+        let most = match self.manner(&self.shared.config()) {
+            Manner::Plain { .. } => MOST_TOGETHER,
+            Manner::Gated => MOST_UNDER_LIMITS,
+        };
+        let worthwhile = (self.slots.wanted() / 4).min(most);
         if is_busy && self.slots.free() + 1 < worthwhile {
             tokio::time::sleep(GATHER).await;
         }
         let mut slots = vec![first];
-        while slots.len() < MOST_TOGETHER
+        while slots.len() < most
             && let Some(slot) = self.slots.try_take()
         {
             slots.push(slot);
@@ -210,7 +216,7 @@ impl Feeder {
             let claim = self.as_claim(&kinds, ttl);
             let mut session = self.shared.db.claim().await?;
             let claimed = within(async {
-                let rows = claim::next(session.conn(), &claim, most).await?;
+                let rows = claim::next(session.conn(), &claim, most.min(MOST_TOGETHER)).await?;
                 let has_strays = rows.is_empty()
                     && !strays.is_empty()
                     && any_of(session.conn(), &self.queue, &strays).await?;

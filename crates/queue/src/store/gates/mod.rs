@@ -55,6 +55,10 @@ pub(crate) struct QueueRow {
     pub(crate) is_fair: bool,
     pub(crate) fair_last: Option<String>,
     pub(crate) is_paused: bool,
+    /// The first priority that any job has which nothing keeps.
+    pub(crate) first_priority: Option<i16>,
+    /// Whether there are jobs that a gate has kept.
+    pub(crate) has_parked: bool,
     /// Counted up to `global_concurrency`; zero without one.
     pub(crate) running: i64,
     /// By the clock, not by the transaction's begin: it may have waited for its turn.
@@ -74,6 +78,12 @@ pub(crate) async fn queue(
                   CASE WHEN q.global_concurrency IS NULL THEN 0 ELSE (
                       SELECT count(*) FROM (SELECT FROM millpond.jobs j WHERE j.queue = $1 AND j.state = 'running'
                                              LIMIT q.global_concurrency) AS counted) END AS "running!",
+                  (SELECT j.priority FROM millpond.jobs j
+                    WHERE j.queue = $1 AND j.state = 'ready' AND j.parked_gate IS NULL
+                    ORDER BY j.priority, j.run_at, j.id LIMIT 1) AS first_priority,
+                  COALESCE((SELECT true FROM millpond.jobs j
+                             WHERE j.queue = $1 AND j.state = 'ready' AND j.parked_gate IS NOT NULL LIMIT 1), false)
+                  AS "has_parked!",
                   clock_timestamp() AS "now!"
              FROM millpond.queues q WHERE q.name = $1"#,
         queue,

@@ -70,7 +70,8 @@ pub(crate) async fn first(
     let (looked_at, rows) = match most {
         0..=10 => (50, first_up_to!(db, queue, kinds, "50")?),
         11..=100 => (200, first_up_to!(db, queue, kinds, "200")?),
-        _ => (700, first_up_to!(db, queue, kinds, "700")?),
+        101..=500 => (700, first_up_to!(db, queue, kinds, "700")?),
+        _ => (1_400, first_up_to!(db, queue, kinds, "1400")?),
     };
     Ok(First {
         is_cut: rows.len() == looked_at,
