@@ -130,12 +130,12 @@ impl Busy {
             enough,
             fleet,
         };
-        busy.is_busy().await?;
+        busy.gets_busy().await?;
         Ok(busy)
     }
 
     /// Waits until every slot is taken, the rate is used, and jobs fail one after the other.
-    async fn is_busy(&self) -> anyhow::Result<()> {
+    async fn gets_busy(&self) -> anyhow::Result<()> {
         let failing = json!({"kind": "test.failing", "payload": {"status": 500}});
         // One after the other, so that one of them fails at any time.
         for _ in 0..FAILING {
@@ -320,7 +320,7 @@ async fn in_force(busy: &Busy) -> anyhow::Result<Vec<Value>> {
 }
 
 /// Waits until every process says of the file that it is wrong, and that it is so in another way than before.
-async fn is_rejected(busy: &Busy, before: &Value) -> anyhow::Result<Value> {
+async fn rejected_anew(busy: &Busy, before: &Value) -> anyhow::Result<Value> {
     let mut told = Value::Null;
     for client in busy.fleet.clients() {
         told = eventually("the file is rejected", || async {
@@ -352,7 +352,7 @@ async fn garbage_that_is_saved_under_load_changes_nothing() -> anyhow::Result<()
     let mut told = Value::Null;
     for text in &garbage {
         busy.fleet.save(text)?;
-        told = is_rejected(&busy, &told).await?;
+        told = rejected_anew(&busy, &told).await?;
     }
     let after = (workers(&client).await?, in_force(&busy).await?);
     let effects = effects(&busy, &saved).await?;

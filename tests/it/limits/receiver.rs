@@ -41,7 +41,7 @@ pub(crate) struct Receiver {
 impl Receiver {
     pub(crate) async fn start() -> anyhow::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let url = format!("http://{}/work", listener.local_addr()?);
+        let url = format!("http://{}/calls", listener.local_addr()?);
         let ledger = Ledger::default();
         let mut accepting = JoinSet::new();
         accepting.spawn(accept(listener, ledger.clone()));

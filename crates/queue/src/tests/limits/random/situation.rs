@@ -120,17 +120,17 @@ impl Situation {
         // In some nothing is limited: then other statements claim.
         let limited = if dice.chance(80) { 100 } else { 0 };
         let share = |percent: u32| percent * limited / 100;
-        let tenant = dice.below(3);
+        let tenant = dice.below(4);
         let mut situation = Self {
             global_concurrency: dice.maybe(share(40), 6),
             rate: dice
                 .maybe(share(35), 5)
                 .map(|count| (count, dice.below(5) as usize)),
-            is_fair: dice.chance(share(45)),
-            last_line: dice.chance(60).then(|| format!("t{tenant}")),
+            is_fair: dice.chance(share(50)),
+            last_line: dice.chance(70).then(|| format!("t{tenant}")),
             is_paused: dice.chance(10),
             places: dice.maybe(share(50), 2),
-            has_budget: dice.chance(share(45)),
+            has_budget: dice.chance(share(60)),
             worker: worker(dice),
             has_dead_worker: dice.chance(20),
             held: BTreeSet::new(),
@@ -143,8 +143,9 @@ impl Situation {
             }
         }
         for account in ["", "-", "a", "b"] {
-            if dice.chance(20) {
-                let for_urgent = account.is_empty() || dice.chance(50);
+            let percent = if account.is_empty() { 12 } else { 35 };
+            if dice.chance(percent) {
+                let for_urgent = account.is_empty() || dice.chance(30);
                 situation.dry.insert(account, for_urgent);
             }
         }
@@ -223,30 +224,30 @@ impl Situation {
 
 fn worker(dice: &mut Dice) -> Option<Worker> {
     let worker = Worker {
-        slots: dice.below(10) as usize + 1,
+        slots: dice.one_of([2, 3, 4, 5, 7, 10, 13]),
         knows_all: dice.chance(85),
     };
     dice.chance(92).then_some(worker)
 }
 
 fn job(dice: &mut Dice, number: u32, noted: u32) -> Job {
-    let kind = if dice.chance(35) { DRAWING } else { KEYED };
+    let kind = if dice.chance(40) { DRAWING } else { KEYED };
     let state = match dice.below(30) {
         0..24 => State::Ready,
         24..28 => State::Running,
         28 => State::Scheduled,
         _ => State::Retrying,
     };
-    let tenant = dice.below(3);
-    let tenant = dice.chance(80).then(|| format!("t{tenant}"));
-    let is_marked = dice.chance(85);
+    let tenant = dice.below(4);
+    let tenant = dice.chance(85).then(|| format!("t{tenant}"));
+    let is_marked = dice.chance(92);
     let key = dice.below(3);
     let mut job = Job {
         number,
         kind,
         state,
-        is_elsewhere: state == State::Running && dice.chance(20),
-        priority: dice.one_of([0, 5, 5, 5, 5, 9]),
+        is_elsewhere: state == State::Running && dice.chance(25),
+        priority: dice.one_of([0, 0, 5, 5, 5, 9]),
         due: dice.below(50),
         key: dice.chance(70).then_some(key),
         account: dice.one_of([None, Some("a"), Some("b"), Some("c")]),
