@@ -1,5 +1,5 @@
 //! What keeps a job from running: the one predicate that claims and explains. [`decide`] is it, on what a [`survey`] has
-//! read; a [`claim`] does what it says, and `explain` tells what it says. Queues and kinds without limits need none of
+//! read; a [`claim()`] does what it says, and `explain` tells what it says. Queues and kinds without limits need none of
 //! this: their claims are one statement, and what that asks for itself is asked here in the same way.
 
 mod claim;
