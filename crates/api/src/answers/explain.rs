@@ -44,7 +44,8 @@ struct Gate {
     blocking: bool,
     /// Who or what holds it.
     detail: String,
-    /// Until when; null where nobody knows.
+    /// Until when; null where nobody knows. Of a queue's jobs: until the first of the ends that are told. What takes the
+    /// places of a key has them by leases, which are renewed for as long as its attempts run.
     until: Option<DateTime<Utc>>,
 }
 

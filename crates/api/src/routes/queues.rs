@@ -47,8 +47,8 @@ async fn list_queues(
 
 /// Says what keeps a queue's jobs from running, and when a job that came now should start.
 ///
-/// Jobs behind `key_limit`, `budget` and `account_held` are those that a claim found there: whether a gate has opened since
-/// is found out by the next one.
+/// Jobs behind `key_limit`, `budget` and `account_held` are those that a claim found there and that are kept still: up to
+/// three groups of them are told of, each with how many they are, who holds its gate, and until when.
 #[utoipa::path(
     get,
     path = "/v1/queues/{queue}/explain",

@@ -22,7 +22,7 @@ pub(super) fn shown(told: &Explanation) -> String {
     let mut table = Table::new(["gate", "keeps it", "until", "detail"], "no gates");
     let (closed, open): (Vec<_>, Vec<_>) = told.gates.iter().partition(|gate| gate.blocking);
     for gate in closed.into_iter().chain(open) {
-        table.row([
+        table.row_to_the_end([
             gate.gate.to_string(),
             if gate.blocking { "yes" } else { "no" }.to_owned(),
             age_or_dash(gate.until, now),
@@ -52,6 +52,25 @@ mod tests {
             detail: format!("about {gate}"),
             until: None,
         }
+    }
+
+    #[test]
+    fn what_keeps_a_job_is_told_to_the_end() {
+        let detail = "a very long story of who holds it ".repeat(10);
+        let told = Explanation {
+            state: "ready".to_owned(),
+            runnable: false,
+            gates: vec![GateAnswer {
+                detail: detail.clone(),
+                ..gate(Gate::KeyLimit, true)
+            }],
+            ahead: 0,
+            expected_start: None,
+        };
+
+        let text = shown(&told);
+
+        assert!(text.contains(detail.trim_end()), "{text}");
     }
 
     #[test]

@@ -31,6 +31,20 @@ impl<const N: usize> Table<N> {
             .push(cells.map(|cell| one_line(&cell, WIDEST_CELL)));
     }
 
+    /// Adds a row whose last cell is what the table is read for: it is shown whole.
+    pub(crate) fn row_to_the_end(&mut self, cells: [String; N]) {
+        let mut column = 0;
+        self.rows.push(cells.map(|cell| {
+            column += 1;
+            let widest = if column == N {
+                LONGEST_TEXT
+            } else {
+                WIDEST_CELL
+            };
+            one_line(&cell, widest)
+        }));
+    }
+
     fn is_number(&self, column: usize) -> bool {
         self.rows
             .iter()

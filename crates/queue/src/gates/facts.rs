@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The last priority that there is.
-const LAST_PRIORITY: i16 = 9;
+pub(super) const LAST_PRIORITY: i16 = 9;
 
 /// What a gate lets through of the jobs that it kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,7 +152,8 @@ impl Facts {
         }
     }
 
-    fn draws_on(&self, kind: &str, budget: &str) -> bool {
+    /// Whether a kind's calls draw on this budget.
+    pub(crate) fn draws_on(&self, kind: &str, budget: &str) -> bool {
         let rule = self.rule_of(kind);
         rule.is_some_and(|rule| rule.budget.as_deref() == Some(budget))
     }

@@ -27,6 +27,14 @@ impl Note {
         }
     }
 
+    /// Of which kind the jobs are on which it is; `None`: of any.
+    pub(crate) fn kind(&self) -> Option<&str> {
+        match self {
+            Self::KeyLimit { kind, .. } | Self::Budget { kind, .. } => Some(kind),
+            Self::AccountHeld { .. } => None,
+        }
+    }
+
     /// What it is kept for, as it is stored. Names of kinds and budgets have no spaces in them.
     pub(crate) fn what(&self) -> String {
         match self {

@@ -17,7 +17,7 @@ use crate::store::gates::{
 };
 
 /// Groups of parked jobs that one look takes in; `store` has the same number.
-const GROUPS: usize = 200;
+pub(super) const GROUPS: usize = 200;
 /// Parked jobs that one look takes in, and those of one group.
 const BEHIND: usize = 2_000;
 const BEHIND_ONE: usize = 100;
@@ -341,8 +341,5 @@ fn noted(groups: Vec<Group>, kinds: &[String]) -> Vec<(Group, Note)> {
 
 /// Whether jobs with this note may be of this kind.
 fn may_be_of(note: &Note, kind: &str) -> bool {
-    match note {
-        Note::KeyLimit { kind: of, .. } | Note::Budget { kind: of, .. } => of == kind,
-        Note::AccountHeld { .. } => true,
-    }
+    note.kind().is_none_or(|of| of == kind)
 }

@@ -14,7 +14,7 @@ use crate::{
     store::{
         claim::{self, Claim},
         gates::{
-            self, Notes, facts,
+            self, Notes, facts, fleet,
             rows::{self, Lines, Opened},
         },
         lease::{self, Renewals},
@@ -188,6 +188,7 @@ async fn probers(database: &Database) -> anyhow::Result<[Prober; 2]> {
     engine.prepare_claims().await?;
     engine.prepare_gates().await?;
     engine.prepare_gated_claims().await?;
+    engine.prepare_explanations().await?;
     engine.prepare_polls().await?;
     engine.prepare_settlements().await?;
     let mut keeper = Prober::new(Session::open(&database.separate_pool(1)).await?);
@@ -295,6 +296,18 @@ impl Prober {
         claim::these(self.session.conn(), &claim_of(&kinds), &[], &kinds).await?;
         let arguments = format!("'default', gen_random_uuid(), 60, {ids}, ARRAY['test.work']");
         self.keep("claim of chosen jobs", &arguments, Reach::Ids)
+            .await
+    }
+
+    /// What is asked of each group of jobs that a gate keeps, when their queue is explained.
+    async fn prepare_explanations(&mut self) -> anyhow::Result<()> {
+        fleet::kept_for(self.session.conn(), "default", ("key_limit", "a"), 1).await?;
+        let arguments = "'default', 'key_limit', 'a', 1";
+        let reach = Reach::Walk(&["jobs_parked"]);
+        self.keep("kept jobs", arguments, reach).await?;
+        fleet::takers(self.session.conn(), "test.work", "a").await?;
+        let reach = Reach::Walk(&["jobs_place"]);
+        self.keep("takers of places", "'test.work', 'a'", reach)
             .await
     }
 

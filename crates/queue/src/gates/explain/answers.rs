@@ -86,6 +86,12 @@ impl View {
     }
 }
 
+/// A count that ends somewhere, in words, with the verb that goes with one job and with more.
+pub(super) fn counted_with_verb(jobs: i64, [of_one, of_more]: [&str; 2]) -> String {
+    let verb = if jobs <= 1 { of_one } else { of_more };
+    format!("{} {verb}", counted(jobs))
+}
+
 /// A count that ends somewhere, in words.
 pub(super) fn counted(jobs: i64) -> String {
     match jobs {

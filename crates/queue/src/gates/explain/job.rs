@@ -4,14 +4,16 @@ use chrono::DateTime;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{COUNTED, Explanation, Gate, GateAnswer, View, answers::counted, estimate::Pace};
+use super::{
+    COUNTED, Explanation, Gate, GateAnswer, View, answers::counted, estimate::Pace, holders::Places,
+};
 use crate::{
     gates::{
         decide::{Candidate, Starting},
         note::Note,
     },
     job::JobState,
-    store::gates::fleet::{self, LiveRow, PlaceRow, TakerRow},
+    store::gates::fleet::{self, LiveRow, PlaceRow},
 };
 
 /// What is told of a job that does not wait any more.
@@ -102,10 +104,7 @@ struct Before<'v> {
 impl<'v> Before<'v> {
     fn of(view: &'v View, id: Uuid) -> Self {
         let mut starting = Starting::default();
-        for place in &view.decision.start {
-            let Some(candidate) = view.survey.candidates.get(*place) else {
-                continue;
-            };
+        for candidate in view.starts() {
             if candidate.id == id {
                 return Self {
                     starting,
@@ -180,13 +179,12 @@ impl<'a> Subject<'a> {
         let facts = &view.survey.facts;
         let kind = &self.candidate.kind;
         let open = |detail: &str| (GateAnswer::open(Gate::KeyLimit, detail), (0, 0));
-        let Some(places) = facts.rule_of(kind).and_then(|rule| rule.places) else {
+        let Some(most) = facts.rule_of(kind).and_then(|rule| rule.places) else {
             return Ok(open("the kind has no per_key_concurrency"));
         };
         let Some(key) = &self.candidate.key else {
             return Ok(open("the job has no key"));
         };
-        let taken = facts.taken(kind, key) + starting.with(kind, key);
         let note = Note::KeyLimit {
             kind: kind.clone(),
             key: key.clone(),
@@ -195,24 +193,15 @@ impl<'a> Subject<'a> {
         let of_key = (kind.as_str(), key.as_str(), what.as_str());
         let before =
             fleet::before_of_key(&mut *conn, &view.queue, &self.place, of_key, COUNTED).await?;
-        let is_full = taken >= places;
-        let mut detail = match is_full {
-            _ if view.tells_of_all => format!("{taken} of {places} places of the key are taken"),
-            true => "the places of the key are taken".to_owned(),
-            false => "a place of the key is free".to_owned(),
-        };
-        for taker in fleet::takers(conn, kind, key).await? {
-            if self.tenant.is_none() || taker.tenant.as_deref() == self.tenant {
-                detail.push_str(&running(&taker));
-            }
-        }
-        let answer = if is_full {
-            GateAnswer::closed(Gate::KeyLimit, detail)
+        let places = Places::of(view, (kind.as_str(), key.as_str()), most, starting);
+        let holder = places.holder(conn, view, self.tenant).await?;
+        let answer = if places.are_taken() {
+            holder.closes(Gate::KeyLimit)
         } else {
-            GateAnswer::open(Gate::KeyLimit, detail)
+            GateAnswer::open(Gate::KeyLimit, holder.detail)
         };
         let before = before + i64::from(facts.taken(kind, key));
-        Ok((answer, (before, places.into())))
+        Ok((answer, (before, most.into())))
     }
 
     fn budget(&self, view: &View) -> GateAnswer {
@@ -222,17 +211,9 @@ impl<'a> Subject<'a> {
             return GateAnswer::open(Gate::Budget, "the kind draws on no budget");
         };
         let account = self.candidate.account.as_deref();
-        let Some(dry) = facts.dry(budget, account, self.candidate.priority) else {
-            return GateAnswer::open(Gate::Budget, format!("the budget {budget} is not used up"));
-        };
-        // What is not its account's own is others' too, and says how many calls they made.
-        let is_its_own = dry.account.is_some() && dry.account.as_deref() == account;
-        let detail = dry.detail.as_deref();
-        let detail = detail.filter(|_| view.tells_of_all || is_its_own);
-        let why = detail.unwrap_or("nothing is left of it");
-        GateAnswer {
-            until: dry.until,
-            ..GateAnswer::closed(Gate::Budget, format!("the budget {budget}: {why}"))
+        match view.dry(budget, account, self.candidate.priority) {
+            None => GateAnswer::open(Gate::Budget, format!("the budget {budget} is not used up")),
+            Some(holder) => holder.closes(Gate::Budget),
         }
     }
 
@@ -240,25 +221,11 @@ impl<'a> Subject<'a> {
         let Some(account) = self.candidate.account.as_deref() else {
             return GateAnswer::open(Gate::AccountHeld, "the job names no account");
         };
-        match view.survey.facts.hold_of(account) {
+        match view.held(account) {
             None => GateAnswer::open(Gate::AccountHeld, "nobody holds the account"),
-            Some(hold) => GateAnswer::closed(
-                Gate::AccountHeld,
-                format!(
-                    "{} holds the account since {}: {}",
-                    hold.by,
-                    hold.since.format("%Y-%m-%dT%H:%M:%SZ"),
-                    hold.reason
-                ),
-            ),
+            Some(holder) => holder.closes(Gate::AccountHeld),
         }
     }
-}
-
-/// Who takes a place, in words.
-fn running(taker: &TakerRow) -> String {
-    let host = taker.host.as_deref().unwrap_or("an unknown worker");
-    format!("; job {} runs on {host}", taker.id)
 }
 
 fn not_due(job: &LiveRow, is_ready: bool) -> GateAnswer {

@@ -2,7 +2,9 @@
 //! gate whether it keeps the job, who holds it, and until when.
 
 mod answers;
+mod behind;
 mod estimate;
+mod holders;
 mod job;
 mod queue;
 
@@ -14,7 +16,7 @@ use sqlx::{Connection, PgConnection};
 
 use super::{
     Gate,
-    decide::{Decision, decide},
+    decide::{Candidate, Decision, decide},
     survey::{Look, Survey},
 };
 use crate::{
@@ -57,7 +59,8 @@ pub struct GateAnswer {
     pub blocking: bool,
     /// Who or what holds it.
     pub detail: String,
-    /// Until when, where that is known.
+    /// Until when, where that is known: until the first of the ends that are told. What takes the places of a key has them
+    /// by leases, which are renewed for as long as its attempts run.
     pub until: Option<DateTime<Utc>>,
 }
 
@@ -168,6 +171,12 @@ impl View {
             survey,
             decision,
         })
+    }
+
+    /// What the next claim starts, in its order.
+    fn starts(&self) -> impl Iterator<Item = &Candidate> {
+        let places = self.decision.start.iter();
+        places.filter_map(move |place| self.survey.candidates.get(*place))
     }
 
     /// How many of its jobs can run at a time.

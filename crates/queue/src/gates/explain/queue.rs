@@ -3,35 +3,37 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-use super::{COUNTED, Explanation, Gate, GateAnswer, View, answers::counted, estimate::Pace};
+use super::{
+    COUNTED, Explanation, Gate, GateAnswer, View, answers::counted_with_verb, estimate::Pace,
+};
 use crate::store::gates::fleet::{self, WaitingRow};
 
 /// What is told of a queue; `None` where no process ever told of it.
 pub(super) async fn explain(
     conn: &mut PgConnection,
-    view: View,
+    mut view: View,
 ) -> Result<Option<Explanation>, sqlx::Error> {
     let Some(standing) = &view.survey.standing else {
         return Ok(None);
     };
-    let now = standing.now;
+    let (now, is_paused) = (standing.now, standing.is_paused);
     let waiting = fleet::waiting(&mut *conn, &view.queue, COUNTED).await?;
     let open = jobs(&waiting, None);
     let kept = waiting.iter().filter(|row| row.gate.is_some());
     let kept: i64 = kept.map(|row| row.jobs).sum();
     let first_kinds = fleet::first_kinds(&mut *conn, &view.queue).await?;
     let next_due = fleet::next_due(&mut *conn, &view.queue).await?;
-    let gates = vec![
+    let mut gates = vec![
         view.queue_paused(),
         not_due(next_due, open + kept),
         view.queue_full(),
         view.queue_rate(),
-        noted(&waiting, Gate::KeyLimit),
-        noted(&waiting, Gate::Budget),
-        noted(&waiting, Gate::AccountHeld),
-        no_worker(&view, &first_kinds),
-        backlog(&view, open),
     ];
+    for gate in [Gate::KeyLimit, Gate::Budget, Gate::AccountHeld] {
+        let found = jobs(&waiting, Some(gate));
+        gates.push(view.noted(&mut *conn, gate, found).await?);
+    }
+    gates.extend([no_worker(&view, &first_kinds), backlog(&view, open)]);
     let usual_seconds = match first_kinds.as_slice() {
         [kind] => fleet::usual_seconds(conn, kind).await?,
         _ => None,
@@ -43,7 +45,7 @@ pub(super) async fn explain(
         before: open + view.running,
         of_key: (0, 0),
     };
-    let state = if standing.is_paused { "paused" } else { "open" };
+    let state = if is_paused { "paused" } else { "open" };
     Ok(Some(Explanation {
         state: state.to_owned(),
         runnable: !view.decision.start.is_empty(),
@@ -83,14 +85,6 @@ fn not_due(next_due: Option<DateTime<Utc>>, ready: i64) -> GateAnswer {
     }
 }
 
-/// A gate that jobs were found behind; whether it has opened since is found out by the next claim.
-fn noted(waiting: &[WaitingRow], gate: Gate) -> GateAnswer {
-    match jobs(waiting, Some(gate)) {
-        0 => GateAnswer::open(gate, "no job was found behind it"),
-        kept => GateAnswer::closed(gate, format!("{} were found behind it", counted(kept))),
-    }
-}
-
 fn no_worker(view: &View, first_kinds: &[String]) -> GateAnswer {
     if view.workers == 0 {
         return GateAnswer::closed(Gate::NoWorker, "no live worker works on the queue");
@@ -111,8 +105,8 @@ fn no_worker(view: &View, first_kinds: &[String]) -> GateAnswer {
 fn backlog(view: &View, ready: i64) -> GateAnswer {
     let starts = view.decision.start.len();
     let detail = format!(
-        "{} are ready; {} of {} slots are in use; the next claim starts {starts}",
-        counted(ready),
+        "{} ready; {} of {} slots are in use; the next claim starts {starts}",
+        counted_with_verb(ready, ["is", "are"]),
         view.running,
         view.slots
     );

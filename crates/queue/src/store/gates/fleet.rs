@@ -237,6 +237,7 @@ pub(crate) struct TakerRow {
     pub(crate) id: Uuid,
     pub(crate) tenant: Option<String>,
     pub(crate) host: Option<String>,
+    pub(crate) lease_until: DateTime<Utc>,
 }
 
 /// Up to three jobs that take places of a key.
@@ -247,10 +248,9 @@ pub(crate) async fn takers(
 ) -> Result<Vec<TakerRow>, sqlx::Error> {
     sqlx::query_as!(
         TakerRow,
-        r#"SELECT j.id AS "id!", j.tenant AS "tenant?", w.host AS "host?"
-             FROM (SELECT * FROM millpond.jobs
-                    WHERE kind = $1 AND key = $2 AND state = 'running' AND takes_place LIMIT 3) AS j
-             LEFT JOIN millpond.workers w ON w.id = j.worker"#,
+        r#"SELECT id AS "id!", tenant AS "tenant?", lease_until AS "lease_until!",
+                  (SELECT host FROM millpond.workers w WHERE w.id = j.worker) AS "host?"
+             FROM millpond.jobs j WHERE kind = $1 AND key = $2 AND state = 'running' AND takes_place LIMIT 3"#,
         kind,
         key,
     )
@@ -299,6 +299,26 @@ pub(crate) async fn waiting(
         most,
     )
     .fetch_all(db)
+    .await
+}
+
+/// How many jobs of a queue a gate has kept for the same thing, counted up to `most`.
+pub(crate) async fn kept_for(
+    db: impl PgExecutor<'_>,
+    queue: &str,
+    (gate, what): (&str, &str),
+    most: i64,
+) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"SELECT count(*) AS "count!"
+             FROM (SELECT FROM millpond.jobs
+                    WHERE queue = $1 AND state = 'ready' AND parked_gate = $2 AND parked_for = $3 LIMIT $4) AS kept"#,
+        queue,
+        gate,
+        what,
+        most,
+    )
+    .fetch_one(db)
     .await
 }
 

@@ -2,6 +2,7 @@
 
 mod calls_a_day;
 mod explain;
+mod explain_queue;
 mod fair;
 mod keys;
 mod parked;
