@@ -6,7 +6,7 @@ use super::document::Document;
 use crate::output::Table;
 
 /// Figures of the documentation's table that no release measures yet, with the reason.
-const LATER: &str = "P14, P16 and P17 are measured once limits, sync and metrics are there";
+const LATER: &str = "P16 and P17 are measured once sync and metrics are there";
 /// What stands where there is nothing to say.
 const NOTHING: &str = "-";
 
