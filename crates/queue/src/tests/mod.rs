@@ -14,7 +14,6 @@ mod keys;
 mod leading;
 mod leases;
 mod limits;
-mod limits_more;
 mod model;
 mod people;
 mod plans;

@@ -5,9 +5,13 @@ mod explain;
 mod explain_queue;
 mod fair;
 mod keys;
+mod locked;
+mod meanwhile;
 mod parked;
 mod queues;
 mod random;
+mod strays;
+mod told;
 
 use sqlx::{
     PgConnection, PgPool,
@@ -38,6 +42,15 @@ async fn limited(db: &PgPool, config: &str) -> anyhow::Result<Queue> {
     Ok(queue)
 }
 
+fn claim_by<'a>(queue: &'a str, kinds: &'a [String]) -> Claim<'a> {
+    Claim {
+        queue,
+        worker: Uuid::new_v4(),
+        ttl_seconds: 60.0,
+        kinds,
+    }
+}
+
 /// Claims as a feeder does, and goes on behind where it was left.
 async fn claim_on(
     conn: &mut PgConnection,
@@ -46,14 +59,8 @@ async fn claim_on(
     sweep: &mut Sweep,
 ) -> anyhow::Result<Claimed> {
     let kinds = ["test.work".to_owned(), "test.together".to_owned()];
-    let claim = Claim {
-        queue,
-        worker: Uuid::new_v4(),
-        ttl_seconds: 60.0,
-        kinds: &kinds,
-    };
     let ask = Ask {
-        claim: &claim,
+        claim: &claim_by(queue, &kinds),
         most,
     };
     Ok(gates::claim(conn, &ask, sweep).await?)
