@@ -82,7 +82,8 @@ install_python_packages() {
   say "Installing into $venv: $(grep -vE '^\s*(#|$)' "$requirements" | paste -sd ' ')"
   rm -rf "$venv"
   python3 -m venv "$venv" || fail "could not make $venv"
-  "$venv/bin/pip" install --quiet --disable-pip-version-check --requirement "$requirements" ||
+  # Uncompiled: of the thousands of modules in them a few are ever imported.
+  "$venv/bin/pip" install --quiet --disable-pip-version-check --no-compile --requirement "$requirements" ||
     fail "pip could not install $requirements (its reason stands above); is the network there?"
   cp "$requirements" "$venv/requirements.txt"
 }

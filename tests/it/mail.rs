@@ -9,17 +9,6 @@ fn welcome() -> Value {
     json!({"kind": "email.send", "payload": {"template": "welcome", "to": "ada@example.com", "data": {"name": "Ada <b>"}}})
 }
 
-fn mails(world: &World) -> anyhow::Result<Vec<String>> {
-    let mut mails = Vec::new();
-    for entry in std::fs::read_dir(world.folder.join("mail"))? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "eml") {
-            mails.push(std::fs::read_to_string(path)?);
-        }
-    }
-    Ok(mails)
-}
-
 #[tokio::test]
 async fn a_welcome_mail_arrives_as_text_and_html() -> anyhow::Result<()> {
     let world = World::new().await?;
@@ -28,7 +17,7 @@ async fn a_welcome_mail_arrives_as_text_and_html() -> anyhow::Result<()> {
     let id = client.enqueue(&welcome()).await?;
     client.in_state(&id, "succeeded").await?;
 
-    let mails = mails(&world)?;
+    let mails = world.mails()?;
     let mail = mails.first().context("a mail")?;
     assert_eq!(mails.len(), 1);
     for part in [
@@ -70,7 +59,7 @@ async fn a_passing_refusal_is_tried_again_under_the_same_message_id_and_a_final_
         ),
         (&json!("invalid"), Some(1))
     );
-    let mails = mails(&world)?;
+    let mails = world.mails()?;
     let mail = mails.first().context("a mail")?;
     assert!(
         mail.contains(&id.replace('-', "")) || mail.contains(&id),
@@ -88,7 +77,7 @@ async fn a_mail_whose_receipt_was_lost_keeps_its_message_id() -> anyhow::Result<
     let id = client.enqueue(&welcome()).await?;
     client.in_state(&id, "succeeded").await?;
     let mails = eventually("both copies are there", || async {
-        let mails = mails(&world)?;
+        let mails = world.mails()?;
         Ok((mails.len() == 2).then_some(mails))
     })
     .await?;
@@ -113,6 +102,6 @@ async fn a_header_in_a_name_or_an_address_reaches_nobody() -> anyhow::Result<()>
         client.in_state(id, "dead").await?;
     }
 
-    assert!(mails(&world)?.is_empty());
+    assert!(world.mails()?.is_empty());
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! The program from outside: real processes, a real PostgreSQL, real HTTP and SMTP against the sandbox. And `tidy`, which
 //! reads the tree and holds the house's walls.
 
+mod accounts;
 mod budgets;
 mod chaos;
 mod config;
@@ -15,9 +16,11 @@ mod limits;
 mod live_changes;
 mod load;
 mod mail;
+mod paths;
 mod plan;
 mod pooler;
 mod refusals;
 mod replay;
 mod schedules;
+mod sync;
 mod tidy;

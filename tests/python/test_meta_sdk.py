@@ -1,15 +1,9 @@
-"""Meta's own SDK against the sandbox: it sends conversion events and must get Meta's answers.
-
-Set MILLPOND_SANDBOX_URL to the sandbox's address, http://127.0.0.1:PORT, and install
-requirements.txt. The sandbox is reset before each test, so it must be one for tests.
-"""
+"""Meta's own SDK against the sandbox: it sends conversion events and must get Meta's answers."""
 
 import hashlib
 import json
-import os
 import time
 import unittest
-import urllib.request
 import warnings
 
 import requests
@@ -27,7 +21,8 @@ from facebook_business.api import FacebookAdsApi
 from facebook_business.exceptions import FacebookRequestError
 from facebook_business.session import FacebookSession
 
-SANDBOX_URL = os.environ.get("MILLPOND_SANDBOX_URL", "").rstrip("/")
+import sandbox
+from sandbox import DEADLINE, control
 
 APP_ID = "100000000000000"
 APP_SECRET = "fake-python-app-secret"
@@ -35,21 +30,6 @@ TOKEN = "fake-python-token"
 DATASET = "2000000000000002"
 
 DAY = 24 * 60 * 60
-# The longest wait for an answer of a healthy sandbox, in seconds.
-DEADLINE = 30
-
-
-def control(method, path, body=None):
-    """Calls the sandbox's control; answers its JSON, or None."""
-    request = urllib.request.Request(
-        f"{SANDBOX_URL}/_control{path}",
-        method=method,
-        data=None if body is None else json.dumps(body).encode(),
-        headers={"content-type": "application/json"},
-    )
-    with urllib.request.urlopen(request, timeout=DEADLINE) as answer:
-        text = answer.read()
-    return json.loads(text) if text else None
 
 
 def received():
@@ -118,17 +98,12 @@ def raw(**changes):
     return {name: value for name, value in values.items() if value is not None}
 
 
-def setUpModule():
-    if not SANDBOX_URL:
-        raise RuntimeError("MILLPOND_SANDBOX_URL is not set: start one with `millpond sandbox`")
-
-
-class SandboxTest(unittest.TestCase):
+class EventsTest(sandbox.SandboxTest):
     """A sandbox that knows one token, one dataset and one app secret."""
 
     def setUp(self):
-        FacebookSession.GRAPH = SANDBOX_URL
-        control("POST", "/reset")
+        super().setUp()
+        FacebookSession.GRAPH = sandbox.URL
         control(
             "POST",
             "/tokens",
@@ -144,7 +119,6 @@ class SandboxTest(unittest.TestCase):
                 "require_proof": True,
             },
         )
-        self.addCleanup(control, "POST", "/reset")
         sign_in()
 
     def assert_refused(self, code, subcode, call, *args, **kwargs):
@@ -160,7 +134,7 @@ class SandboxTest(unittest.TestCase):
         return error
 
 
-class EventsAreReceived(SandboxTest):
+class EventsAreReceived(EventsTest):
     def test_a_purchase_arrives_with_hashed_personal_data(self):
         user = customer(
             phone="+1 (650) 555-1212",
@@ -256,7 +230,7 @@ class EventsAreReceived(SandboxTest):
         self.assertEqual(set(usage), {"call_count", "total_time", "total_cputime"})
 
 
-class CallersAreRefused(SandboxTest):
+class CallersAreRefused(EventsTest):
     def test_a_token_that_does_not_work(self):
         spent = {"fake-expired": 463, "fake-password": 460, "fake-invalid": 467}
         for token, subcode in spent.items():
@@ -288,7 +262,7 @@ class CallersAreRefused(SandboxTest):
         self.assertIn("Object with ID '404' does not exist", error.api_error_message())
 
 
-class EventsAreRefused(SandboxTest):
+class EventsAreRefused(EventsTest):
     def test_one_bad_event_refuses_its_whole_batch_and_is_named(self):
         old = purchase("old", event_time=now() - 8 * DAY)
 
@@ -356,7 +330,7 @@ class EventsAreRefused(SandboxTest):
                 self.assert_refused(100, None, send_raw, raw(**changes))
 
 
-class ServersFail(SandboxTest):
+class ServersFail(EventsTest):
     def arm(self, **fault):
         control("POST", "/faults", {"target": "meta", "fault": fault, "times": 1})
 

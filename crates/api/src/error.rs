@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
+use marketing::{ProviderError, StoreError, accounts::AccountsError, sync::SyncError};
 use queue::{AdminError, DatabaseError, EnqueueError, PayloadProblem, error_chain};
 
 use crate::problem::{FieldProblem, Problem, ProblemKind};
 
 /// How long to wait for a database that is away.
 const DATABASE_RETRY: Duration = Duration::from_secs(2);
+/// How long to wait for a platform that says nothing of it.
+const PLATFORM_RETRY: Duration = Duration::from_secs(30);
 /// Most characters of a caller's word that an answer repeats.
 const LONGEST_ECHO: usize = 100;
 
@@ -70,6 +73,10 @@ pub(crate) enum ApiError {
     Enqueue(#[from] EnqueueError),
     #[error(transparent)]
     Admin(#[from] AdminError),
+    #[error(transparent)]
+    Accounts(#[from] AccountsError),
+    #[error(transparent)]
+    Syncs(#[from] SyncError),
     /// As [`Self::Admin`], where what can be invalid is a query parameter.
     #[error(transparent)]
     Listing(AdminError),
@@ -132,6 +139,8 @@ impl From<ApiError> for Problem {
             ApiError::Panicked | ApiError::Wiring(_) => internal(detail),
             ApiError::Enqueue(error) => of_enqueue(error),
             ApiError::Admin(error) => of_admin(error, ""),
+            ApiError::Accounts(error) => of_accounts(error),
+            ApiError::Syncs(error) => of_syncs(error),
             ApiError::Listing(error) => of_admin(error, "?"),
         }
     }
@@ -254,6 +263,88 @@ fn of_database(error: &DatabaseError) -> Problem {
     }
 }
 
+fn of_accounts(error: AccountsError) -> Problem {
+    use ProblemKind as Kind;
+    let detail = error.to_string();
+    match error {
+        AccountsError::NotFound => Problem::new(Kind::NotFound, detail),
+        AccountsError::Invalid { pointer, message } => {
+            let kind = if pointer.starts_with('?') {
+                Kind::MalformedRequest
+            } else {
+                Kind::Invalid
+            };
+            Problem::new(kind, message.clone()).errors(vec![FieldProblem::new(pointer, message)])
+        }
+        AccountsError::NoKeys | AccountsError::NotSetUp(_) | AccountsError::NoPlatform(_) => {
+            Problem::new(Kind::NotSetUp, detail)
+        }
+        error @ AccountsError::Sealed { .. } => internal(error_chain(&error)),
+        AccountsError::Disconnected => Problem {
+            state: Some("disconnected".to_owned()),
+            ..Problem::new(Kind::WrongState, detail)
+        },
+        AccountsError::RefreshUnderway => {
+            Problem::new(Kind::PlatformUnavailable, detail).retry_after(DATABASE_RETRY)
+        }
+        AccountsError::UnknownState => Problem::new(Kind::MalformedRequest, detail),
+        AccountsError::Refused => Problem::new(Kind::AccessNotGiven, detail),
+        AccountsError::NotSigned => Problem::new(Kind::NotSigned, detail),
+        AccountsError::Platform(error) => of_platform(&error),
+        AccountsError::Store(error) => of_store(error),
+        AccountsError::Engine(error) => of_admin(error, "?"),
+    }
+}
+
+fn of_syncs(error: SyncError) -> Problem {
+    use ProblemKind as Kind;
+    let detail = error.to_string();
+    match error {
+        SyncError::NotFound => Problem::new(Kind::NotFound, detail),
+        SyncError::Invalid { pointer, message } => Problem::new(Kind::Invalid, message.clone())
+            .errors(vec![FieldProblem::new(pointer, message)]),
+        SyncError::Disconnected => Problem {
+            state: Some("disconnected".to_owned()),
+            ..Problem::new(Kind::WrongState, detail)
+        },
+        SyncError::Superseded => Problem::new(Kind::WrongState, detail),
+        SyncError::Store(error) => of_store(error),
+        SyncError::Engine(error) => of_admin(error, "?"),
+    }
+}
+
+fn of_store(error: StoreError) -> Problem {
+    match error {
+        StoreError::Database(error) => of_database(&error.into()),
+        StoreError::Silent => of_database(&DatabaseError::TimedOut),
+    }
+}
+
+/// A platform's own words, scrubbed where they came in. What is about our set-up is for the log alone: nobody else can mend it.
+fn of_platform(error: &ProviderError) -> Problem {
+    use ProblemKind as Kind;
+    let detail = error.to_string();
+    match error {
+        ProviderError::RateLimited { retry_after, .. } => Problem::new(Kind::PlatformBusy, detail)
+            .retry_after(retry_after.unwrap_or(PLATFORM_RETRY)),
+        ProviderError::Postponed { wait, .. } => {
+            Problem::new(Kind::PlatformBusy, detail).retry_after(wait.unwrap_or(PLATFORM_RETRY))
+        }
+        ProviderError::AuthExpired { .. }
+        | ProviderError::Permission { .. }
+        | ProviderError::Rejected { .. }
+        | ProviderError::TooLarge { .. } => Problem::new(Kind::PlatformRefused, detail),
+        ProviderError::Config { .. } => Problem::new(
+            Kind::NotSetUp,
+            "the app that calls the platform for this process is not set up, or the platform refuses it; the log says more",
+        )
+        .cause(detail),
+        ProviderError::Unavailable { .. } | ProviderError::TimedOut { .. } => {
+            Problem::new(Kind::PlatformUnavailable, detail).retry_after(PLATFORM_RETRY)
+        }
+    }
+}
+
 /// Tells the caller nothing of the inside.
 fn internal(cause: String) -> Problem {
     Problem::new(ProblemKind::Internal, "the request failed unexpectedly").cause(cause)
@@ -261,6 +352,8 @@ fn internal(cause: String) -> Problem {
 
 #[cfg(test)]
 mod tests {
+    use marketing::ProviderDetail;
+
     use super::*;
 
     #[test]
@@ -287,6 +380,24 @@ mod tests {
         assert_eq!(problem.kind, ProblemKind::Internal);
         assert_eq!(problem.detail, "the request failed unexpectedly");
         assert!(problem.cause.is_some());
+    }
+
+    // Fails when a customer hears of a mistake in our own secrets.
+    #[test]
+    fn what_a_platform_says_of_our_own_set_up_is_for_the_log_alone() {
+        let said = "client_secret is invalid";
+        let detail = ProviderDetail {
+            provider: "meta",
+            message: said.to_owned(),
+            ..ProviderDetail::default()
+        };
+        let error = AccountsError::Platform(ProviderError::Config { detail });
+
+        let problem = Problem::from(ApiError::from(error));
+
+        assert_eq!(problem.kind, ProblemKind::NotSetUp);
+        assert!(!problem.detail.contains(said), "{}", problem.detail);
+        assert!(problem.cause.is_some_and(|cause| cause.contains(said)));
     }
 
     #[test]

@@ -73,6 +73,12 @@ fn log(state: &ApiState, response: &Response) {
     let cause = problem.cause.as_deref().unwrap_or_default();
     match problem.kind {
         ProblemKind::Internal => tracing::error!(error = cause, "a request failed unexpectedly"),
+        ProblemKind::NotSetUp if !cause.is_empty() => {
+            tracing::error!(
+                error = cause,
+                "a request met a platform for which our own set-up is missing or wrong"
+            );
+        }
         ProblemKind::Unavailable if state.may_log_outage() => {
             tracing::warn!(
                 error = cause,

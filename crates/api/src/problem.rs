@@ -63,6 +63,10 @@ problem_kinds! {
         "Send one key, as `Authorization: Bearer mp_…` or as `X-API-Key: mp_…`.";
     Forbidden: FORBIDDEN, "forbidden", "The API key may not do this",
         "Use a key with the scope that the detail names, or one that is not bound to a tenant.";
+    NotSigned: FORBIDDEN, "not-signed", "The request is not signed by whom it should come from",
+        "Only the platform itself can send it.";
+    AccessNotGiven: FORBIDDEN, "access-not-given", "The person did not give access",
+        "Begin again, and give access on the platform's page.";
     NotFound: NOT_FOUND, "not-found", "There is no such thing",
         "Check the path and the id. What belongs to another tenant is not shown.";
     MethodNotAllowed: METHOD_NOT_ALLOWED, "method-not-allowed", "The path has no such method",
@@ -75,6 +79,8 @@ problem_kinds! {
         "`existing` is its id. Use another `on_conflict` to have it kept or replaced.";
     IdempotencyPending: CONFLICT, "idempotency-pending", "The first request with this idempotency key is still at work",
         "Repeat the same request after `Retry-After`.";
+    NotSetUp: CONFLICT, "not-set-up", "This process is not set up for that",
+        "Set what the detail, or else the log, names in the environment of the processes that serve the API, or ask whoever runs them.";
     TooLarge: PAYLOAD_TOO_LARGE, "too-large", "The body is too large",
         "Send less, or in several requests. Nothing was stored.";
     MediaType: UNSUPPORTED_MEDIA_TYPE, "media-type", "The body's form is not supported",
@@ -91,16 +97,22 @@ problem_kinds! {
         "Mend the items that `errors` names, or send the batch without `atomic`.";
     NotKept: UNPROCESSABLE_ENTITY, "not-kept", "Another item of the batch is wrong",
         "Mend that item and send the batch again.";
+    PlatformRefused: UNPROCESSABLE_ENTITY, "platform-refused", "The platform refuses what it was asked for",
+        "The detail has the platform's own words.";
     RateLimited: TOO_MANY_REQUESTS, "rate-limited", "The API key makes too many requests",
         "Wait for `Retry-After`.";
     QueueFull: TOO_MANY_REQUESTS, "queue-full", "The queue takes no more jobs at present",
         "Wait for `Retry-After`; the queue's `max_ready` is reached.";
     TooManyWrongKeys: TOO_MANY_REQUESTS, "too-many-wrong-keys", "Too many wrong API keys from this address",
         "Wait for `Retry-After`, with a right key.";
+    PlatformBusy: TOO_MANY_REQUESTS, "platform-busy", "The platform asks for a pause",
+        "Wait for `Retry-After`.";
     Overloaded: SERVICE_UNAVAILABLE, "overloaded", "The service is at its limit",
         "Repeat the request after `Retry-After`. Nothing was stored.";
     Unavailable: SERVICE_UNAVAILABLE, "unavailable", "The database cannot be reached at present",
         "Repeat the request after `Retry-After`, with the same idempotency key: whether it took effect is unknown.";
+    PlatformUnavailable: SERVICE_UNAVAILABLE, "platform-unavailable", "The platform cannot be reached at present",
+        "Repeat the request after `Retry-After`.";
     NotReady: SERVICE_UNAVAILABLE, "not-ready", "This process should get no requests at present",
         "The detail says why.";
     Internal: INTERNAL_SERVER_ERROR, "internal", "The request failed unexpectedly",

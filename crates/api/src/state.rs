@@ -1,16 +1,22 @@
 //! What every handler needs, and the settings of the API.
 
 use std::{
+    future::Future,
     sync::{Arc, OnceLock},
     time::Duration,
 };
 
 use bytes::Bytes;
 use leaky_bucket::RateLimiter;
+use marketing::{accounts::Accounts, sync::Syncs};
 use metrics_exporter_prometheus::PrometheusHandle;
 use queue::Queue;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio_util::sync::CancellationToken;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::Instrument;
 
 use crate::{
     auth::limits::{KeyRates, WrongKeys},
@@ -73,12 +79,16 @@ pub struct ApiState(Arc<Inner>);
 
 struct Inner {
     queue: Queue,
+    accounts: Accounts,
+    syncs: Syncs,
     prometheus: PrometheusHandle,
     settings: ApiSettings,
     key_rates: KeyRates,
     wrong_keys: WrongKeys,
     in_flight: Arc<Semaphore>,
     body_room: BodyRoom,
+    /// What goes on to its end though its request is gone.
+    unbroken: TaskTracker,
     outage_log: RateLimiter,
     openapi: OnceLock<Bytes>,
 }
@@ -86,16 +96,24 @@ struct Inner {
 impl ApiState {
     /// Made once per process; also sets `millpond_build_info`.
     #[must_use]
-    pub fn new(queue: Queue, prometheus: PrometheusHandle, settings: ApiSettings) -> Self {
+    pub fn new(
+        queue: Queue,
+        accounts: Accounts,
+        prometheus: PrometheusHandle,
+        settings: ApiSettings,
+    ) -> Self {
         metrics::build_info(settings.version, settings.commit);
         let largest_bodies = LARGEST_BODIES.saturating_mul(queue.config().http.max_body_bytes);
         Self(Arc::new(Inner {
+            syncs: Syncs::new(queue.clone()),
             queue,
+            accounts,
             prometheus,
             key_rates: KeyRates::default(),
             wrong_keys: WrongKeys::new(settings.wrong_keys_a_minute),
             in_flight: Arc::new(Semaphore::new(settings.in_flight)),
             body_room: BodyRoom::new(BODY_ROOM_BYTES.max(largest_bodies)),
+            unbroken: TaskTracker::new(),
             // A database that is away fails every request: one line a second tells as much as thousands.
             outage_log: RateLimiter::builder()
                 .max(1)
@@ -109,6 +127,14 @@ impl ApiState {
 
     pub(crate) fn queue(&self) -> &Queue {
         &self.0.queue
+    }
+
+    pub(crate) fn accounts(&self) -> &Accounts {
+        &self.0.accounts
+    }
+
+    pub(crate) fn syncs(&self) -> &Syncs {
+        &self.0.syncs
     }
 
     pub(crate) fn prometheus(&self) -> &PrometheusHandle {
@@ -134,6 +160,26 @@ impl ApiState {
             .map_err(|_| ApiError::Overloaded {
                 retry_after: OVERLOADED_RETRY,
             })
+    }
+
+    /// Waits for what outlives its requests, for so long at most. To be called when no request is taken any more.
+    pub async fn finish(&self, longest: Duration) {
+        self.0.unbroken.close();
+        if timeout(longest, self.0.unbroken.wait()).await.is_err() {
+            tracing::warn!(
+                "something that outlives its request was still under way when the process ended"
+            );
+        }
+    }
+
+    /// Does something to its end, also where whoever asked for it leaves: the server drops the handler then, and with it
+    /// what a platform gives once. Has what it waits for end in time by itself.
+    pub(crate) async fn to_its_end<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let working = self.0.unbroken.spawn(work.in_current_span());
+        working.await.map_err(|_| ApiError::Panicked)
     }
 
     /// Room for the bodies of requests.

@@ -69,6 +69,12 @@ pub(crate) enum Command {
     /// Make, list and revoke API keys
     #[command(subcommand)]
     Keys(commands::keys::Command),
+    /// Connect ad accounts, look at them, refresh and disconnect them; tokens are read from standard input alone
+    #[command(subcommand)]
+    Accounts(commands::accounts::Command),
+    /// Check that stored secrets open, seal them anew under the newest key
+    #[command(subcommand)]
+    Secrets(commands::secrets::Command),
     /// Check, explain and change what jobs.toml says
     #[command(subcommand)]
     Config(commands::config::Command),
@@ -189,6 +195,15 @@ mod tests {
             "dead export --kind email.send",
             "replays show 0192f7c4-0000-7000-8000-000000000001 --watch",
             "keys create --name app --scope enqueue --scope read --tenant acme --expires 90d",
+            "accounts list --platform meta --status needs_reauth --tenant acme",
+            "accounts list --order behind --limit 10",
+            "accounts show 0192f7c4-0000-7000-8000-000000000001",
+            "accounts connect google_ads --tenant acme --manager 1234567890 --account 9876543210",
+            "accounts refresh 0192f7c4-0000-7000-8000-000000000001",
+            "accounts backfill 0192f7c4-0000-7000-8000-000000000001 --from 2026-01-01 --to 2026-01-31 --level ad",
+            "accounts disconnect 0192f7c4-0000-7000-8000-000000000001 --grant --reason leaving",
+            "secrets verify",
+            "secrets rotate",
             "config check jobs.toml",
             "config effective",
             "config effective jobs.toml",
@@ -202,6 +217,7 @@ mod tests {
             "config schema",
             "doctor",
             "sandbox --http-addr 127.0.0.1:0 --json",
+            "sandbox --accounts 10 --campaigns 500 --seed 7",
             "completions bash",
         ] {
             assert!(parse(&format!("millpond {line}")).is_ok(), "{line}");

@@ -1,6 +1,8 @@
 //! The one place that names every crate: it makes connections, clients and the engine's front door from settings and
 //! configuration, and puts them together.
 
+mod platforms;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
@@ -9,12 +11,12 @@ use std::{
 };
 
 use anyhow::Context as _;
-use jobs::{App, EmailSettings, EmailSource, Signers};
+use jobs::{App, Doors, EmailSettings, EmailSource, Signers};
+use marketing::{accounts::Accounts, sync::Syncs};
 use metrics_exporter_prometheus::PrometheusHandle;
 use providers::{
-    meta::{Meta, MetaConfig},
     smtp::{Mailer, SmtpConfig},
-    webhook::{Caller, ChosenBy, OutboundPolicy, Signer, is_forbidden},
+    webhook::{Caller, ChosenBy, OutboundPolicy, Signer},
 };
 use queue::{
     AdminError, CheckConfig, ConfigStart, Database, DatabaseError, DatabaseSettings, Queue,
@@ -24,11 +26,13 @@ use secrecy::SecretString;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use platforms::accounts;
+
 use crate::{
     args::{COMMIT, VERSION},
     environment::{Environment, VariableProblem},
     failure::{Misuse, RefusedTarget},
-    settings::{Problems, ProviderSettings, SettingsProblems},
+    settings::{Problems, ProviderSettings, Settings, SettingsProblems},
 };
 
 /// Longest whole call to another company, and to an endpoint that others chose.
@@ -95,24 +99,21 @@ pub(crate) fn starting_queue(
 pub(crate) fn describe_metrics() {
     queue::metrics::describe();
     providers::describe_metrics();
+    marketing::describe_metrics();
     api::metrics::describe();
 }
 
-/// Everything that handlers need.
+/// Everything that handlers need. Must be called inside a tokio runtime.
 pub(crate) fn app(
-    settings: &ProviderSettings,
+    settings: &Settings,
     secrets: Secrets,
-    queue: &Queue,
+    (queue, accounts): (&Queue, &Accounts),
     listening_on: IpAddr,
 ) -> anyhow::Result<App> {
     let config = queue.config();
-    let mut meta = MetaConfig {
-        app_secret: settings.meta_app_secret.clone(),
-        ..MetaConfig::default()
-    };
-    if let Some(url) = &settings.meta_url {
-        meta.base_url = url.clone();
-    }
+    let syncs = Syncs::new(queue.clone());
+    let meta = platforms::meta(&settings.providers, &settings.accounts)?;
+    let settings = &settings.providers;
     let mailer = settings.smtp_url.clone().map(|url| {
         Mailer::new(SmtpConfig {
             url,
@@ -127,7 +128,11 @@ pub(crate) fn app(
     check_targets(&config, &policy)?;
     Ok(App {
         db: queue.database().clone(),
-        meta: Meta::new(meta).context("cannot set up the client for Meta")?,
+        queue: queue.clone(),
+        accounts: accounts.clone(),
+        doors: Doors::start(syncs.clone()),
+        syncs,
+        meta,
         meta_token: settings.meta_access_token.clone(),
         mailer: mailer
             .transpose()
@@ -305,6 +310,8 @@ fn signer(environment: &Environment, variable: &str) -> Result<Option<Signer>, V
 
 /// What serves HTTP, and until when.
 pub(crate) struct HttpPart {
+    /// The connected accounts that it serves.
+    pub(crate) accounts: Accounts,
     /// The whole API, or only health and metrics.
     pub(crate) is_api: bool,
     /// Cancelled when the process has begun its work: it is not ready before.
@@ -325,17 +332,19 @@ pub(crate) async fn serve_http(
     let drain = queue.config().worker.drain;
     let mut settings = api::ApiSettings::new(VERSION, COMMIT, part.stopping);
     settings.started = part.started;
-    let state = api::ApiState::new(queue, prometheus, settings);
+    let state = api::ApiState::new(queue, part.accounts, prometheus, settings);
     let router = if part.is_api {
-        api::router(state)
+        api::router(state.clone())
     } else {
-        api::probes(state)
+        api::probes(state.clone())
     };
     let limits = api::ServerLimits {
         drain,
         ..api::ServerLimits::default()
     };
-    api::serve(listener, router, limits, part.closing).await
+    let served = api::serve(listener, router, limits, part.closing).await;
+    state.finish(drain).await;
+    served
 }
 
 /// Starts the workers of this process, which know the kinds that the process began with.
@@ -382,17 +391,6 @@ fn database_settings(url: SecretString, connections: Connections) -> DatabaseSet
         engine,
         claims,
         application_name: format!("millpond {VERSION}"),
-    }
-}
-
-/// Tells of networks behind the public internet that calls may reach: whoever may enqueue `http.request` reaches them.
-pub(crate) fn warn_of_openings(settings: &ProviderSettings) {
-    for network in &settings.outbound_allow {
-        if is_forbidden(network.network()) || is_forbidden(network.broadcast()) {
-            tracing::warn!(
-                "MILLPOND_OUTBOUND_ALLOW opens {network}, which is not public, to whoever may enqueue http.request"
-            );
-        }
     }
 }
 
@@ -525,7 +523,22 @@ mod tests {
             .map(|kind| kind.name.to_string())
             .collect();
 
-        for kind in ["conversion.send", "demo.work", "email.send", "http.request"] {
+        for kind in [
+            "conversion.send",
+            "demo.work",
+            "email.send",
+            "http.request",
+            "maintenance.cache",
+            "maintenance.retention",
+            "sync.account",
+            "sync.fanout",
+            "sync.insights",
+            "sync.watch",
+            "token.check",
+            "token.expire",
+            "token.refresh",
+            "token.validate",
+        ] {
             assert!(
                 names.iter().any(|name| name == kind),
                 "{kind} is missing from {names:?}"

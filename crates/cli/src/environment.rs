@@ -94,6 +94,19 @@ impl Environment {
         }
     }
 
+    /// The same with these values for variables that it has not.
+    pub(crate) fn completed_with(
+        mut self,
+        values: impl IntoIterator<Item = (&'static str, String)>,
+    ) -> Self {
+        for (name, value) in values {
+            if self.os(name).is_none() {
+                self.variables.insert(name.into(), value.into());
+            }
+        }
+        self
+    }
+
     /// A variable as it is; `None` when unset or empty.
     pub(crate) fn os(&self, name: &str) -> Option<&OsStr> {
         self.variables
@@ -208,6 +221,18 @@ mod tests {
                 .text("DATABASE_URL")
                 .is_ok_and(|value| value.is_none())
         );
+    }
+
+    #[test]
+    fn what_is_set_stays_and_what_is_not_can_be_completed() {
+        let environment = Environment::from([("A", "set"), ("B", "")]);
+
+        let values = ["A", "B", "C"].map(|name| (name, "given".to_owned()));
+        let completed = environment.completed_with(values);
+
+        let text = |name: &str| completed.text(name).ok().flatten();
+        let texts = ["A", "B", "C"].map(text);
+        assert_eq!(texts, [Some("set"), Some("given"), Some("given")]);
     }
 
     #[test]

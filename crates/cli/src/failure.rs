@@ -3,12 +3,14 @@
 
 use std::process::ExitCode;
 
+use marketing::accounts::AccountsError;
 use queue::{AdminError, DatabaseError, EnqueueError, PayloadProblem};
 
 use crate::{
     commands::enqueue::NotAKey,
     config_file::ConfigFileError,
     environment::VariableProblem,
+    needed_keys::MissingKeys,
     output::{self, OutputError},
     settings::SettingsProblems,
     telemetry::TelemetryError,
@@ -28,6 +30,11 @@ pub(crate) enum Misuse {
          folder, which brings a database of its own"
     )]
     NoDatabase,
+    /// Nothing that a token could be.
+    #[error(
+        "standard input has no token: give the access token alone, or {{\"access_token\": …, \"refresh_token\": …, \"token_secret\": …}}"
+    )]
+    NoToken,
     /// Neither ids nor a filter.
     #[error("say which dead letters: give ids, or a filter such as --kind email.send")]
     NoSelection,
@@ -156,6 +163,13 @@ fn is_misuse(error: &anyhow::Error) -> bool {
         || error.is::<SettingsProblems>()
         || error.is::<VariableProblem>()
         || error.is::<ConfigFileError>()
+        || error.is::<MissingKeys>()
+        || matches!(
+            error.downcast_ref(),
+            Some(
+                AccountsError::Invalid { .. } | AccountsError::NoKeys | AccountsError::NotSetUp(_)
+            )
+        )
         || matches!(
             error.downcast_ref(),
             Some(AdminError::Invalid { .. } | AdminError::Configuration(_))

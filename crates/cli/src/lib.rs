@@ -1,6 +1,7 @@
 //! The program `millpond`: its arguments, its settings, the wiring of every crate, and a file a command. Work is done
 //! elsewhere: this crate reads, composes, shows and ends with the right exit code.
 
+mod api_versions;
 mod args;
 pub mod commands;
 mod compose;
@@ -8,12 +9,15 @@ mod config_file;
 mod dev;
 mod environment;
 mod failure;
+mod needed_keys;
+mod openings;
 mod output;
 mod process;
 #[cfg(test)]
 mod scratch;
 mod settings;
 mod shutdown;
+mod stand_ins;
 mod telemetry;
 
 use std::{ffi::OsString, process::ExitCode};

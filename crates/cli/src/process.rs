@@ -4,10 +4,15 @@
 use std::{future::pending, net::SocketAddr, sync::Arc, time::Duration};
 
 use clap::ValueEnum;
-use jobs::App;
+use jobs::{App, Doors};
+use marketing::{
+    accounts::{AccountGauges, Accounts},
+    sync::ObjectiveGauges,
+};
 use metrics_exporter_prometheus::PrometheusHandle;
 use queue::{
-    ConfigStart, DatabaseError, Follower, Leader, Queue, Registry, WorkerSettings, Workers,
+    ConfigStart, DatabaseError, FleetGauges, Follower, Leader, Queue, Registry, WorkerSettings,
+    Workers,
 };
 use tokio::{
     net::TcpListener,
@@ -19,7 +24,7 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use crate::{
     args::VERSION,
     compose::{self, HttpPart},
-    telemetry,
+    needed_keys, telemetry,
 };
 
 /// How often the recorder tidies up what it counted.
@@ -64,6 +69,8 @@ pub(crate) struct Plan {
     pub(crate) start: ConfigStart,
     /// What handlers need.
     pub(crate) app: App,
+    /// The connected accounts.
+    pub(crate) accounts: Accounts,
     /// Where HTTP is served.
     pub(crate) listener: TcpListener,
     /// What to do.
@@ -83,6 +90,7 @@ pub(crate) struct Process {
     workers: Option<Workers>,
     leader: Option<Leader>,
     follower: Option<Follower>,
+    doors: Doors,
     _upkeep: AbortOnDropHandle<()>,
 }
 
@@ -132,6 +140,7 @@ impl Process {
         let (stopping, closing) = (CancellationToken::new(), CancellationToken::new());
         let started = CancellationToken::new();
         let part = HttpPart {
+            accounts: plan.accounts.clone(),
             is_api: plan.roles.contains(&Role::Api),
             started: started.clone(),
             stopping: stopping.clone(),
@@ -148,6 +157,7 @@ impl Process {
             http: Some(AbortOnDropHandle::new(tokio::spawn(serving))),
             workers: None,
             leader: None,
+            doors: plan.app.doors.clone(),
             _upkeep: AbortOnDropHandle::new(tokio::spawn(keep_up(prometheus))),
         };
         let settings = WorkerSettings {
@@ -161,6 +171,7 @@ impl Process {
         };
         let work = Work {
             app: plan.app,
+            accounts: plan.accounts,
             registry,
             roles: plan.roles,
             settings,
@@ -181,6 +192,7 @@ impl Process {
         if !wait_for_database(&self.queue, self.follower.as_ref(), shutdown).await? {
             return Ok(());
         }
+        needed_keys::require(&work.accounts).await?;
         if work.roles.contains(&Role::Worker) {
             let app = Arc::new(work.app);
             let started =
@@ -188,7 +200,11 @@ impl Process {
             self.workers = Some(started?);
         }
         if work.roles.contains(&Role::Scheduler) {
-            self.leader = Some(Leader::start(self.queue.clone()));
+            let gauges: Vec<Arc<dyn FleetGauges>> = vec![
+                Arc::new(AccountGauges),
+                Arc::new(ObjectiveGauges::new(self.queue.clone())),
+            ];
+            self.leader = Some(Leader::start_with(self.queue.clone(), gauges));
         }
         Ok(())
     }
@@ -231,6 +247,8 @@ impl Process {
         }
         let (workers, leader) = (self.workers.take(), self.leader.take());
         tokio::join!(end_work(workers), end_leading(leader));
+        // No job calls anybody any more.
+        self.doors.close().await;
         self.closing.cancel();
         if let Some(http) = self.http.take() {
             match http.await {
@@ -263,6 +281,7 @@ async fn end_leading(leader: Option<Leader>) {
 /// What starts once the database is there.
 struct Work {
     app: App,
+    accounts: Accounts,
     registry: Registry<App>,
     roles: Vec<Role>,
     settings: WorkerSettings,
@@ -321,6 +340,7 @@ async fn keep_up(prometheus: PrometheusHandle) {
 
 #[cfg(test)]
 mod tests {
+    use marketing::sync::Syncs;
     use queue::config::Config;
     use secrecy::SecretString;
 
@@ -335,6 +355,7 @@ mod tests {
             .expect("an address");
         let queue = Queue::new(database, Arc::new(Config::builtin()), []).expect("no schema");
         let process = Process {
+            doors: Doors::start(Syncs::new(queue.clone())),
             queue,
             stopping: CancellationToken::new(),
             closing: CancellationToken::new(),

@@ -1,5 +1,7 @@
 //! What the environment says: addresses and secrets. Everything wrong is told at once, and no value is ever shown.
 
+mod accounts;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use ipnet::IpNet;
@@ -7,6 +9,7 @@ use providers::smtp;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
+pub(crate) use self::accounts::{AccountsEnvironment, read_keys};
 use crate::environment::{Environment, VariableProblem};
 
 /// Where the API listens unless `MILLPOND_HTTP_ADDR` says otherwise.
@@ -72,6 +75,8 @@ pub(crate) struct Settings {
     pub(crate) http_addr: SocketAddr,
     /// Other companies' addresses and our secrets there.
     pub(crate) providers: ProviderSettings,
+    /// What connected accounts need.
+    pub(crate) accounts: AccountsEnvironment,
 }
 
 impl Settings {
@@ -85,12 +90,14 @@ impl Settings {
             |text| text.parse::<SocketAddr>().ok(),
         ));
         let providers = read_providers(environment, &mut problems);
+        let accounts = AccountsEnvironment::read(environment, &mut problems);
         problems.none_or()?;
         let http_addr = http_addr.flatten().unwrap_or(DEFAULT_HTTP_ADDR);
         Ok(Self {
             database_url,
             http_addr,
             providers,
+            accounts,
         })
     }
 }

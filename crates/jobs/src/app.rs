@@ -2,18 +2,29 @@
 
 use std::collections::BTreeMap;
 
+use marketing::{accounts::Accounts, sync::Syncs};
 use providers::{
     meta::Meta,
     smtp::Mailer,
     webhook::{Caller, Signer},
 };
-use queue::Database;
+use queue::{Database, Queue};
 use secrecy::SecretString;
+
+use crate::Doors;
 
 /// Clients, settings and secrets of all handlers.
 pub struct App {
     /// Where `marketing` keeps what it knows.
     pub db: Database,
+    /// The engine's front door: what is in force, and jobs that are enqueued before an attempt has ended.
+    pub queue: Queue,
+    /// Connected accounts, and the clients of the platforms that they are at.
+    pub accounts: Accounts,
+    /// What is read of accounts.
+    pub syncs: Syncs,
+    /// What all doors to platforms share.
+    pub doors: Doors,
     /// Meta's APIs.
     pub meta: Meta,
     /// The token of conversions that name no account; `None`: they fail with class `config`.

@@ -9,7 +9,7 @@ use queue::{BudgetError, BudgetHandle, BudgetPermit, Outcome};
 use crate::error::Error;
 
 /// How long a provider is not called that refuses our own set-up: nobody's job gets further before that is mended.
-const SET_UP_PAUSE: Duration = Duration::from_secs(60);
+pub(crate) const SET_UP_PAUSE: Duration = Duration::from_secs(60);
 
 /// Lets a provider's requests out as a budget allows.
 pub(crate) struct Budgeted<'a> {
@@ -26,7 +26,8 @@ impl Admission for Budgeted<'_> {
     }
 }
 
-fn not_admitted(provider: &'static str, error: &BudgetError) -> ProviderError {
+/// What a client is told whose call a budget does not let out.
+pub(crate) fn not_admitted(provider: &'static str, error: &BudgetError) -> ProviderError {
     let detail = Detail {
         provider,
         message: error.to_string(),

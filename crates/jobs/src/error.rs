@@ -1,17 +1,22 @@
 //! Why an attempt failed, and the one translation of that to the class that the engine's policy goes by.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use marketing::{
     StoreError,
+    accounts::AccountsError,
     conversions::{Destination, Refusal},
     email::EmailError,
+    sync::SyncError,
 };
 use providers::Error as ProviderError;
-use queue::{BudgetError, ErrorClass, JobError};
+use queue::{BudgetError, EnqueueError, ErrorClass, JobError};
 
 /// Most refused events that an error's text tells of.
 const MOST_TOLD: usize = 5;
+
+/// How long a job waits for whoever is refreshing the token that it needs.
+const WHILE_REFRESHED: Duration = Duration::from_secs(10);
 
 /// Why an attempt failed. Never quotes a payload, which may be about people.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +67,26 @@ pub(crate) enum Error {
     /// What the job's calls are counted against gave nothing.
     #[error(transparent)]
     Budget(#[from] BudgetError),
+    /// Something about a connected account.
+    #[error(transparent)]
+    Accounts(Box<AccountsError>),
+    /// Something about what is read of an account.
+    #[error(transparent)]
+    Sync(SyncError),
+    /// Jobs that should follow could not be enqueued.
+    #[error("the jobs that should follow were not taken")]
+    Enqueue(#[from] EnqueueError),
+    /// A platform gave up a report, or took too long for it.
+    #[error("the report is not to be had: {0}")]
+    Report(String),
+    /// Nothing of an account could be read; the class is that of the first refusal.
+    #[error("nothing could be read: {message}")]
+    NothingRead {
+        /// Of what sort the first refusal was.
+        class: ErrorClass,
+        /// The first refusal.
+        message: String,
+    },
     /// The attempt was told to stop.
     #[error("stopped before it was done")]
     Stopped,
@@ -76,49 +101,142 @@ impl From<StoreError> for Error {
     }
 }
 
+/// What a platform said is told as such, by whatever way it came.
+impl From<AccountsError> for Error {
+    fn from(error: AccountsError) -> Self {
+        match error {
+            AccountsError::Platform(said) => Self::Provider(said),
+            AccountsError::Store(error) => error.into(),
+            other => Self::Accounts(Box::new(other)),
+        }
+    }
+}
+
+impl From<SyncError> for Error {
+    fn from(error: SyncError) -> Self {
+        match error {
+            SyncError::Store(error) => error.into(),
+            SyncError::Disconnected => AccountsError::Disconnected.into(),
+            other => Self::Sync(other),
+        }
+    }
+}
+
 impl From<Error> for JobError {
     fn from(error: Error) -> Self {
-        let (class, wait) = match &error {
-            Error::Provider(ProviderError::RateLimited { retry_after, .. }) => {
-                (ErrorClass::RateLimited, *retry_after)
-            }
-            // Handlers ask to be called again instead; none that does not must lose an attempt by it.
-            Error::Provider(ProviderError::Postponed { .. }) => (ErrorClass::RateLimited, None),
-            Error::Provider(ProviderError::AuthExpired { .. }) => (ErrorClass::AuthExpired, None),
-            Error::Provider(ProviderError::Permission { .. }) => (ErrorClass::Permission, None),
-            Error::Provider(ProviderError::Rejected { .. }) => (ErrorClass::Invalid, None),
-            Error::Provider(ProviderError::TooLarge { .. }) => (ErrorClass::TooLarge, None),
-            Error::Provider(ProviderError::Config { .. }) => (ErrorClass::Config, None),
-            Error::Provider(ProviderError::Unavailable { .. }) => (ErrorClass::Transient, None),
-            Error::Provider(ProviderError::TimedOut { .. }) => (ErrorClass::Transient, None),
-            Error::OwnToken(_) => (ErrorClass::Config, None),
-            Error::Store(_) => (ErrorClass::Transient, None),
-            Error::Email(EmailError::UnknownTemplate { .. }) => (ErrorClass::Invalid, None),
-            Error::Email(EmailError::Data { .. }) => (ErrorClass::Invalid, None),
-            Error::Email(EmailError::Render { .. }) => (ErrorClass::Internal, None),
-            Error::Payload { .. } => (ErrorClass::Invalid, None),
-            Error::Destination(_) => (ErrorClass::Invalid, None),
-            Error::Refused(_) => (ErrorClass::Invalid, None),
-            Error::Expired(_) => (ErrorClass::Invalid, None),
-            Error::InDoubt => (ErrorClass::Invalid, None),
-            Error::Contended => (ErrorClass::Transient, None),
-            Error::SetUp(_) => (ErrorClass::Config, None),
-            Error::NoSecret(_) => (ErrorClass::Config, None),
-            // Handlers snooze instead; none that does not must lose an attempt by it.
-            Error::Budget(error) if error.wait().is_some() => {
-                (ErrorClass::RateLimited, error.wait())
-            }
-            Error::Budget(_) => (ErrorClass::Config, None),
-            // Whoever stopped it knows why: a cancelled job is cancelled, an interrupted one goes back.
-            Error::Stopped => (ErrorClass::Transient, None),
-            Error::ToldToFail(class) => (*class, None),
-        };
+        let (class, wait) = error.class_and_wait();
         let code = code_of(&error);
         let error = Self::new(class, error).retry_after(wait);
         match code {
             Some(code) => error.code(code),
             None => error,
         }
+    }
+}
+
+impl Error {
+    /// What sort of failure it is.
+    pub(crate) fn class(&self) -> ErrorClass {
+        self.class_and_wait().0
+    }
+
+    fn class_and_wait(&self) -> ClassAndWait {
+        match self {
+            Self::Provider(said) => class_of_provider(said),
+            Self::Accounts(error) => class_of_accounts(error),
+            Self::Sync(error) => (class_of_sync(error), None),
+            Self::Enqueue(error) => class_of_enqueue(error),
+            Self::Report(_) => (ErrorClass::Transient, None),
+            Self::NothingRead { class, .. } => (*class, None),
+            Self::OwnToken(_) => (ErrorClass::Config, None),
+            Self::Store(_) => (ErrorClass::Transient, None),
+            Self::Email(EmailError::UnknownTemplate { .. }) => (ErrorClass::Invalid, None),
+            Self::Email(EmailError::Data { .. }) => (ErrorClass::Invalid, None),
+            Self::Email(EmailError::Render { .. }) => (ErrorClass::Internal, None),
+            Self::Payload { .. } => (ErrorClass::Invalid, None),
+            Self::Destination(_) => (ErrorClass::Invalid, None),
+            Self::Refused(_) => (ErrorClass::Invalid, None),
+            Self::Expired(_) => (ErrorClass::Invalid, None),
+            Self::InDoubt => (ErrorClass::Invalid, None),
+            Self::Contended => (ErrorClass::Transient, None),
+            Self::SetUp(_) => (ErrorClass::Config, None),
+            Self::NoSecret(_) => (ErrorClass::Config, None),
+            // Handlers snooze instead; none that does not must lose an attempt by it.
+            Self::Budget(error) if error.wait().is_some() => {
+                (ErrorClass::RateLimited, error.wait())
+            }
+            Self::Budget(_) => (ErrorClass::Config, None),
+            // Whoever stopped it knows why: a cancelled job is cancelled, an interrupted one goes back.
+            Self::Stopped => (ErrorClass::Transient, None),
+            Self::ToldToFail(class) => (*class, None),
+        }
+    }
+}
+
+type ClassAndWait = (ErrorClass, Option<Duration>);
+
+/// The class of what a platform said.
+fn class_of_provider(error: &ProviderError) -> ClassAndWait {
+    match error {
+        ProviderError::RateLimited { retry_after, .. } => (ErrorClass::RateLimited, *retry_after),
+        // Handlers ask to be called again instead; none that does not must lose an attempt by it.
+        ProviderError::Postponed { wait, .. } => (ErrorClass::RateLimited, *wait),
+        ProviderError::AuthExpired { .. } => (ErrorClass::AuthExpired, None),
+        ProviderError::Permission { .. } => (ErrorClass::Permission, None),
+        ProviderError::Rejected { .. } => (ErrorClass::Invalid, None),
+        ProviderError::TooLarge { .. } => (ErrorClass::TooLarge, None),
+        ProviderError::Config { .. } => (ErrorClass::Config, None),
+        ProviderError::Unavailable { .. } => (ErrorClass::Transient, None),
+        ProviderError::TimedOut { .. } => (ErrorClass::Transient, None),
+    }
+}
+
+fn class_of_accounts(error: &AccountsError) -> ClassAndWait {
+    match error {
+        AccountsError::NotFound
+        | AccountsError::Invalid { .. }
+        | AccountsError::Disconnected
+        | AccountsError::UnknownState
+        | AccountsError::Refused
+        | AccountsError::NotSigned => (ErrorClass::Invalid, None),
+        AccountsError::NoKeys
+        | AccountsError::Sealed { .. }
+        | AccountsError::NotSetUp(_)
+        | AccountsError::NoPlatform(_) => (ErrorClass::Config, None),
+        // Nobody's fault, and over in a moment.
+        AccountsError::RefreshUnderway => (ErrorClass::RateLimited, Some(WHILE_REFRESHED)),
+        AccountsError::Platform(said) => class_of_provider(said),
+        AccountsError::Store(_) | AccountsError::Engine(_) => (ErrorClass::Transient, None),
+    }
+}
+
+fn class_of_sync(error: &SyncError) -> ErrorClass {
+    match error {
+        SyncError::NotFound | SyncError::Invalid { .. } | SyncError::Disconnected => {
+            ErrorClass::Invalid
+        }
+        // Another attempt goes on with it, or it was ended: the next one begins where that left off.
+        SyncError::Superseded => ErrorClass::Transient,
+        SyncError::Store(_) | SyncError::Engine(_) => ErrorClass::Transient,
+    }
+}
+
+fn class_of_enqueue(error: &EnqueueError) -> ClassAndWait {
+    match error {
+        EnqueueError::QueueFull { retry_after, .. }
+        | EnqueueError::Overloaded { retry_after }
+        | EnqueueError::IdempotencyPending { retry_after } => {
+            (ErrorClass::RateLimited, Some(*retry_after))
+        }
+        EnqueueError::Unavailable(_) => (ErrorClass::Transient, None),
+        EnqueueError::UnknownKind { .. }
+        | EnqueueError::Payload(_)
+        | EnqueueError::PayloadSyntax(_)
+        | EnqueueError::Field { .. }
+        | EnqueueError::TooLarge { .. }
+        | EnqueueError::Conflict { .. }
+        | EnqueueError::IdempotencyMismatch
+        | EnqueueError::NotKept => (ErrorClass::Internal, None),
     }
 }
 
@@ -145,7 +263,12 @@ fn code_of(error: &Error) -> Option<String> {
         Error::Expired(_) => Some("expired".to_owned()),
         Error::InDoubt => Some("in_doubt".to_owned()),
         Error::Payload { pointer, .. } => Some((*pointer).to_owned()),
-        Error::Store(_)
+        Error::Accounts(_)
+        | Error::Sync(_)
+        | Error::Enqueue(_)
+        | Error::Report(_)
+        | Error::NothingRead { .. }
+        | Error::Store(_)
         | Error::Email(_)
         | Error::Destination(_)
         | Error::Contended

@@ -1,6 +1,8 @@
 //! What is taken out of other people's texts before they reach an error, a log or a page: secrets, queries of URLs, mail
 //! addresses and characters that forge lines. Texts are scrubbed here once, where they enter, never where they are shown.
 
+use url::form_urlencoded::byte_serialize;
+
 /// What stands in a secret's place.
 const REDACTED: &str = "***";
 
@@ -37,6 +39,9 @@ pub(crate) fn scrub(text: &str, secrets: &[&str], limit: usize) -> String {
     for secret in secrets {
         if secret.len() >= SHORTEST_SECRET {
             text = text.replace(secret, REDACTED);
+            // As it was sent in an address or a form.
+            let encoded: String = byte_serialize(secret.as_bytes()).collect();
+            text = text.replace(&encoded, REDACTED);
         }
     }
 
@@ -120,6 +125,17 @@ mod tests {
         );
 
         assert_eq!(text, "token *** was ***");
+    }
+
+    #[test]
+    fn a_known_secret_is_cut_out_as_it_stands_in_a_form_too() {
+        let text = scrub(
+            "code=4%2F0Af-s3cr3t%2B, 4/0Af-s3cr3t+",
+            &["4/0Af-s3cr3t+"],
+            100,
+        );
+
+        assert_eq!(text, "code=***, ***");
     }
 
     #[test]

@@ -54,7 +54,7 @@ impl Waiter {
         self.work.notified().await;
     }
 
-    /// Whether the last look at the queue found limits, held accounts or parked jobs.
+    /// Whether the last look at the queue found limits, held accounts, dry budgets of accounts or parked jobs.
     pub(crate) fn looks_closely(&self) -> bool {
         self.looks_closely.load(Ordering::Relaxed)
     }

@@ -4,6 +4,7 @@
 mod admin;
 pub mod bench;
 mod budgets;
+mod cipher;
 mod client;
 pub mod config;
 mod db;
@@ -25,12 +26,13 @@ mod worker;
 
 pub use admin::{
     Actor, AdminError, Attempt, ConfigApplied, ConfigRequest, ConfigStatus, ConfigText, DeadFilter,
-    DeadLetterDetail, DeadLetterSummary, GroupChange, GroupState, JobDetail, JobFilter, JobSummary,
-    LastTick, NewKey, NewOverride, OverrideEnd, Page, PageRequest, Paused, ProcessesOfRevision,
-    QueueStatus, ReplayAnswer, ReplayDetail, ReplayRequest, Resolution, ScheduleState,
-    ScheduleStatus, Selection, Skipped,
+    DeadLetterDetail, DeadLetterSummary, Deed, GroupChange, GroupState, JobDetail, JobFilter,
+    JobSummary, LastTick, NewHold, NewKey, NewOverride, OverrideEnd, Page, PageRequest, Paused,
+    ProcessesOfRevision, QueueStatus, Released, ReplayAnswer, ReplayDetail, ReplayRequest,
+    Resolution, ScheduleState, ScheduleStatus, Selection, Skipped,
 };
 pub use budgets::{BudgetError, BudgetHandle, BudgetPermit, BudgetStatus, QuotaReport};
+pub use cipher::{Cipher, CipherError, KeyProblem, KeysError, SealedPlace};
 pub use client::{AuthenticatedKey, EnqueueError, Health, Kind, Queue, SchemaError};
 pub use db::{Database, DatabaseError, DatabaseSettings, MigrationInfo};
 pub use doctor::{Finding, Severity, Surroundings, diagnose};
@@ -44,7 +46,7 @@ pub use job::{
     AttemptOutcome, EnqueueOutcome, Enqueued, ErrorClass, Idempotency, JobId, JobState, NewJob,
     OnConflict, PayloadProblem, Source, Start, TickOutcome, Unique, UnknownWord,
 };
-pub use leader::Leader;
+pub use leader::{FleetGauges, Leader};
 pub use live::{
     CheckConfig, ConfigStart, ConfigStartError, FileSource, Follower, InForce, Rejected,
     RevisionSource,

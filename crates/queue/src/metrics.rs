@@ -2,7 +2,10 @@
 //! and histograms are this process's, gauges marked F describe the fleet and are set by the leader alone.
 
 use std::{
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -74,6 +77,8 @@ const FLEET: &[&str] = &[
 
 /// Whether this process leads and so shows the fleet's gauges.
 static LEADS: AtomicBool = AtomicBool::new(false);
+/// Gauges of other crates that describe the fleet.
+static OTHERS: RwLock<Vec<&str>> = RwLock::new(Vec::new());
 
 /// Upper bounds of the buckets of every histogram of ours, in seconds.
 pub const BUCKETS: &[f64] = &[
@@ -196,27 +201,41 @@ fn describe_fleet() {
     );
 }
 
+/// Gauges of other crates are the fleet's too.
+pub(crate) fn of_fleet(names: &[&'static str]) {
+    let mut others = OTHERS.write().unwrap_or_else(PoisonError::into_inner);
+    for name in names {
+        if !others.contains(name) {
+            others.push(name);
+        }
+    }
+}
+
 pub(crate) fn show_fleet(leads: bool) {
     LEADS.store(leads, Ordering::Relaxed);
 }
 
 /// What a scrape is answered: the exporter's text, without the fleet's gauges unless this process leads. The exporter
 /// cannot forget a gauge, and a former leader's copy would be counted twice.
-pub(crate) fn exposition(rendered: String) -> String {
-    if LEADS.load(Ordering::Relaxed) {
-        return rendered;
-    }
-    let is_fleet = |line: &&str| {
+pub(crate) fn exposition(rendered: &str) -> String {
+    shown(rendered, LEADS.load(Ordering::Relaxed))
+}
+
+/// A gauge of the fleet that is no number is of something that is no more, or of which nothing is known: it is absent.
+fn shown(rendered: &str, leads: bool) -> String {
+    let others = OTHERS.read().unwrap_or_else(PoisonError::into_inner);
+    let is_hidden = |line: &&str| {
         let named = line
             .strip_prefix("# HELP ")
             .or_else(|| line.strip_prefix("# TYPE "))
             .unwrap_or(line);
         let name = named.split(['{', ' ']).next().unwrap_or_default();
-        FLEET.contains(&name)
+        let is_fleet = FLEET.contains(&name) || others.contains(&name);
+        is_fleet && (!leads || line.ends_with(" NaN"))
     };
     rendered
         .lines()
-        .filter(|line| !is_fleet(line))
+        .filter(|line| !is_hidden(line))
         .flat_map(|line| [line, "\n"])
         .collect()
 }
@@ -504,8 +523,20 @@ mod tests {
         let rendered = "# TYPE millpond_queue_jobs gauge\nmillpond_queue_jobs{queue=\"a\"} 1\nmillpond_worker_slots{queue=\"a\"} 2\n";
 
         assert_eq!(
-            exposition(rendered.to_owned()),
+            shown(rendered, false),
             "millpond_worker_slots{queue=\"a\"} 2\n"
+        );
+    }
+
+    // Fails when a schedule or a budget that is gone stays on every graph, as a curve of no number.
+    #[test]
+    fn gauges_of_what_is_no_more_are_absent_where_somebody_leads() {
+        let rendered = "millpond_budget_remaining_ratio{provider=\"\",budget=\"crm\"} NaN\n\
+                        millpond_budget_remaining_ratio{provider=\"x\",budget=\"x\"} 0.5\n";
+
+        assert_eq!(
+            shown(rendered, true),
+            "millpond_budget_remaining_ratio{provider=\"x\",budget=\"x\"} 0.5\n"
         );
     }
 }

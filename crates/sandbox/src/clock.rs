@@ -1,4 +1,5 @@
-//! The sandbox's only clock: events are too old, and signatures stale, by this one.
+//! The machine's clock, by which mails and calls to receivers are dated and signatures stale. The
+//! platforms go by the world's.
 
 use chrono::{DateTime, Utc};
 

@@ -6,7 +6,10 @@ use std::{
     path::PathBuf,
 };
 
-use serde::Deserialize;
+use crate::{
+    oauth::{KnownToken, TokenRole, TokenState},
+    world::{Platform, WorldConfig},
+};
 
 /// The id of the app that the development token belongs to.
 pub const DEV_META_APP_ID: &str = "100000000000000";
@@ -16,6 +19,23 @@ pub const DEV_META_TOKEN: &str = "fake-dev-meta-access-token";
 pub const DEV_META_APP_SECRET: &str = "fake-dev-meta-app-secret";
 /// The dataset that a sandbox with default settings knows; made up.
 pub const DEV_META_DATASET: &str = "1000000000000001";
+
+/// The id of the app at every platform but Meta: client id, app id, consumer key.
+pub const DEV_APP_ID: &str = "fake-dev-app";
+/// Its secret; made up.
+pub const DEV_APP_SECRET: &str = "fake-dev-app-secret";
+/// A refresh token that the stand-in for Google takes; made up.
+pub const DEV_GOOGLE_REFRESH_TOKEN: &str = "fake-dev-google-refresh-token";
+/// An access token that the stand-in for LinkedIn takes; made up.
+pub const DEV_LINKEDIN_TOKEN: &str = "fake-dev-linkedin-access-token";
+/// A refresh token that the stand-in for LinkedIn takes; made up.
+pub const DEV_LINKEDIN_REFRESH_TOKEN: &str = "fake-dev-linkedin-refresh-token";
+/// An access token that the stand-in for TikTok takes; made up.
+pub const DEV_TIKTOK_TOKEN: &str = "fake-dev-tiktok-access-token";
+/// A token of OAuth 1.0a that the stand-in for X takes; made up.
+pub const DEV_X_TOKEN: &str = "fake-dev-x-token";
+/// The second half of it.
+pub const DEV_X_TOKEN_SECRET: &str = "fake-dev-x-token-secret";
 
 /// What a sandbox is started with. Port 0 takes a free one, which the running sandbox tells.
 #[derive(Clone)]
@@ -30,6 +50,12 @@ pub struct SandboxConfig {
     pub mail_dir: PathBuf,
     /// What the stand-in for Meta knows.
     pub meta: MetaConfig,
+    /// The world that the stand-ins for platforms show.
+    pub world: WorldConfig,
+    /// The app at each platform but Meta.
+    pub apps: BTreeMap<Platform, AppConfig>,
+    /// Tokens of any platform that are known without anybody's consent.
+    pub tokens: Vec<KnownToken>,
     /// User and password that the mail server asks for; `None` takes mail from everybody.
     pub smtp_auth: Option<(String, String)>,
     /// Standard Webhooks secrets (`whsec_…`) by the receiver's name; a receiver without one checks
@@ -48,10 +74,53 @@ impl SandboxConfig {
             smtps: Some(free),
             mail_dir,
             meta: MetaConfig::default(),
+            world: WorldConfig::default(),
+            apps: Platform::ALL
+                .into_iter()
+                .filter(|platform| *platform != Platform::Meta)
+                .map(|platform| (platform, AppConfig::default()))
+                .collect(),
+            tokens: dev_tokens(),
             smtp_auth: None,
             hook_secrets: BTreeMap::new(),
         }
     }
+}
+
+/// An app as a platform knows it; the default has the development values.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AppConfig {
+    /// Client id, app id or consumer key.
+    pub id: String,
+    /// Its secret.
+    pub secret: String,
+}
+
+impl Default for AppConfig {
+    fn default() -> Self {
+        Self {
+            id: DEV_APP_ID.to_owned(),
+            secret: DEV_APP_SECRET.to_owned(),
+        }
+    }
+}
+
+/// The tokens that a development run connects with.
+fn dev_tokens() -> Vec<KnownToken> {
+    let refresh = |platform, token| KnownToken {
+        role: TokenRole::Refresh,
+        ..KnownToken::new(platform, token)
+    };
+    vec![
+        refresh(Platform::GoogleAds, DEV_GOOGLE_REFRESH_TOKEN),
+        KnownToken::new(Platform::LinkedIn, DEV_LINKEDIN_TOKEN),
+        refresh(Platform::LinkedIn, DEV_LINKEDIN_REFRESH_TOKEN),
+        KnownToken::new(Platform::TikTok, DEV_TIKTOK_TOKEN),
+        KnownToken {
+            secret: Some(DEV_X_TOKEN_SECRET.to_owned()),
+            ..KnownToken::new(Platform::X, DEV_X_TOKEN)
+        },
+    ]
 }
 
 /// What the stand-in for Meta knows; the default has the development values.
@@ -87,18 +156,4 @@ impl MetaConfig {
     pub(crate) fn app_token(&self) -> String {
         format!("{}|{}", self.app_id, self.app_secret)
     }
-}
-
-/// Whether an access token works, and if not, which subcode of 190 says so.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TokenState {
-    /// It works.
-    Valid,
-    /// 463: its time is over.
-    Expired,
-    /// 460: its user changed the password.
-    PasswordChanged,
-    /// 467: it was invalidated.
-    Invalid,
 }

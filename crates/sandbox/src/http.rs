@@ -26,7 +26,7 @@ use hyper_util::{
 use tokio::{net::TcpStream, time};
 use tokio_util::sync::CancellationToken;
 
-use crate::{control, meta, receiver, shared::Shared};
+use crate::{control, google, linkedin, meta, receiver, shared::Shared, tiktok, x};
 
 /// Longest wait for a request's header, hence also the longest an idle connection is kept.
 const HEADER_WAIT: Duration = Duration::from_secs(60);
@@ -62,6 +62,10 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .nest("/_control", control::routes())
         .route("/hooks/{name}", routing::any(receiver::receive))
+        .route("/google_ads/{*path}", routing::any(google::answer))
+        .route("/linkedin/{*path}", routing::any(linkedin::answer))
+        .route("/tiktok/{*path}", routing::any(tiktok::answer))
+        .route("/x/{*path}", routing::any(x::answer))
         .fallback(meta::answer)
         .with_state(shared)
 }

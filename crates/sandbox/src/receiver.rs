@@ -58,7 +58,7 @@ pub(crate) async fn receive(
         Some(Ok(())) | None => StatusCode::OK.into_response(),
     };
     let fault = shared.faults.take_receiver(&name);
-    play(fault, Voice::Plain, &peer, async { answer }).await
+    play(fault, Voice::PLAIN, &peer, async { answer }).await
 }
 
 fn kept(headers: &HeaderMap) -> BTreeMap<String, String> {

@@ -14,6 +14,7 @@ use crate::{
     listen::{self, Life},
     shared::Shared,
     smtp::{MailServer, Mailbox, ServerTls},
+    world::WorldClock,
 };
 
 /// A running sandbox. Dropping it ends its tasks too, without waiting for them.
@@ -32,7 +33,7 @@ impl Sandbox {
     /// # Errors
     /// [`SandboxError`] says which address, folder or secret cannot be used; nothing runs then.
     pub async fn start(config: SandboxConfig) -> Result<Self, SandboxError> {
-        let shared = Arc::new(Shared::new(config.meta, &config.hook_secrets)?);
+        let shared = Arc::new(Shared::new(&config)?);
         let tls = ServerTls::generate()?;
         let mailbox = Mailbox::open(config.mail_dir).await?;
         let (web, http_addr) = bind(config.http).await?;
@@ -81,8 +82,8 @@ impl Sandbox {
         })
     }
 
-    /// Where HTTP is served: Meta's API at the root, receivers under `/hooks/`, the control under
-    /// `/_control/`.
+    /// Where HTTP is served: Meta's API at the root, the other platforms' under `/google_ads`,
+    /// `/linkedin`, `/tiktok` and `/x`, receivers under `/hooks/`, the control under `/_control/`.
     #[must_use]
     pub fn http_addr(&self) -> SocketAddr {
         self.http_addr
@@ -118,6 +119,12 @@ impl Sandbox {
     #[must_use]
     pub fn faults(&self) -> Arc<Faults> {
         Arc::clone(&self.shared.faults)
+    }
+
+    /// The clock that the platforms' stand-ins go by.
+    #[must_use]
+    pub fn clock(&self) -> Arc<WorldClock> {
+        Arc::clone(self.shared.world.clock())
     }
 
     /// Ends every connection and waits until no task of the sandbox is left; takes about a second

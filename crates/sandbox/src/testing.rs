@@ -72,7 +72,7 @@ impl Site {
         .await
     }
 
-    async fn call(&self, method: &str, path: &str, headers: &str, body: &str) -> Answer {
+    pub(crate) async fn call(&self, method: &str, path: &str, headers: &str, body: &str) -> Answer {
         let request = format!(
             "{method} {path} HTTP/1.1\r\nhost: sandbox\r\nconnection: close\r\n\
              {headers}content-length: {}\r\n\r\n{body}",

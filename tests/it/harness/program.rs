@@ -57,6 +57,28 @@ impl Program {
         })
     }
 
+    /// Starts it; all that it says goes to that file.
+    pub(crate) fn start_telling(mut command: Command, log: &Path) -> anyhow::Result<Self> {
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(log)?;
+        command.stdout(log.try_clone()?).stderr(log);
+        Ok(Self {
+            child: command.spawn().context("the program starts")?,
+        })
+    }
+
+    /// The most memory that it has had at a time so far, in bytes; `None` where the system does not tell.
+    pub(crate) fn peak_memory(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:"))?;
+        let kib: u64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
+        Some(kib * 1024)
+    }
+
     /// The first line that it prints.
     pub(crate) fn first_line(&mut self) -> anyhow::Result<String> {
         let output = self

@@ -30,16 +30,27 @@ target = "RECEIVER/hooks/test"
 timeout = "60s"
 "#;
 
+/// What secrets are sealed under, and our app at the sandbox's Meta.
+pub(crate) const KEYS: &str = "it:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+pub(crate) const APP_ID: &str = "1000000000000077";
+
 pub(crate) struct World {
     pub(crate) folder: PathBuf,
     pub(crate) database_url: String,
     pub(crate) sandbox: Client,
+    /// The variables that point a process at the sandbox instead of the platforms.
+    pub(crate) environment: Value,
     smtp: String,
     _sandbox: Program,
 }
 
 impl World {
     pub(crate) async fn new() -> anyhow::Result<Self> {
+        Self::of(&[]).await
+    }
+
+    /// The same with a sandbox that is given these arguments as well.
+    pub(crate) async fn of(sandbox: &[&str]) -> anyhow::Result<Self> {
         let name = format!("millpond_test_{}", uuid::Uuid::new_v4().simple());
         let folder = std::env::temp_dir().join(&name);
         std::fs::create_dir_all(folder.join("mail"))?;
@@ -55,6 +66,7 @@ impl World {
             &mail,
             "--json",
         ];
+        let arguments = [&arguments[..], sandbox].concat();
         let mut sandbox =
             Program::start(millpond(&folder, &arguments)?, &folder.join("sandbox.log"))?;
         let addresses: Value =
@@ -72,6 +84,7 @@ impl World {
             folder,
             database_url,
             sandbox: Client::new(http, String::new())?,
+            environment: addresses["environment"].clone(),
             smtp,
             _sandbox: sandbox,
         };
@@ -91,6 +104,8 @@ impl World {
             )
             .env("MILLPOND_META_ACCESS_TOKEN", "fake-meta-token-not-real")
             .env("MILLPOND_META_APP_SECRET", "fake-app-secret-not-real")
+            .env("MILLPOND_META_APP_ID", APP_ID)
+            .env("MILLPOND_ENCRYPTION_KEYS", KEYS)
             .env("MILLPOND_OUTBOUND_ALLOW", "127.0.0.0/8")
             .env("MILLPOND_LOG_FORMAT", "text");
         Ok(command)
@@ -120,10 +135,19 @@ impl World {
 
     /// The same with these arguments.
     pub(crate) async fn serve_with(&self, arguments: &[&str]) -> anyhow::Result<(Program, Client)> {
-        let port = free_port()?;
-        let mut command = self.millpond(&[&["serve"][..], arguments].concat())?;
+        let command = self.millpond(&[&["serve"][..], arguments].concat())?;
+        self.serve_at(free_port()?, command).await
+    }
+
+    /// Starts this command, which serves at that port, and waits until it is ready.
+    pub(crate) async fn serve_at(
+        &self,
+        port: u16,
+        mut command: Command,
+    ) -> anyhow::Result<(Program, Client)> {
         command.env("MILLPOND_HTTP_ADDR", format!("127.0.0.1:{port}"));
-        let program = Program::start(command, &self.folder.join(format!("serve-{port}.log")))?;
+        let log = self.folder.join(format!("serve-{port}.log"));
+        let program = Program::start_telling(command, &log)?;
         let key = self.key(&["enqueue", "read", "operate", "admin"], None)?;
         let client = Client::new(format!("http://127.0.0.1:{port}"), key)?;
         eventually("the process is ready", || async {
@@ -132,7 +156,11 @@ impl World {
                 .is_ok_and(|answer| answer.status().is_success())
                 .then_some(()))
         })
-        .await?;
+        .await
+        .with_context(|| {
+            let told = std::fs::read_to_string(&log).unwrap_or_default();
+            format!("it told:\n{told}")
+        })?;
         Ok((program, client))
     }
 
@@ -184,6 +212,18 @@ impl World {
             "the sandbox refused the token: {answer:?}"
         );
         Ok(())
+    }
+
+    /// The mails that arrived.
+    pub(crate) fn mails(&self) -> anyhow::Result<Vec<String>> {
+        let mut mails = Vec::new();
+        for entry in std::fs::read_dir(self.folder.join("mail"))? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == "eml") {
+                mails.push(std::fs::read_to_string(path)?);
+            }
+        }
+        Ok(mails)
     }
 
     /// A connection to this world's database, for what only SQL shows.

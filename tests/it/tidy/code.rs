@@ -113,16 +113,22 @@ fn misplaced_sql(source: &Source) -> Vec<usize> {
     lines
 }
 
-/// Whether a text begins as SQL does; `DELETE /v1/jobs` does not.
+/// Whether a text begins as SQL does; `DELETE me/permissions` does not.
 fn is_statement(literal: &str) -> bool {
-    const VERBS: [&str; 13] = [
-        "ALTER", "COPY", "CREATE", "DELETE", "DROP", "INSERT", "LISTEN", "NOTIFY", "SELECT",
-        "TRUNCATE", "UPDATE", "VACUUM", "WITH",
+    const VERBS: [&str; 12] = [
+        "ALTER", "COPY", "CREATE", "DROP", "INSERT", "LISTEN", "NOTIFY", "SELECT", "TRUNCATE",
+        "UPDATE", "VACUUM", "WITH",
     ];
     let mut words = literal.split_whitespace();
     let verb = words.next().unwrap_or_default();
     let object = words.next().unwrap_or_default();
-    VERBS.contains(&verb) && object.starts_with(|c: char| c.is_alphanumeric() || "*\"(".contains(c))
+    match verb {
+        "DELETE" => object == "FROM",
+        verb => {
+            VERBS.contains(&verb)
+                && object.starts_with(|c: char| c.is_alphanumeric() || "*\"(".contains(c))
+        }
+    }
 }
 
 fn misplaced_apalis(source: &Source) -> Vec<usize> {

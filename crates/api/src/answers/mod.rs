@@ -1,5 +1,6 @@
 //! What the API answers: types of its own, so that what clients see changes only where somebody means it to.
 
+mod accounts;
 mod budgets;
 mod config;
 mod config_plan;
@@ -10,10 +11,15 @@ mod jobs;
 mod keys;
 mod replays;
 mod schedules;
+mod syncs;
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
+pub(crate) use accounts::{
+    Account, AccountDetail, Backfill, ConnectedAccounts, DeletionReceipt, DisconnectedAccounts,
+    ListedAccount, OauthStarted,
+};
 pub(crate) use budgets::BudgetStatus;
 pub(crate) use config::{ConfigApplied, ConfigRevision, ConfigStatus, OverrideStatus};
 pub(crate) use config_plan::ConfigPlan;
@@ -24,6 +30,7 @@ pub(crate) use jobs::{JobDetail, JobSummary};
 pub(crate) use keys::{ApiKey, AuditEntry, CreatedKey};
 pub(crate) use replays::{Replay, ReplayAnswer, ReplayDetail};
 pub(crate) use schedules::ScheduleStatus;
+pub(crate) use syncs::{Entity, EntityChange, Freshness, SyncEntry, Watched};
 
 /// A page of a list.
 #[derive(Serialize, ToSchema)]

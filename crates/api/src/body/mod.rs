@@ -1,5 +1,6 @@
 //! Request bodies: read whole, within a size and a pace, and taken as what their `Content-Type` says.
 
+mod form;
 mod media;
 mod read;
 mod room;
@@ -11,6 +12,7 @@ use axum::{
 };
 use bytes::Bytes;
 
+pub(crate) use form::Form;
 pub use read::Pace;
 pub(crate) use room::{BodyRoom, Share};
 

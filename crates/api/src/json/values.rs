@@ -71,15 +71,18 @@ impl<'a> Object<'a> {
 
     /// Takes a yes or no; absent means no.
     pub(crate) fn flag(&mut self, name: &'static str) -> bool {
-        let Some(raw) = self.take(name) else {
-            return false;
-        };
+        self.choice(name).unwrap_or(false)
+    }
+
+    /// Takes a yes or no.
+    pub(crate) fn choice(&mut self, name: &'static str) -> Option<bool> {
+        let raw = self.take(name)?;
         match raw.get() {
-            "true" => true,
-            "false" => false,
+            "true" => Some(true),
+            "false" => Some(false),
             _ => {
                 self.wrong_type(name, "true or false", raw);
-                false
+                None
             }
         }
     }

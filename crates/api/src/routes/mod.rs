@@ -1,22 +1,29 @@
 //! The routes: a file a resource. Each adds its operations to the table, with their documentation and scope; nothing
 //! else has to be touched for a new one.
 
+mod accounts;
 mod audit;
+mod backfill;
 mod budgets;
+mod changes;
 mod config;
 mod config_plan;
 mod dead_groups;
 mod dead_letters;
 mod docs;
 mod enqueue;
+mod entities;
 mod health;
 mod jobs;
 mod keys;
 mod kinds;
+mod meta_people;
+mod oauth;
 mod queues;
 mod replays;
 mod schedules;
 mod selection;
+mod syncs;
 mod workers;
 
 use axum::{Router, middleware::from_fn_with_state};
@@ -39,6 +46,13 @@ pub fn router(state: ApiState) -> Router {
     let operations = config::operations(operations);
     let operations = config_plan::operations(operations);
     let operations = keys::operations(operations);
+    let operations = accounts::operations(operations);
+    let operations = backfill::operations(operations);
+    let operations = syncs::operations(operations);
+    let operations = entities::operations(operations);
+    let operations = changes::operations(operations);
+    let operations = oauth::operations(operations);
+    let operations = meta_people::operations(operations);
     let operations = audit::operations(operations);
     let operations = health::operations(operations);
     let operations = docs::operations(operations);

@@ -29,6 +29,8 @@ async fn operations(api: &Api) -> Vec<Operation> {
                 method: method.to_uppercase().parse().expect("a method"),
                 path: path
                     .replace("{id}", &id)
+                    .replace("{provider}", "meta")
+                    .replace("{code}", "c")
                     .replace("{queue}", "email")
                     .replace("{kind}", "email.send")
                     .replace("{fingerprint}", "f"),
@@ -131,9 +133,20 @@ async fn operations_that_need_no_key_say_so_and_answer_without(pool: PgPool) {
         .map(|operation| operation.path.as_str())
         .collect();
     paths.sort_unstable();
-    assert_eq!(paths, ["/livez", "/metrics", "/openapi.json", "/readyz"]);
-    for path in paths {
+    let by_people_and_platforms = [
+        "/v1/oauth/meta/callback",
+        "/webhooks/meta/data-deletion",
+        "/webhooks/meta/data-deletion/c",
+        "/webhooks/meta/deauthorize",
+    ];
+    let probes = ["/livez", "/metrics", "/openapi.json", "/readyz"];
+    assert_eq!(paths, [probes, by_people_and_platforms].concat());
+    for path in probes {
         assert_eq!(api.get(path, "").await.status, 200, "{path}");
+    }
+    for Operation { method, path, .. } in &open {
+        let status = api.call(method.clone(), path, "", "").await.status;
+        assert_ne!(status, 401, "{method} {path}");
     }
 }
 

@@ -67,7 +67,7 @@ async fn lines_stand_for_themselves_and_blank_ones_do_not_count(pool: PgPool) {
 
     let answer = lines(
         &api,
-        "{\"kind\": \"sync.account\"}\n\n{oops\r\n  \n{\"kind\": \"sync.account\"}",
+        "{\"kind\": \"sync.account\"}\n\n{oops\r\n  \n{\"kind\": \"sync.insights\"}",
     )
     .await;
 
@@ -103,7 +103,7 @@ async fn an_atomic_batch_keeps_all_or_nothing(pool: PgPool) {
         .post(
             BATCH,
             &api.admin,
-            json!({"atomic": true, "jobs": [good, good]}),
+            json!({"atomic": true, "jobs": [good, {"kind": "sync.insights", "delay": "1h"}]}),
         )
         .await;
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use marketing::accounts::Accounts;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -126,7 +127,9 @@ async fn requests_are_measured_by_route_with_bounded_labels(pool: PgPool) {
     let _local = metrics::set_default_local_recorder(&recorder);
     let mut api = Api::new(pool).await;
     let settings = ApiSettings::new("1.2.3", "abcdef0", CancellationToken::new());
-    api.router = router(ApiState::new(api.queue.clone(), handle, settings));
+    let accounts = Accounts::only_to_look_at(api.queue.clone());
+    let state = ApiState::new(api.queue.clone(), accounts, handle, settings);
+    api.router = router(state);
 
     for path in [
         "/v1/jobs/a",

@@ -60,6 +60,7 @@ async fn a_repeated_request_answers_as_the_first_time_and_another_body_is_refuse
 async fn keys_of_two_api_keys_never_meet(pool: PgPool) {
     let api = Api::new(pool).await;
     let other = api.key(&["enqueue"]).await;
+    let mail = r#"{"kind": "email.send", "payload": {"to": "a@example.com"}}"#;
     let mut ids = Vec::new();
 
     for key in [&api.admin, &other] {
@@ -67,11 +68,7 @@ async fn keys_of_two_api_keys_never_meet(pool: PgPool) {
             .header(header::CONTENT_TYPE, "application/json")
             .header("idempotency-key", "order-42");
         let answer = api
-            .send(
-                request
-                    .body(Body::from(r#"{"kind": "sync.account"}"#))
-                    .expect("a request"),
-            )
+            .send(request.body(Body::from(mail)).expect("a request"))
             .await;
         ids.push(answer.json()["id"].clone());
     }
@@ -157,9 +154,8 @@ async fn an_unsound_body_fails_alone(pool: PgPool) {
         let refused = api
             .call(Method::POST, JOBS, &api.admin, body.to_owned())
             .await;
-        let neighbour = api
-            .post(JOBS, &api.admin, json!({"kind": "sync.account"}))
-            .await;
+        let mail = json!({"kind": "email.send", "payload": {"to": "a@example.com"}});
+        let neighbour = api.post(JOBS, &api.admin, mail).await;
 
         refused.is_problem(400, "malformed-body");
         assert_eq!(neighbour.status, 201);

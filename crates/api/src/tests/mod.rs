@@ -1,7 +1,9 @@
 //! The API against a database of its own: requests go through the whole router, as they do in a process.
 
 mod access;
+mod accounts;
 mod answers;
+mod backfill;
 mod batch;
 mod config;
 mod config_plan;
@@ -11,6 +13,7 @@ mod frame;
 mod limits;
 mod operate;
 mod schedules;
+mod syncs;
 mod tenants;
 
 use std::sync::Arc;
@@ -21,6 +24,7 @@ use axum::{
     http::{HeaderMap, Method, Request, StatusCode, header},
 };
 use http_body_util::BodyExt;
+use marketing::accounts::Accounts;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use queue::{Actor, Database, KindInfo, NewKey, Queue, config::Config};
 use secrecy::ExposeSecret;
@@ -101,7 +105,8 @@ impl Api {
         let mut settings = ApiSettings::new("1.2.3", "abcdef0", stopping.clone());
         change(&mut settings);
         let prometheus = PrometheusBuilder::new().build_recorder().handle();
-        let state = ApiState::new(queue.clone(), prometheus, settings);
+        let accounts = Accounts::only_to_look_at(queue.clone());
+        let state = ApiState::new(queue.clone(), accounts, prometheus, settings);
         let router = router(state.clone());
         let admin = key(&queue, &["admin"], None).await;
         Self {
@@ -200,23 +205,22 @@ async fn key(queue: &Queue, scopes: &[&str], tenant: Option<&str>) -> String {
     secret.expose_secret().to_owned()
 }
 
-fn kinds() -> [KindInfo; 2] {
+fn kinds() -> [KindInfo; 4] {
     let email = json!({
         "type": "object",
         "properties": {"to": {"type": "string"}},
         "required": ["to"],
         "additionalProperties": false,
     });
+    let kind = |name: &str, schema| KindInfo {
+        name: name.into(),
+        schema: Arc::new(schema),
+        batch: None,
+    };
     [
-        KindInfo {
-            name: "email.send".into(),
-            schema: Arc::new(email),
-            batch: None,
-        },
-        KindInfo {
-            name: "sync.account".into(),
-            schema: Arc::new(json!(true)),
-            batch: None,
-        },
+        kind("email.send", email),
+        kind("sync.account", json!(true)),
+        kind("sync.insights", json!(true)),
+        kind("sync.watch", json!(true)),
     ]
 }

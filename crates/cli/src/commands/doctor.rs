@@ -2,12 +2,14 @@
 
 use std::{fs, process::ExitCode, sync::Arc};
 
-use queue::{Finding, Severity, Surroundings, config::Config};
+use queue::{Finding, Queue, Severity, Surroundings, config::Config};
 
 use super::Context;
 use crate::{
+    api_versions,
     compose::{self, Connections},
     failure::FAILED,
+    needed_keys, openings,
     output::{LONGEST_TEXT, one_line},
     settings::{DATABASE_URL, SettingsProblems},
 };
@@ -15,6 +17,7 @@ use crate::{
 pub(super) async fn run(ctx: &Context) -> anyhow::Result<ExitCode> {
     let (config, mut findings) = configuration(ctx);
     findings.extend(environment(ctx));
+    findings.extend(api_versions_and_openings(ctx));
     match ctx.database_url() {
         Ok(url) => {
             let database = compose::connect_lazily(url, Connections::Few).await?;
@@ -24,6 +27,7 @@ pub(super) async fn run(ctx: &Context) -> anyhow::Result<ExitCode> {
                 file: fs::read_to_string(ctx.config_file.path()).ok(),
             };
             findings.extend(queue::diagnose(&queue, &surroundings).await);
+            findings.extend(keys(ctx, &queue).await);
             queue.close().await;
         }
         Err(error) if error.is::<SettingsProblems>() => {} // found above
@@ -41,6 +45,28 @@ pub(super) async fn run(ctx: &Context) -> anyhow::Result<ExitCode> {
     } else {
         ExitCode::SUCCESS
     })
+}
+
+/// Whether the keys of stored secrets are there. What keeps accounts from being looked at was found above.
+async fn keys(ctx: &Context, queue: &Queue) -> Vec<Finding> {
+    let is_up_to_date = queue.database().pending_migrations().await;
+    match (is_up_to_date, ctx.accounts_on(queue)) {
+        (Ok(pending), Ok(accounts)) if pending.is_empty() => needed_keys::look(&accounts).await,
+        _ => Vec::new(),
+    }
+}
+
+/// What the environment means, where it means anything: what is wrong with it was found above. Without `DATABASE_URL`
+/// the database is that of `millpond dev`, which is not production.
+fn api_versions_and_openings(ctx: &Context) -> Vec<Finding> {
+    let Ok(settings) = ctx.settings() else {
+        return Vec::new();
+    };
+    let mut findings = api_versions::look(&settings);
+    if settings.database_url.is_some() {
+        findings.extend(openings::look(&settings));
+    }
+    findings
 }
 
 /// A finding for each variable that is wrong, so that one of them does not hide what the database has to say.
@@ -156,6 +182,27 @@ mod tests {
             assert!(finding.detail.starts_with(name), "{}", finding.detail);
             assert_eq!(finding.why, "no process starts with it");
         }
+    }
+
+    #[test]
+    fn a_sandbox_is_told_of_where_a_database_is_named() {
+        let global = || GlobalArgs {
+            config: None,
+            json: false,
+        };
+        let sandbox = ("MILLPOND_META_URL", "http://127.0.0.1:9000/v26.0");
+        let dev = Context::new(global(), Environment::from([sandbox]));
+        let database = ("DATABASE_URL", "postgres://db/x");
+        let production = Context::new(global(), Environment::from([sandbox, database]));
+
+        let [dev, production] = [&dev, &production].map(api_versions_and_openings);
+
+        let of = |findings: &[Finding], check: &str| {
+            let mut findings = findings.iter();
+            findings.any(|finding| finding.check == check)
+        };
+        assert!(of(&dev, "api versions") && of(&production, "api versions"));
+        assert!(!of(&dev, "production") && of(&production, "production"));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The commands, a file each, and what they share: settings, configuration, the database, and where answers go.
 
+pub(crate) mod accounts;
 pub mod bench;
 pub(crate) mod completions;
 pub(crate) mod config;
@@ -15,10 +16,12 @@ pub(crate) mod queues;
 pub(crate) mod replays;
 pub(crate) mod sandbox;
 pub(crate) mod schedules;
+pub(crate) mod secrets;
 pub(crate) mod serve;
 
 use std::{fs, path, process::ExitCode};
 
+use marketing::accounts::Accounts;
 use queue::{
     Actor, CheckConfig, ConfigStart, ConfigStartError, Database, FileSource, Queue, config::Problem,
 };
@@ -105,6 +108,16 @@ impl Context {
         Ok(compose::starting_queue(database, &start, false)?)
     }
 
+    /// Connected accounts, with the keys of this environment, or of `millpond dev` in this folder where its database is
+    /// used.
+    pub(crate) fn accounts_on(&self, queue: &Queue) -> anyhow::Result<Accounts> {
+        let mut settings = self.settings()?;
+        if settings.database_url.is_none() && settings.accounts.cipher.is_none() {
+            settings.accounts.cipher = dev::cipher_here()?;
+        }
+        compose::accounts(&settings, queue)
+    }
+
     /// What a process begins with: its file, and what is in force for the fleet.
     pub(crate) async fn start(
         &self,
@@ -181,6 +194,8 @@ pub(crate) async fn run(command: Command, ctx: &Context) -> anyhow::Result<ExitC
         Command::Dead(command) => Box::pin(dead::run(&command, ctx)).await,
         Command::Replays(command) => Box::pin(replays::run(&command, ctx)).await,
         Command::Keys(command) => Box::pin(keys::run(&command, ctx)).await,
+        Command::Accounts(command) => Box::pin(accounts::run(&command, ctx)).await,
+        Command::Secrets(command) => Box::pin(secrets::run(&command, ctx)).await,
         Command::Config(command) => Box::pin(config::run(&command, ctx)).await,
         Command::Doctor => Box::pin(doctor::run(ctx)).await,
         Command::Bench(args) => Box::pin(bench::run(&args, ctx)).await,

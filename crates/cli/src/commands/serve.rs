@@ -7,9 +7,11 @@ use queue::{CheckConfig, ConfigStart, config::Config};
 
 use super::Context;
 use crate::{
+    api_versions,
     compose::{self, Connections},
     config_file::Loaded,
     failure::Misuse,
+    openings,
     process::{Plan, Process, Role, listen},
     settings::Settings,
     shutdown::Shutdown,
@@ -34,7 +36,8 @@ pub(super) async fn run(args: &Args, ctx: &Context) -> anyhow::Result<ExitCode> 
         // Without a file what the database says holds.
         check(args, &settings, &loaded.config)?;
     }
-    compose::warn_of_openings(&settings.providers);
+    openings::warn(&settings);
+    api_versions::warn(&settings);
     let shutdown = Shutdown::listen(false)?;
     let plan = plan(args, ctx, settings, &loaded).await?;
     let addr = plan.listener.local_addr()?;
@@ -124,12 +127,14 @@ async fn plan(
         secrets = compose::secrets(&ctx.environment, &start.config())?;
     }
     let queue = compose::starting_queue(database, &start, false)?;
-    let app = compose::app(&settings.providers, secrets, &queue, listening_on)
+    let accounts = compose::accounts(&settings, &queue)?;
+    let app = compose::app(&settings, secrets, (&queue, &accounts), listening_on)
         .with_context(|| unsuitable(&start))?;
     Ok(Plan {
         queue,
         start,
         app,
+        accounts,
         listener,
         roles: args.roles.clone(),
         queues: args.queues.clone(),

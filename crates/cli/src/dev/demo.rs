@@ -1,4 +1,7 @@
-//! Realistic work for `millpond dev --demo`: a few jobs a second, some of them failing, so that every state can be seen.
+//! Realistic work for `millpond dev --demo`: connected accounts that are synced, and a few jobs a second, some of them
+//! failing, so that every state can be seen.
+
+mod accounts;
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -7,6 +10,8 @@ use queue::{Actor, NewJob, OnConflict, Queue, Source, Start, Unique};
 use sandbox::DEV_META_DATASET;
 use serde_json::{Value, json, value::to_raw_value};
 use tokio::time::{MissedTickBehavior, interval};
+
+pub(super) use self::accounts::connect;
 
 /// The receiver that is always down.
 pub(super) const BROKEN_RECEIVER: &str = "broken";
@@ -23,10 +28,7 @@ pub(super) async fn run(queue: Queue, receivers: SocketAddr) {
         receivers,
         run: hex::encode(rand::random::<[u8; 4]>()),
     };
-    let actor = Actor {
-        name: "millpond dev --demo".to_owned(),
-        tenant: None,
-    };
+    let actor = actor();
     let mut ticks = interval(EVERY);
     // A database that was away for a while is not flooded when it comes back.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -35,6 +37,14 @@ pub(super) async fn run(queue: Queue, receivers: SocketAddr) {
         if let Err(error) = demo.step(&queue, &actor, number).await {
             tracing::debug!("the demo left a job out: {error:#}");
         }
+    }
+}
+
+/// Who does all of it.
+fn actor() -> Actor {
+    Actor {
+        name: "millpond dev --demo".to_owned(),
+        tenant: None,
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
 use secrecy::SecretString;
 
 /// The folder's name.
-const NAME: &str = ".millpond";
+pub(super) const NAME: &str = ".millpond";
 /// The file that names the running database, password included.
 const DATABASE_URL: &str = "database-url";
 

@@ -1,15 +1,18 @@
 //! `millpond dev`: everything on one machine with nothing to set up, and nothing left running behind.
 
 mod demo;
+mod encryption;
 mod home;
 mod key;
 mod postgres;
 mod surroundings;
+mod told;
 
-use std::{env, net::SocketAddr, path::Path, process::ExitCode};
+use std::{env, net::SocketAddr, path::Path, process::ExitCode, sync::Arc};
 
 use anyhow::Context as _;
-use queue::Database;
+use marketing::accounts::{Account, Accounts};
+use queue::{Cipher, Database};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
@@ -19,7 +22,7 @@ pub(crate) use self::{
     home::Home,
     postgres::{Postgres, Runner},
 };
-use self::{postgres::PostgresError, surroundings::Surroundings};
+use self::{postgres::PostgresError, surroundings::Surroundings, told::Told};
 use crate::{
     commands::{
         Context,
@@ -27,6 +30,7 @@ use crate::{
     },
     compose::{self, Connections},
     config_file::Loaded,
+    environment::VariableProblem,
     output,
     process::{Plan, Process, Role, listen},
     settings::Settings,
@@ -36,7 +40,8 @@ use crate::{
 /// What `millpond dev` does beside running.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Keep realistic work flowing, some of it failing, so that every state can be seen
+    /// Connect an account on each platform and sync it, and keep realistic work flowing, some of it failing, so that every
+    /// state can be seen
     #[arg(long)]
     demo: bool,
 }
@@ -44,6 +49,14 @@ pub(crate) struct Args {
 /// The database of `millpond dev` in the working directory.
 pub(crate) fn database_url_here() -> Option<SecretString> {
     home::database_url_below(Path::new("."))
+}
+
+/// The encryption key of `millpond dev` in the working directory.
+///
+/// # Errors
+/// When the file that keeps it was changed into something else.
+pub(crate) fn cipher_here() -> Result<Option<Arc<Cipher>>, VariableProblem> {
+    encryption::cipher_below(Path::new("."))
 }
 
 pub(crate) async fn run(args: &Args, ctx: &Context) -> anyhow::Result<ExitCode> {
@@ -85,6 +98,13 @@ pub(crate) async fn run(args: &Args, ctx: &Context) -> anyhow::Result<ExitCode> 
     ran
 }
 
+/// What surrounds a process that works.
+struct Scene<'a> {
+    addr: SocketAddr,
+    surroundings: &'a Surroundings,
+    accounts: Accounts,
+}
+
 /// A run, once it has a database.
 struct Dev<'a> {
     args: &'a Args,
@@ -104,14 +124,36 @@ impl Dev<'_> {
     ) -> anyhow::Result<ExitCode> {
         let addr = listener.local_addr()?;
         let database = self.database().await?;
-        let surroundings = Surroundings::start(self.home, &mut self.settings.providers).await?;
+        let environment = &self.ctx.environment;
+        let surroundings = Surroundings::start(self.home, environment).await?;
+        self.settings = surroundings.settings(environment)?;
+        self.complete_settings(addr)?;
         let started = self.process(listener, database).await;
         let ran = match started {
-            Ok(process) => Box::pin(self.work(process, postgres, &surroundings, addr)).await,
+            Ok((process, accounts)) => {
+                let scene = Scene {
+                    addr,
+                    surroundings: &surroundings,
+                    accounts,
+                };
+                Box::pin(self.work(process, postgres, &scene)).await
+            }
             Err(error) => Err(error),
         };
         surroundings.stop().await;
         ran.map(|()| ExitCode::SUCCESS)
+    }
+
+    /// A key of its own and the address that it listens on, where the environment names no other ones.
+    fn complete_settings(&mut self, addr: SocketAddr) -> anyhow::Result<()> {
+        let accounts = &mut self.settings.accounts;
+        if accounts.cipher.is_none() {
+            accounts.cipher = Some(encryption::cipher(self.home)?);
+        }
+        if accounts.public_url.is_none() {
+            accounts.public_url = Some(Url::parse(&format!("http://{addr}"))?);
+        }
+        Ok(())
     }
 
     async fn database(&self) -> anyhow::Result<Database> {
@@ -125,7 +167,11 @@ impl Dev<'_> {
         Ok(database)
     }
 
-    async fn process(&self, listener: TcpListener, database: Database) -> anyhow::Result<Process> {
+    async fn process(
+        &self,
+        listener: TcpListener,
+        database: Database,
+    ) -> anyhow::Result<(Process, Accounts)> {
         let listening_on = listener.local_addr()?.ip();
         let providers = &self.settings.providers;
         compose::check_file(providers, listening_on, &self.loaded.config)?;
@@ -136,30 +182,30 @@ impl Dev<'_> {
             secrets = compose::secrets(&self.ctx.environment, &start.config())?;
         }
         let queue = compose::starting_queue(database, &start, self.args.demo)?;
-        let app = compose::app(providers, secrets, &queue, listening_on)
+        let accounts = compose::accounts(&self.settings, &queue)?;
+        let app = compose::app(&self.settings, secrets, (&queue, &accounts), listening_on)
             .with_context(|| unsuitable(&start))?;
         let plan = Plan {
             queue,
             start,
             app,
+            accounts: accounts.clone(),
             listener,
             roles: Role::ALL.to_vec(),
             queues: None,
             with_demo: self.args.demo,
         };
-        Process::start(plan, self.token).await
+        let process = Process::start(plan, self.token).await?;
+        Ok((process, accounts))
     }
 
     async fn work(
         &self,
         mut process: Process,
         postgres: Option<&mut Postgres>,
-        surroundings: &Surroundings,
-        addr: SocketAddr,
+        scene: &Scene<'_>,
     ) -> anyhow::Result<()> {
-        let worked = self
-            .work_until_asked(&mut process, postgres, surroundings, addr)
-            .await;
+        let worked = self.work_until_asked(&mut process, postgres, scene).await;
         process.stop().await;
         worked
     }
@@ -168,16 +214,19 @@ impl Dev<'_> {
         &self,
         process: &mut Process,
         postgres: Option<&mut Postgres>,
-        surroundings: &Surroundings,
-        addr: SocketAddr,
+        scene: &Scene<'_>,
     ) -> anyhow::Result<()> {
         if self.token.is_cancelled() {
             return Ok(());
         }
         let key = key::developer_key(process.queue(), self.home).await?;
-        self.tell(&key, surroundings, addr)?;
+        let Some(connected) = self.connected(process, scene).await else {
+            return Ok(());
+        };
+        self.tell(&key, scene, &connected)?;
         let _demo = self.args.demo.then(|| {
-            let demo = demo::run(process.queue().clone(), surroundings.http_addr());
+            let receivers = scene.surroundings.http_addr();
+            let demo = demo::run(process.queue().clone(), receivers);
             AbortOnDropHandle::new(tokio::spawn(demo))
         });
         // All are cancel-safe.
@@ -188,41 +237,39 @@ impl Dev<'_> {
         }
     }
 
-    /// The addresses and the key, for people or as one JSON document.
+    /// The accounts of the demo; `None` when the run was asked to stop meanwhile.
+    async fn connected(&self, process: &Process, scene: &Scene<'_>) -> Option<Vec<Account>> {
+        if !self.args.demo {
+            return Some(Vec::new());
+        }
+        let platforms = scene.surroundings.platforms();
+        // Both may be dropped: what is not committed of a connection is not there, and the next run connects it again.
+        tokio::select! {
+            () = self.token.cancelled() => None,
+            connected = demo::connect(&scene.accounts, process.queue(), platforms) => Some(connected),
+        }
+    }
+
+    /// The addresses, the key and what is connected, for people or as one JSON document.
     fn tell(
         &self,
         key: &SecretString,
-        surroundings: &Surroundings,
-        addr: SocketAddr,
+        scene: &Scene<'_>,
+        connected: &[Account],
     ) -> anyhow::Result<()> {
-        let api = format!("http://{addr}");
-        let sandbox = format!("http://{}", surroundings.http_addr());
-        let document = serde_json::json!({
-            "api": api,
-            "docs": format!("{api}/docs"),
-            "metrics": format!("{api}/metrics"),
-            "sandbox": sandbox,
-            "mail": surroundings.mail_dir(),
-            "key": key.expose_secret(),
-        });
-        let text = format!(
-            "\n\
-             Millpond runs.\n  \
-             API        {api}  (docs: {api}/docs)\n  \
-             metrics    {api}/metrics\n  \
-             key        {}  (also in .millpond/key)\n  \
-             mail       {}\n  \
-             sandbox    {sandbox}  (Meta's API, receivers, control)\n  \
-             database   {}\n\n\
-             Ctrl-C drains and stops all of it.",
-            key.expose_secret(),
-            surroundings.mail_dir().display(),
-            self.database_told(),
-        );
+        let told = Told {
+            api: scene.addr,
+            sandbox: scene.surroundings.http_addr(),
+            platforms: scene.surroundings.platforms(),
+            mail_dir: scene.surroundings.mail_dir(),
+            key,
+            database: self.database_told(),
+            accounts: connected,
+        };
         if self.ctx.output.is_json() {
-            self.ctx.output.json_line(&document)?;
+            self.ctx.output.json_line(&told.document())?;
         }
-        self.ctx.output.line(text)?;
+        self.ctx.output.line(told.text())?;
         Ok(())
     }
 

@@ -4,9 +4,21 @@ mod conversion_send;
 mod demo_work;
 mod email_send;
 mod http_request;
+mod maintenance_cache;
+mod maintenance_retention;
+#[cfg(test)]
+pub(crate) mod scene;
+mod sync_account;
+mod sync_fanout;
+mod sync_insights;
+mod sync_watch;
 mod target;
 #[cfg(test)]
 pub(crate) mod testing;
+mod token_check;
+mod token_expire;
+mod token_refresh;
+mod token_validate;
 
 use std::sync::Arc;
 
@@ -20,7 +32,17 @@ pub fn registry(targets: impl Iterator<Item = (String, Target)>) -> Registry<App
     let ours = Registry::new()
         .with::<email_send::EmailSend>()
         .with_batch::<conversion_send::ConversionSend>()
-        .with::<http_request::HttpRequest>();
+        .with::<http_request::HttpRequest>()
+        .with::<maintenance_cache::MaintenanceCache>()
+        .with::<maintenance_retention::MaintenanceRetention>()
+        .with::<sync_account::SyncAccount>()
+        .with::<sync_fanout::SyncFanout>()
+        .with::<sync_insights::SyncInsights>()
+        .with::<sync_watch::SyncWatch>()
+        .with::<token_check::TokenCheck>()
+        .with::<token_expire::TokenExpire>()
+        .with::<token_refresh::TokenRefresh>()
+        .with::<token_validate::TokenValidate>();
 
     targets.fold(ours, |registry, (kind, target)| {
         registry.with_raw(&kind, Arc::new(target::TargetCall::new(target)))

@@ -1,22 +1,28 @@
 //! What the tests of several kinds need.
 
-use std::time::Duration;
+use std::{iter, sync::Arc, time::Duration};
 
 use chrono::Utc;
-use marketing::PgPool;
+use marketing::{
+    PgPool, Platforms,
+    accounts::{Accounts, AccountsSettings},
+    sync::Syncs,
+};
 use providers::{
     meta::{Meta, MetaConfig},
+    platform::{Door, OpenDoor},
     webhook::{Caller, OutboundPolicy},
 };
-use queue::{Database, JobId, JobInfo};
+use queue::{Cipher, Database, JobId, JobInfo, Queue, config::Config};
 use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde_json::Value;
 
-use crate::{App, EmailSettings, EmailSource, Signers};
+use crate::{App, Doors, EmailSettings, EmailSource, Signers, registry};
 
 /// Longest call of a test.
 const TIMEOUT: Duration = Duration::from_secs(5);
+const KEY: &str = "k1:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
 /// A job of this kind, at this attempt.
 pub(crate) fn job_info(kind: &str, attempt: u32) -> JobInfo {
@@ -32,21 +38,43 @@ pub(crate) fn job_info(kind: &str, attempt: u32) -> JobInfo {
     }
 }
 
-/// Handlers' needs: Meta at this address, a token for it, endpoints on this machine, no mail server, no secrets.
+/// Handlers' needs: Meta at this address, a token for it, endpoints on this machine, no mail server, no secrets, no platform.
 pub(crate) fn app(db: PgPool, meta_url: &str) -> App {
+    app_with(db, meta_url, Platforms::default())
+}
+
+/// The same with platforms.
+pub(crate) fn app_with(db: PgPool, meta_url: &str, platforms: Platforms) -> App {
     let base_url = meta_url.parse().expect("a URL");
     let meta = MetaConfig {
         base_url,
-        app_secret: None,
         timeout: TIMEOUT,
+        ..MetaConfig::default()
     };
     let loopback = "127.0.0.0/8".parse().expect("a network");
     let policy = OutboundPolicy {
         allow: vec![loopback],
         ..OutboundPolicy::default()
     };
+    let db = Database::from_pool(db);
+    let kinds = registry(iter::empty());
+    let kinds: Vec<_> = kinds.kinds().cloned().collect();
+    let queue = Queue::new(db.clone(), Arc::new(Config::builtin()), kinds);
+    let queue = queue.expect("the schemas are sound");
+    let cipher = Cipher::read(&SecretString::from(KEY)).expect("a key");
+    let door: Arc<dyn Door> = Arc::new(OpenDoor);
+    let syncs = Syncs::new(queue.clone());
     App {
-        db: Database::from_pool(db),
+        db,
+        accounts: Accounts::new(
+            queue.clone(),
+            Some(Arc::new(cipher)),
+            (platforms, door),
+            AccountsSettings::default(),
+        ),
+        doors: Doors::start(syncs.clone()),
+        syncs,
+        queue,
         meta: Meta::new(meta).expect("loopback may be plain http"),
         meta_token: Some(SecretString::from("fake-token")),
         mailer: None,

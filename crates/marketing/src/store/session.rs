@@ -8,6 +8,8 @@ use sqlx::{PgConnection, PgPool, Postgres, pool::PoolConnection};
 /// Longer than the session's `statement_timeout`, so that a slow statement is refused by the database and only silence
 /// runs into this.
 const DEADLINE: Duration = Duration::from_secs(12);
+/// For transactions of many statements, each of which the database limits by itself.
+pub(crate) const LONG_DEADLINE: Duration = Duration::from_secs(60);
 
 /// Why something could not be read or stored.
 #[derive(Debug, thiserror::Error)]
@@ -16,7 +18,7 @@ pub enum StoreError {
     #[error("the database did not do what it was asked for")]
     Database(#[from] sqlx::Error),
     /// The database fell silent; whether it stored anything is unknown.
-    #[error("the database gave no answer within {} seconds", DEADLINE.as_secs())]
+    #[error("the database gave no answer in time")]
     Silent,
 }
 
@@ -55,7 +57,15 @@ impl Drop for Session {
 pub(crate) async fn within_deadline<T>(
     work: impl Future<Output = Result<T, sqlx::Error>>,
 ) -> Result<T, StoreError> {
-    match tokio::time::timeout(DEADLINE, work).await {
+    within(DEADLINE, work).await
+}
+
+/// Gives the work so long.
+pub(crate) async fn within<T>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, StoreError> {
+    match tokio::time::timeout(limit, work).await {
         Ok(done) => done.map_err(StoreError::Database),
         Err(_elapsed) => Err(StoreError::Silent),
     }

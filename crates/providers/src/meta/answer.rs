@@ -1,5 +1,7 @@
 //! From an answer of the Graph API to what a caller decides on. The body has the first word, the status the last.
 
+use std::time::Duration;
+
 use chrono::Utc;
 use serde_json::Value;
 
@@ -27,12 +29,7 @@ pub(super) fn read(answer: &Answer, secrets: &[&str]) -> Result<EventsReceived, 
     };
     if let Some(error) = GraphError::read(&body) {
         let class = Class::of(&error, answer.status);
-        let detail =
-            Detail::new(PROVIDER, &told(&error), secrets).request_id(error.fbtrace_id.as_deref());
-        let detail = match code_of(&error) {
-            Some(code) => detail.code(&code),
-            None => detail,
-        };
+        let detail = detail_of(&error, secrets);
         return Err(failure(class, answer, detail, Some(&error)));
     }
     match EventsAnswer::read(&body).filter(|_| answer.status.is_success()) {
@@ -50,6 +47,40 @@ pub(super) fn read(answer: &Answer, secrets: &[&str]) -> Result<EventsReceived, 
             let detail = Detail::new(PROVIDER, "the answer says nothing about the events", &[]);
             Err(failure(class, answer, detail, None))
         }
+    }
+}
+
+/// What Meta says in an error envelope.
+pub(super) fn detail_of(error: &GraphError, secrets: &[&str]) -> Detail {
+    let detail =
+        Detail::new(PROVIDER, &told(error), secrets).request_id(error.fbtrace_id.as_deref());
+    match code_of(error) {
+        Some(code) => detail.code(&code),
+        None => detail,
+    }
+}
+
+/// The failure that a class is to whoever called. `wait` makes of the least wait of a limit how long it is.
+pub(super) fn error_of(
+    class: Class,
+    detail: Detail,
+    wait: impl FnOnce(Duration) -> Duration,
+) -> Error {
+    match class {
+        Class::Auth => Error::AuthExpired { detail },
+        Class::Config => Error::Config { detail },
+        Class::Permission => Error::Permission { detail },
+        Class::Rate(least) => Error::RateLimited {
+            retry_after: Some(wait(least)),
+            detail,
+        },
+        Class::Transient => Error::Unavailable {
+            detail,
+            maybe_received: true,
+            source: None,
+        },
+        Class::TooLarge => Error::TooLarge { detail },
+        Class::Rejected => Error::Rejected { detail },
     }
 }
 
@@ -85,21 +116,8 @@ fn failure(
         }
         Class::Auth | Class::Config | Class::Permission | Class::Rate(_) | Class::Transient => None,
     };
-    let error = match class {
-        Class::Auth => Error::AuthExpired { detail },
-        Class::Config => Error::Config { detail },
-        Class::Permission => Error::Permission { detail },
-        Class::Rate(least) => Error::RateLimited {
-            retry_after: usage::pause(&answer.headers, Utc::now()).or(Some(least)),
-            detail,
-        },
-        Class::Transient => Error::Unavailable {
-            detail,
-            maybe_received: true,
-            source: None,
-        },
-        Class::TooLarge => Error::TooLarge { detail },
-        Class::Rejected => Error::Rejected { detail },
-    };
+    let error = error_of(class, detail, |least| {
+        usage::pause(&answer.headers, Utc::now()).unwrap_or(least)
+    });
     Box::new(Failure { error, split })
 }

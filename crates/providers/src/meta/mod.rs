@@ -1,27 +1,52 @@
-//! Meta: the Conversions API behind the Graph API. One call is [`Meta::send_events`]; [`Meta::send_batch`] sees to it
-//! that one bad event does not take its batch mates along. What an event must look like is [`conversions`].
+//! Meta, behind the Graph API: ad accounts with what they hold and their figures, Pages and Instagram accounts, OAuth, and
+//! the Conversions API. What all ad platforms can do is [`AdPlatform`](crate::platform::AdPlatform); beside it stand
+//! [`graph_batch`], [`page_insights`] and [`instagram_insights`]. Events are sent by [`Meta::send_events`], and by
+//! [`Meta::send_batch`], which sees to it that one bad event does not take its batch mates along; what an event must look
+//! like is [`conversions`].
 
+mod actions;
+mod ad_platform;
 mod answer;
 mod batch;
+mod call;
 pub mod conversions;
+mod entities;
 mod errors;
+pub mod graph_batch;
+mod insights;
+pub mod instagram_insights;
+mod lead_forms;
+mod money;
+mod oauth;
+pub mod page_insights;
+mod pages;
+mod paging;
 mod proof;
+mod reports;
+mod social;
+mod status;
 #[cfg(test)]
 mod tests;
+mod time;
 mod usage;
 mod wire;
 
 use std::time::{Duration, Instant};
 
+use chrono::TimeDelta;
 use reqwest::Method;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
+
+pub use pages::ManagedPage;
+pub use social::{SocialFigures, SocialValue};
 
 use self::{conversions::ServerEvent, wire::EventsRequest};
 use crate::{
     error::{Detail, Error},
     http::{self, Http},
     metrics,
+    platform::{Platform, recent::Pauses},
 };
 
 /// The Graph API, with the version this client was written for.
@@ -30,19 +55,22 @@ pub const DEFAULT_BASE_URL: &str = "https://graph.facebook.com/v26.0";
 /// Most events that one request may hold.
 pub const MAX_EVENTS: usize = 1_000;
 
+const PLATFORM: Platform = Platform::Meta;
 const PROVIDER: &str = "meta";
 
-/// Bytes of an answer that are read: a hundred times the largest that is known.
-const ANSWER_LIMIT: usize = 1 << 20;
+/// Bytes of an answer that are read: ten times the largest page of figures that is known.
+const ANSWER_LIMIT: usize = 16 << 20;
 
-/// Longest id of a data set. They are numbers today; nothing else may become part of the path.
-const DATASET_ID_LIMIT: usize = 64;
+/// How long a limit is remembered, so that the next one of its sort is taken for longer: twice the longest guess.
+const PAUSES_LIFE: TimeDelta = TimeDelta::hours(2);
 
 /// How to reach Meta.
 pub struct MetaConfig {
     /// The Graph API with its version; plain `http` for loopback hosts only.
     pub base_url: Url,
-    /// The app's secret: every call then carries a proof of it. Needed once the app requires it.
+    /// The app's id; `None`: nobody can give access by OAuth, no token can be renewed and none looked at.
+    pub app_id: Option<String>,
+    /// The app's secret: every call then carries a proof of it. Needed once the app requires it, and where its id is.
     pub app_secret: Option<SecretString>,
     /// Longest whole call, the answer included.
     pub timeout: Duration,
@@ -52,6 +80,7 @@ impl Default for MetaConfig {
     fn default() -> Self {
         Self {
             base_url: Url::parse(DEFAULT_BASE_URL).expect("the constant is a URL"),
+            app_id: None,
             app_secret: None,
             timeout: Duration::from_secs(30),
         }
@@ -62,7 +91,9 @@ impl Default for MetaConfig {
 pub struct Meta {
     http: Http,
     base_url: Url,
+    app_id: Option<String>,
     app_secret: Option<SecretString>,
+    pauses: Pauses,
 }
 
 /// Meta's answer to a request that it took.
@@ -111,7 +142,9 @@ impl Meta {
         Ok(Self {
             http: Http::new(PROVIDER, ANSWER_LIMIT, http::client_builder(config.timeout))?,
             base_url: config.base_url,
+            app_id: config.app_id,
             app_secret: config.app_secret,
+            pauses: Pauses::new(PAUSES_LIFE),
         })
     }
 
@@ -158,15 +191,11 @@ impl Meta {
         to: Destination<'_>,
         events: &[&ServerEvent],
     ) -> Result<EventsReceived, Box<Failure>> {
-        let url = self.events_url(to.dataset_id)?;
-        let proof = self
-            .app_secret
-            .as_ref()
-            .map(|secret| proof::appsecret_proof(secret, to.token));
+        let url = self.address(&[to.dataset_id, "events"])?;
         let body = EventsRequest {
             data: events,
             test_event_code: to.test_event_code,
-            appsecret_proof: proof,
+            appsecret_proof: self.proof_for(to.token),
         };
         let request = self
             .http
@@ -191,28 +220,6 @@ impl Meta {
         Ok(received)
     }
 
-    fn events_url(&self, dataset_id: &str) -> Result<Url, Error> {
-        let refuse = |message| Error::Rejected {
-            detail: Detail::new(PROVIDER, message, &[]),
-        };
-        let is_id = (1..=DATASET_ID_LIMIT).contains(&dataset_id.len())
-            && dataset_id
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b == b'_');
-        if !is_id {
-            return Err(refuse(
-                "the data set's id has other characters than letters and digits",
-            ));
-        }
-
-        let mut url = self.base_url.clone();
-        url.path_segments_mut()
-            .map_err(|()| refuse("the base address cannot have a path"))?
-            .pop_if_empty()
-            .extend([dataset_id, "events"]);
-        Ok(url)
-    }
-
     /// What Meta may quote back at us.
     fn secrets<'a>(&'a self, token: &'a SecretString) -> Vec<&'a str> {
         let app_secret = self.app_secret.as_ref().map(SecretString::expose_secret);
@@ -225,5 +232,21 @@ impl Meta {
 impl From<Error> for Box<Failure> {
     fn from(error: Error) -> Self {
         Self::new(Failure { error, split: None })
+    }
+}
+
+/// A request that breaks a rule of Meta's, found before it is sent.
+fn refused(rule: &str) -> Error {
+    Error::Rejected {
+        detail: Detail::new(PROVIDER, rule, &[]),
+    }
+}
+
+/// A success whose body says something else than it should: a copy of it may be whole.
+fn unreadable(message: &str) -> Error {
+    Error::Unavailable {
+        detail: Detail::new(PROVIDER, message, &[]),
+        maybe_received: true,
+        source: None,
     }
 }

@@ -1,9 +1,12 @@
 //! What people do: look at jobs, queues, workers and dead letters, and act on them. Every action is noted in the
 //! transaction that carries it out.
 
+mod account_budgets;
 mod config;
 mod dead;
+mod deeds;
 mod filter;
+mod holds;
 mod jobs;
 mod keys;
 mod page;
@@ -23,7 +26,9 @@ pub use config::{
     ProcessesOfRevision,
 };
 pub use dead::{DeadFilter, GroupChange, GroupState, Resolution, Selection};
+pub use deeds::Deed;
 pub use filter::JobFilter;
+pub use holds::{NewHold, Released};
 pub use keys::NewKey;
 pub use page::{Page, PageRequest};
 pub use queues::{Paused, QueueStatus};

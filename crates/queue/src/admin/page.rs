@@ -20,7 +20,7 @@ pub struct Page<T> {
 impl<T> Page<T> {
     /// Cuts what was read, one more than the page's limit, down to the page. Its cursor is the list's name and the last
     /// item's place, so that a cursor of another list is told from one of this.
-    pub(super) fn cut(
+    pub fn cut(
         mut items: Vec<T>,
         page: &PageRequest,
         list: &str,
@@ -58,23 +58,33 @@ impl PageRequest {
         Ok(Self { limit, cursor })
     }
 
-    /// One more than the page holds, to know whether there is a next one.
-    pub(super) fn rows(&self) -> i64 {
+    /// How many rows to read: one more than the page holds, to know whether there is a next one.
+    #[must_use]
+    pub fn rows(&self) -> i64 {
         self.limit + 1
     }
 
     /// The place in this list that the cursor names; `None`: its beginning.
-    pub(super) fn text(&self, list: &str) -> Result<Option<String>, AdminError> {
+    ///
+    /// # Errors
+    /// [`AdminError::Invalid`] for a cursor of another list.
+    pub fn text(&self, list: &str) -> Result<Option<String>, AdminError> {
         self.parsed(list, |place| Some(place.to_owned()))
     }
 
-    /// The same, where places are ids.
-    pub(super) fn id(&self, list: &str) -> Result<Option<Uuid>, AdminError> {
+    /// The id behind which the page begins, in a list whose places are ids; `None`: it is the first page.
+    ///
+    /// # Errors
+    /// [`AdminError::Invalid`] for a cursor of another list.
+    pub fn id(&self, list: &str) -> Result<Option<Uuid>, AdminError> {
         self.parsed(list, |place| Uuid::try_parse(place).ok())
     }
 
-    /// The same, where places are numbers.
-    pub(super) fn number(&self, list: &str) -> Result<Option<i64>, AdminError> {
+    /// The place, where places are numbers.
+    ///
+    /// # Errors
+    /// As [`Self::text`].
+    pub fn number(&self, list: &str) -> Result<Option<i64>, AdminError> {
         self.parsed(list, |place| place.parse().ok())
     }
 

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Longest reason.
-const LONGEST_REASON: usize = 500;
+pub(super) const LONGEST_REASON: usize = 500;
 
 /// A queue's pause.
 #[derive(Debug, Clone, Serialize)]

@@ -139,7 +139,7 @@ async fn settle(
     // First of all: the statements after this one see what was stored by those who held the row before.
     let mut row = budgets::lock(&mut *tx, key).await?;
     give_back(&mut *tx, key, begun).await?;
-    heed(&mut row, begun);
+    heed(&mut row, begun, limits.stop_at);
     let now = row.now;
     let since = limits.day.map_or(now, |limit| limit.day.since(now));
     let draws = budgets::draws(&mut *tx, key, party.holder, since).await?;
@@ -220,14 +220,18 @@ fn holding(holder: Uuid, decision: &Decision, terms: &Terms, stays: bool) -> Hol
     }
 }
 
-/// Adds to a row what the provider said, and what this process says.
-fn heed(row: &mut BudgetRow, begun: &Begun) {
+/// Adds to a row what the provider said, and what this process says. That all calls are to stop holds to its end: what is said
+/// meanwhile are answers to calls that were under way, maybe of another of the provider's allowances.
+fn heed(row: &mut BudgetRow, begun: &Begun, stop_at: f64) {
     let asked = Instant::now();
+    let stops = |share: Option<f64>| share.is_some_and(|share| share >= stop_at);
+    let is_stopped = stops(row.used_share) && row.told_until.is_some_and(|until| until > row.now);
     if let Some(Report {
         used_share,
         remaining,
         ends,
     }) = &begun.report
+        && (stops(*used_share) || !is_stopped)
     {
         let lasts = ends.saturating_duration_since(asked);
         row.used_share = *used_share;

@@ -12,8 +12,9 @@ use super::{
     exchange, stock::Report,
 };
 
-/// Longest that a job is put off whose kind has its budget named: claims heed that, and let the job run as soon as there
-/// is something again, which may be long before it is sure to be: others give back what they leased, and limits change.
+/// Longest that a job is put off whose budget claims know, as that of its kind or of its account: they heed that it is dry, and
+/// let the job run as soon as there is something again, which may be long before it is sure to be: others give back what
+/// they leased, limits change, and pauses end early.
 const LONGEST_IF_GATED: Duration = Duration::from_secs(10);
 /// Longest that other jobs are put off: of those each has to ask for itself.
 const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
@@ -28,7 +29,7 @@ pub(crate) struct DrawsOn {
     pub(crate) budgets: Budgets,
     /// The budget that `jobs.toml` names for the kind.
     pub(crate) named: Option<String>,
-    /// Where one is named: the account that the payload names.
+    /// The account that the payload names.
     pub(crate) account: Option<String>,
     /// The job's priority.
     pub(crate) priority: i16,
@@ -42,11 +43,17 @@ impl DrawsOn {
             name: self.named.as_deref().unwrap_or(provider).into(),
             account: account.map(Arc::from),
             urgent: self.priority <= LAST_URGENT,
-            longest_wait: match self.named {
-                Some(_) => LONGEST_IF_GATED,
-                None => LONGEST_WAIT,
+            longest_wait: if self.is_gated(account) {
+                LONGEST_IF_GATED
+            } else {
+                LONGEST_WAIT
             },
         }
+    }
+
+    /// Whether claims ask what is left for calls of this account before they start the job.
+    fn is_gated(&self, account: Option<&str>) -> bool {
+        self.named.is_some() || (account.is_some() && account == self.account.as_deref())
     }
 
     /// The budget that is named for the kind.
@@ -83,6 +90,13 @@ impl BudgetHandle {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Longest that a job is to be put off for the sake of this budget. Where claims heed it, a job that has come back waits
+    /// ready, and explains why; others have to ask for themselves.
+    #[must_use]
+    pub fn longest_wait(&self) -> Duration {
+        self.longest_wait
     }
 
     /// Waits until a call may be made, for up to 10 s and the moment that spaces calls out. To be asked right before
@@ -128,12 +142,13 @@ impl BudgetHandle {
         }
         let used_share = report.used_share.filter(|share| share.is_finite());
         let lasts = exchange::lasts(report.resets_in).min(LONGEST);
-        bucket.stock().hear(Report {
+        let stop_at = terms.limits.stop_at;
+        let said = Report {
             used_share,
             remaining: report.remaining,
             ends: Instant::now() + lasts,
-        });
-        let stop_at = terms.limits.stop_at;
+        };
+        bucket.stock().hear(said, stop_at);
         if report.remaining == Some(0) || used_share.is_some_and(|share| share >= stop_at) {
             self.budgets.0.wake.notify_one();
         }

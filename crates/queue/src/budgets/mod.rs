@@ -53,6 +53,7 @@ const EXCHANGES: usize = 2;
 /// The account under which calls are counted that name none, where each account has a budget.
 pub(crate) const NO_ACCOUNT: &str = "-";
 /// Jobs of this priority and those before it are urgent: somebody waits for them, and a part of each budget is theirs alone.
+/// The view `stopped_accounts` goes by the same number.
 pub(crate) const LAST_URGENT: i16 = 1;
 /// Longest name of an account, in characters.
 const LONGEST_ACCOUNT: usize = 255;

@@ -178,9 +178,13 @@ impl Stock {
         self.places.leave()
     }
 
-    /// The provider said how much is used.
-    pub(super) fn hear(&mut self, report: Report) {
-        self.report = Some(report);
+    /// The provider said how much is used. That all calls are to stop is told first: what follows it is the answer to a call that
+    /// was under way, maybe of another of the provider's allowances.
+    pub(super) fn hear(&mut self, report: Report, stop_at: f64) {
+        let stops = |report: &Report| report.used_share.is_some_and(|share| share >= stop_at);
+        if stops(&report) || !self.report.as_ref().is_some_and(stops) {
+            self.report = Some(report);
+        }
     }
 
     /// Nothing is called until then; a longer pause that is known already stays.

@@ -23,6 +23,7 @@ pub use error::EnqueueError;
 pub use health::Health;
 pub use keyring::AuthenticatedKey;
 pub(crate) use keyring::hash as hash_secret;
+pub(crate) use prepare::account_of;
 pub(crate) use seen::{Asked, Seen};
 
 use crate::{
@@ -439,7 +440,7 @@ impl Queue {
         let (open, idle) = self.shared.db.connections();
         metrics::connections(open, idle);
         metrics::config_revision(self.in_force().revision);
-        metrics::exposition(render())
+        metrics::exposition(&render())
     }
 
     /// Ends what runs beside: waits for what is being stored, for at most 10 s.

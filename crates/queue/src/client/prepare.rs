@@ -270,7 +270,7 @@ fn key_of(payload: &str, name: &str) -> Result<Option<String>, EnqueueError> {
 
 /// The account that a job works for. What cannot be one's name is none: nothing is refused for the sake of a field that a
 /// kind need not have.
-fn account_of(payload: &str, field: &str) -> Option<String> {
+pub(crate) fn account_of(payload: &str, field: &str) -> Option<String> {
     let account = payload::field_text(payload, field).ok()??;
     is_name(&account, LONGEST_NAME).then_some(account)
 }

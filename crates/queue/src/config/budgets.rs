@@ -17,7 +17,10 @@ const SCOPES: &[(&str, BudgetScope)] = &[
     ("account", BudgetScope::Account),
     ("provider", BudgetScope::Provider),
 ];
-const FEEDBACKS: &[(&str, Feedback)] = &[("meta_usage", Feedback::MetaUsage)];
+const FEEDBACKS: &[(&str, Feedback)] = &[
+    ("meta_usage", Feedback::MetaUsage),
+    ("x_limits", Feedback::XLimits),
+];
 
 /// A quota.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,7 +33,8 @@ pub struct Budget {
     pub daily: Option<u64>,
     /// What has the quota.
     pub per: BudgetScope,
-    /// Where the provider says how much of it is used; `None`: nowhere.
+    /// Where the provider says how much of it is used; `None`: nowhere, or it is not heeded. That a call was refused for want
+    /// of quota is heeded whatever stands here.
     pub feedback: Option<Feedback>,
     /// The used share, up to 1, from which calls are spaced out.
     pub slow_down_at: f64,
@@ -52,6 +56,8 @@ pub enum BudgetScope {
 pub enum Feedback {
     /// In `X-Business-Use-Case-Usage` and its kin.
     MetaUsage,
+    /// In `x-account-rate-limit-remaining` and its kin.
+    XLimits,
 }
 
 impl Budget {
@@ -122,8 +128,8 @@ impl Budget {
             // A day's operations belong to the project, whatever account they are for.
             "google_ads" => (Some(5), Some(5), Some(15_000), Provider),
             "linkedin" => (Some(5), Some(3), None, Provider),
-            // Its smallest tier has 10 a second.
-            "tiktok" => (Some(5), Some(8), None, Account),
+            // Its smallest tier has 10 a second, which are the app's.
+            "tiktok" => (Some(5), Some(8), None, Provider),
             "x" => (Some(5), Some(5), None, Account),
             _ => (None, None, None, Account),
         };
@@ -132,7 +138,12 @@ impl Budget {
             rate: calls_a_second.map(Rate::per_second),
             daily,
             per,
-            feedback: (name == "meta").then_some(Feedback::MetaUsage),
+            feedback: match name {
+                "meta" => Some(Feedback::MetaUsage),
+                "x" => Some(Feedback::XLimits),
+                // The others say nothing before they refuse a call.
+                _ => None,
+            },
             slow_down_at: DEFAULT_SLOW_DOWN_AT,
             stop_at: DEFAULT_STOP_AT,
         }

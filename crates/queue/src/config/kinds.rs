@@ -139,12 +139,7 @@ impl Policy {
                     )
                     .or(field(), DEFAULT_ACCOUNT.to_owned()),
             ),
-            unique: section
-                .key(
-                    "unique",
-                    "At most one job with the same values in some fields.",
-                )
-                .optional(UniqueShape),
+            unique: built_in.read_unique(section),
             redact: section
                 .key(
                     "redact",
@@ -222,32 +217,69 @@ struct BuiltIn {
     key: Option<&'static str>,
     budget: Option<&'static str>,
     redact: &'static [&'static str],
+    /// The fields of which no two jobs that are not done have the same values; empty: any may.
+    unique: &'static [&'static str],
 }
 
 impl BuiltIn {
+    const NOTHING: Self = Self {
+        calls_endpoint: false,
+        key: None,
+        budget: None,
+        redact: &[],
+        unique: &[],
+    };
+
     fn of(name: &str) -> Self {
         match name {
             "conversion.send" => Self {
-                calls_endpoint: false,
                 key: Some("/dataset_id"),
                 // Its one destination in this release.
                 budget: Some("meta"),
                 redact: &["/event/user_data", "/events"],
+                ..Self::NOTHING
             },
             // An upstream app's Authorization and its like stand there.
             "http.request" => Self {
                 calls_endpoint: true,
-                key: None,
-                budget: None,
                 redact: &["/headers"],
+                ..Self::NOTHING
             },
-            _ => Self {
-                calls_endpoint: false,
-                key: None,
-                budget: None,
-                redact: &[],
+            // What one of them finds another one would find too.
+            "token.refresh" | "token.validate" => Self {
+                unique: &["account_id"],
+                ..Self::NOTHING
             },
+            // Not one an account: a new watch is not followed by the job of one that is just ending.
+            "sync.watch" => Self {
+                unique: &["account_id", "watch_id"],
+                ..Self::NOTHING
+            },
+            "sync.fanout" => Self {
+                unique: &["mode"],
+                ..Self::NOTHING
+            },
+            "sync.account" => Self {
+                unique: &["account_id", "mode"],
+                ..Self::NOTHING
+            },
+            "sync.insights" => Self {
+                unique: &["account_id", "level", "granularity", "from", "to"],
+                ..Self::NOTHING
+            },
+            _ => Self::NOTHING,
         }
+    }
+
+    fn read_unique(&self, section: &mut Section<'_>) -> Option<UniqueRule> {
+        let unique = section.key(
+            "unique",
+            "At most one job with the same values in some fields.",
+        );
+        if self.unique.is_empty() {
+            return unique.optional(UniqueShape);
+        }
+        Some(unique.or(UniqueShape, UniqueRule::until_done(self.unique)))
     }
 
     fn read_key(&self, section: &mut Section<'_>) -> Option<String> {

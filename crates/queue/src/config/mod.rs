@@ -50,7 +50,7 @@ pub use email::Email;
 pub use kinds::{Kind, Policy};
 pub use names::default_queue;
 pub(crate) use names::is_provider;
-pub use objectives::Slo;
+pub use objectives::{Measured, Slo};
 pub use overrides::{Ignored, Layered, Override, OverrideProblem, canonical_key, typed_value};
 pub use problem::{Effective, Origin, Problem};
 pub use process::{Http, Lease, Worker};
@@ -272,7 +272,7 @@ fn read_root(root: &mut Section<'_>, names: &Names<'_>) -> Config {
             .key("kpis", "Formulas of metrics that are made up of others.")
             .later()
             .table(|section| section.each_value(NameRule::Metric, &formula())),
-        slos: read_slos(root, names),
+        slos: read_slos(root),
         dead_letters: root
             .key("dead_letters", "What becomes of jobs that failed for good.")
             .table(DeadLetters::read),
@@ -320,8 +320,7 @@ fn read_schedules(root: &mut Section<'_>, names: &Names<'_>) -> BTreeMap<String,
         })
 }
 
-fn read_slos(root: &mut Section<'_>, names: &Names<'_>) -> BTreeMap<String, Slo> {
+fn read_slos(root: &mut Section<'_>) -> BTreeMap<String, Slo> {
     root.key("slo", "Freshness objectives.")
-        .later()
-        .table(|slos| slos.each(NameRule::Word, &[], |_, section| Slo::read(section, names)))
+        .table(|slos| slos.each(NameRule::Word, &[], |_, section| Slo::read(section)))
 }

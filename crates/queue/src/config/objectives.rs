@@ -3,47 +3,61 @@
 use std::time::Duration;
 
 use super::{
-    names::Names,
+    names::BUDGETS,
     problem::Refusal,
     section::Section,
-    shape::{Text, named, number, time},
+    shape::{Text, choice, named, number, time},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// A freshness objective: a share of the jobs of a kind succeeds within a time.
+const MEASURED: &[(&str, Measured)] = &[
+    ("sync.account", Measured::SyncAccount),
+    ("sync.insights", Measured::SyncInsights),
+];
+
+/// A freshness objective: what jobs of a kind have stored is young enough, for a share of the accounts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Slo {
-    /// The kind whose successes count.
-    pub kind: String,
-    /// Only accounts under this budget count; `None`: all.
+    /// Of whose results the age is told.
+    pub kind: Measured,
+    /// Only accounts under this provider's budget count; `None`: all.
     pub budget: Option<String>,
-    /// How old the last success may be; one second to 90 days.
+    /// How old what is stored may be; one second to 90 days.
     pub within: Duration,
-    /// The share that must be as fresh as that, 0.5 to 1.
+    /// The share of the accounts for which it is as young as that, 0.5 to 1.
     pub target: f64,
+}
+
+/// A kind of jobs that leave something behind whose age is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Measured {
+    /// `sync.account`.
+    SyncAccount,
+    /// `sync.insights`.
+    SyncInsights,
 }
 
 impl Slo {
     /// `None` when a key is missing or wrong, which is then reported.
-    pub(super) fn read(section: &mut Section<'_>, names: &Names<'_>) -> Option<Self> {
+    pub(super) fn read(section: &mut Section<'_>) -> Option<Self> {
         let kind = section
-            .key("kind", "The kind whose successes count.")
-            .required(named("kind", &names.kinds));
+            .key("kind", "What must be young: what jobs of this kind store.")
+            .required(choice(MEASURED));
         let budget = section
             .key(
                 "budget",
-                "Only accounts under this budget count; unset: all.",
+                "Only accounts under this provider's budget count; unset: all.",
             )
-            .optional(named("budget", &names.budgets));
+            .optional(named("provider's budget", &BUDGETS));
         let within = section
-            .key("within", "How old the last success may be, 1s to 90d.")
+            .key("within", "How old it may be, 1s to 90d.")
             .required(time(SECOND..=90 * DAY));
         let target = section
             .key(
                 "target",
-                "The share that must be as fresh as that, 0.5 to 1.",
+                "The share of the accounts for which it is as young as that, 0.5 to 1.",
             )
             .required(number(0.5..=1.0));
 
@@ -64,5 +78,64 @@ pub(super) fn formula() -> Text {
             "" => Err(Refusal::new("must not be empty")),
             _ => Ok(()),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::config::Config;
+
+    const TWO: &str = "[slo.meta-freshness]\nkind = \"sync.account\"\nbudget = \"meta\"\nwithin = \"1h\"\n\
+                       target = 0.99\n[slo.figures]\nkind = \"sync.insights\"\nwithin = \"90m\"\ntarget = 1.0\n";
+
+    #[test]
+    fn an_objective_says_of_what_how_young_and_for_how_many() {
+        let parsed = Config::parse(TWO, &[]).expect("the objectives are right");
+
+        let meta = Slo {
+            kind: Measured::SyncAccount,
+            budget: Some("meta".to_owned()),
+            within: Duration::from_secs(3_600),
+            target: 0.99,
+        };
+        let figures = Slo {
+            kind: Measured::SyncInsights,
+            budget: None,
+            within: Duration::from_secs(5_400),
+            target: 1.0,
+        };
+        assert!(parsed.warnings.is_empty(), "{:?}", parsed.warnings);
+        assert_eq!(
+            parsed.config.slos.into_iter().collect::<Vec<_>>(),
+            [
+                ("figures".to_owned(), figures),
+                ("meta-freshness".to_owned(), meta)
+            ]
+        );
+    }
+
+    #[test]
+    fn what_holds_for_an_objective_is_listed() {
+        let parsed = Config::parse(TWO, &[]).expect("the objectives are right");
+
+        let listed = parsed.config.effective().into_iter();
+        let listed: Vec<_> = listed
+            .filter(|value| value.key.starts_with("slo."))
+            .map(|value| (value.key, value.value))
+            .collect();
+
+        let expected = [
+            ("slo.figures.kind", json!("sync.insights")),
+            ("slo.figures.within", json!("1h30m")),
+            ("slo.figures.target", json!(1.0)),
+            ("slo.meta-freshness.kind", json!("sync.account")),
+            ("slo.meta-freshness.budget", json!("meta")),
+            ("slo.meta-freshness.within", json!("1h")),
+            ("slo.meta-freshness.target", json!(0.99)),
+        ];
+        assert_eq!(listed, expected.map(|(key, value)| (key.to_owned(), value)));
     }
 }

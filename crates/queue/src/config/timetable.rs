@@ -13,7 +13,7 @@ pub(super) struct BuiltIn {
     member: Option<(&'static str, &'static str)>,
 }
 
-const SCHEDULES: [BuiltIn; 8] = [
+const SCHEDULES: [BuiltIn; 9] = [
     BuiltIn {
         name: "aggregate-daily",
         kind: "aggregate.daily",
@@ -36,6 +36,12 @@ const SCHEDULES: [BuiltIn; 8] = [
         name: "maintenance-limits",
         kind: "maintenance.limits",
         cron: "0 3 * * *",
+        member: None,
+    },
+    BuiltIn {
+        name: "maintenance-retention",
+        kind: "maintenance.retention",
+        cron: "20 * * * *",
         member: None,
     },
     BuiltIn {

@@ -42,6 +42,17 @@ pub struct UniqueRule {
     pub on_conflict: OnConflict,
 }
 
+impl UniqueRule {
+    /// One job at a time until it is done: those that come meanwhile are the same.
+    pub(super) fn until_done(fields: &[&str]) -> Self {
+        Self {
+            fields: fields.iter().map(|field| (*field).to_owned()).collect(),
+            states: STATES.iter().map(|(_, state)| *state).collect(),
+            on_conflict: OnConflict::Keep,
+        }
+    }
+}
+
 /// `{ fields = […], while = […], on_conflict = "keep" }`.
 pub(super) struct UniqueShape;
 

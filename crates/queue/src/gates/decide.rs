@@ -82,18 +82,17 @@ pub(crate) fn what_keeps(
             account: account.clone(),
         });
     }
-    let rule = facts.rule_of(&candidate.kind)?;
-    if let Some(budget) = &rule.budget
-        && facts
-            .dry(budget, candidate.account.as_deref(), candidate.priority)
-            .is_some()
+    let account = candidate.account.as_deref();
+    if let Some(budget) = facts.budget_of(&candidate.kind, account)
+        && facts.dry(budget, account, candidate.priority).is_some()
     {
         return Some(Note::Budget {
             kind: candidate.kind.clone(),
-            budget: budget.clone(),
+            budget: budget.to_owned(),
             account: candidate.account.clone(),
         });
     }
+    let rule = facts.rule_of(&candidate.kind)?;
     let (places, key) = rule.places.zip(candidate.key.as_ref())?;
     let taken = facts.taken(&candidate.kind, key) + starting.with(&candidate.kind, key);
     (taken >= places).then(|| Note::KeyLimit {

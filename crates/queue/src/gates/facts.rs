@@ -1,4 +1,5 @@
-//! What gates stand on at the moment of a claim: rules of kinds, taken places of keys, held accounts, dry budgets.
+//! What gates stand on at the moment of a claim: rules of kinds, taken places of keys, held accounts, budgets of accounts,
+//! dry budgets.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -40,6 +41,8 @@ pub(crate) struct Facts {
     taken: HashMap<String, HashMap<String, u32>>,
     /// By account; `None`: known not to be held.
     holds: HashMap<String, Option<HoldRow>>,
+    /// By account: the budget that its jobs draw on where their kind names none; `None`: known to have none.
+    own_budgets: HashMap<String, Option<String>>,
     dry: Vec<DryRow>,
     /// Budgets with accounts that were asked for.
     asked: BTreeSet<(String, String)>,
@@ -101,6 +104,16 @@ impl Facts {
         self.holds.get(account)?.as_ref()
     }
 
+    /// The budget that jobs of a kind draw on for an account: the one that the kind names, or else the account's own.
+    pub(crate) fn budget_of(&self, kind: &str, account: Option<&str>) -> Option<&str> {
+        let named = self.named_budget(kind);
+        named.or_else(|| self.own_budgets.get(account?)?.as_deref())
+    }
+
+    fn named_budget(&self, kind: &str) -> Option<&str> {
+        self.rule_of(kind)?.budget.as_deref()
+    }
+
     /// Why no call can be made from a budget for a job of this account and priority: of several reasons the one that
     /// lasts longest.
     pub(crate) fn dry(
@@ -132,7 +145,8 @@ impl Facts {
                 account,
             } => {
                 let is_dry = |priority| self.dry(budget, account.as_deref(), priority).is_some();
-                if !self.draws_on(kind, budget) || !is_dry(LAST_PRIORITY) {
+                let draws_on = self.budget_of(kind, account.as_deref());
+                if draws_on != Some(budget.as_str()) || !is_dry(LAST_PRIORITY) {
                     return Some(all);
                 }
                 let urgent = Passage {
@@ -150,12 +164,6 @@ impl Facts {
                 (most > 0).then_some(Passage { most, ..all })
             }
         }
-    }
-
-    /// Whether a kind's calls draw on this budget.
-    pub(crate) fn draws_on(&self, kind: &str, budget: &str) -> bool {
-        let rule = self.rule_of(kind);
-        rule.is_some_and(|rule| rule.budget.as_deref() == Some(budget))
     }
 
     /// Learns what these jobs depend on, as far as it is not known.
@@ -257,14 +265,19 @@ impl Facts {
         conn: &mut PgConnection,
         drawn: BTreeSet<(&str, Option<&str>)>,
     ) -> Result<(), sqlx::Error> {
+        let unnamed = drawn
+            .iter()
+            .filter(|(kind, _)| self.named_budget(kind).is_none());
+        let own: BTreeSet<&str> = unnamed.filter_map(|(_, account)| *account).collect();
+        self.learn_own_budgets(&mut *conn, own).await?;
         let mut budgets = BTreeSet::new();
         let mut accounts = BTreeSet::new();
         for (kind, account) in drawn {
-            let Some(budget) = self.rules.get(kind).and_then(|rule| rule.budget.as_deref()) else {
+            let Some(budget) = self.budget_of(kind, account).map(str::to_owned) else {
                 continue;
             };
             let account = account.unwrap_or(NO_ACCOUNT);
-            if self.asked.insert((budget.to_owned(), account.to_owned())) {
+            if self.asked.insert((budget.clone(), account.to_owned())) {
                 budgets.insert(budget);
                 accounts.insert(account);
             }
@@ -272,10 +285,32 @@ impl Facts {
         if budgets.is_empty() {
             return Ok(());
         }
-        let budgets: Vec<&str> = budgets.into_iter().collect();
+        let budgets: Vec<&str> = budgets.iter().map(String::as_str).collect();
         let accounts: Vec<&str> = accounts.into_iter().collect();
         let dry = facts::dry(conn, &budgets, &accounts).await?;
         self.dry.extend(dry);
+        Ok(())
+    }
+
+    async fn learn_own_budgets(
+        &mut self,
+        conn: &mut PgConnection,
+        accounts: BTreeSet<&str>,
+    ) -> Result<(), sqlx::Error> {
+        let unknown = accounts
+            .into_iter()
+            .filter(|it| !self.own_budgets.contains_key(*it));
+        let unknown: Vec<&str> = unknown.collect();
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let found = facts::own_budgets(conn, &unknown).await?;
+        let none = unknown
+            .into_iter()
+            .map(|account| (account.to_owned(), None));
+        self.own_budgets.extend(none);
+        let found = found.into_iter().map(|row| (row.account, Some(row.budget)));
+        self.own_budgets.extend(found);
         Ok(())
     }
 }

@@ -37,7 +37,7 @@ pub enum Gate {
     QueueRate,
     /// As many attempts with the job's key run as may.
     KeyLimit,
-    /// Nothing is left of the budget that the job's kind draws on.
+    /// Nothing is left of the budget that the job draws on: its kind's, or else its account's.
     Budget,
     /// The job's account is held.
     AccountHeld,

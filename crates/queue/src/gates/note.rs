@@ -7,7 +7,7 @@ use super::Gate;
 pub(crate) enum Note {
     /// As many attempts with this key run as may.
     KeyLimit { kind: String, key: String },
-    /// Nothing is left of the budget that the kind draws on.
+    /// Nothing is left of the budget that the job draws on.
     Budget {
         kind: String,
         budget: String,

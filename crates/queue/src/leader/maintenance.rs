@@ -12,7 +12,7 @@ use super::{Lead, failed};
 use crate::{
     client::Shared,
     db::{DatabaseError, within},
-    store::{budgets, dead, history, idempotency, logs, replays, schedules, workers},
+    store::{budgets, dead, history, holds, idempotency, logs, replays, schedules, workers},
 };
 
 /// Longest time for one sort in one round: the next round goes on.
@@ -70,6 +70,7 @@ fn sorts<'a>(shared: &Shared, retentions: &'a [(String, Duration)]) -> Vec<Old<'
         Old::StrayHistory(longest),
         Old::IdempotencyKeys,
         Old::Budgets,
+        Old::Holds,
         Old::DeadLetters(letters),
         Old::Groups(letters + SPARE.as_secs_f64()),
         Old::ReplayItems(letters),
@@ -92,6 +93,7 @@ enum Old<'a> {
     StrayHistory(f64),
     IdempotencyKeys,
     Budgets,
+    Holds,
     DeadLetters(f64),
     Groups(f64),
     ReplayItems(f64),
@@ -111,6 +113,7 @@ impl Old<'_> {
             Self::StrayHistory(_) => "stray history",
             Self::IdempotencyKeys => "idempotency keys",
             Self::Budgets => "usage of budgets",
+            Self::Holds => "holds that have ended",
             Self::DeadLetters(_) => "dead letters",
             Self::Groups(_) => "groups of dead letters",
             Self::ReplayItems(_) => "items of replays",
@@ -156,6 +159,7 @@ impl Old<'_> {
             Self::StrayHistory(age) => history::prune_stray(conn, age).await,
             Self::IdempotencyKeys => idempotency::prune(conn).await,
             Self::Budgets => budgets::prune(conn).await,
+            Self::Holds => holds::prune(conn).await,
             Self::DeadLetters(age) => Ok(dead::prune(conn, age).await?.unsigned_abs()),
             Self::Groups(age) => dead::prune_groups(conn, age).await,
             Self::ReplayItems(age) => replays::prune_items(conn, age).await,

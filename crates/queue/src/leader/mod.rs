@@ -3,6 +3,7 @@
 //! successor. The lead is kept beside the duties, and none of them waits for another.
 
 mod maintenance;
+mod others;
 mod schedule_stats;
 mod schedules;
 mod stats;
@@ -17,6 +18,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+pub use others::FleetGauges;
+
 use crate::{
     Queue,
     admin::advance_replays,
@@ -24,6 +27,7 @@ use crate::{
     db::{DatabaseError, within},
     error_chain,
     gates::Marking,
+    metrics,
     store::{
         leader,
         poll::{self, Waiting},
@@ -65,12 +69,21 @@ impl Leader {
     /// Starts asking for the lead.
     #[must_use]
     pub fn start(queue: Queue) -> Self {
+        Self::start_with(queue, Vec::new())
+    }
+
+    /// The same with gauges of other crates.
+    #[must_use]
+    pub fn start_with(queue: Queue, others: Vec<Arc<dyn FleetGauges>>) -> Self {
+        for gauges in &others {
+            metrics::of_fleet(gauges.names());
+        }
         let stop = CancellationToken::new();
         let candidate = Candidate {
             shared: Arc::clone(&queue.shared),
             holder: Uuid::new_v4(),
             stop: stop.clone(),
-            gauges: stats::Gauges::default(),
+            gauges: stats::Gauges::with(others),
         };
         Self {
             stop,

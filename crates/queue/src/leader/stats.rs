@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashSet},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -9,7 +10,7 @@ use chrono::Utc;
 use sqlx::{Connection, PgConnection};
 
 use super::{
-    Lead, failed,
+    FleetGauges, Lead, failed,
     schedule_stats::{ScheduleGauges, note_ended},
 };
 use crate::{
@@ -38,7 +39,7 @@ const STATUSES: [&str; 6] = [
 
 /// What the leader has shown. It stays known when the lead is lost: whoever leads again must set to zero what it showed
 /// before and is no more.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Gauges {
     /// Series that must fall to zero when the database names them no more.
     dead: HashSet<(String, String)>,
@@ -50,11 +51,20 @@ pub(super) struct Gauges {
     oldest_dead: HashSet<String>,
     budgets: HashSet<String>,
     schedules: ScheduleGauges,
+    others: Vec<Arc<dyn FleetGauges>>,
     shown: bool,
     not_before: Option<Instant>,
 }
 
 impl Gauges {
+    /// None shown yet; beside our own those of other crates.
+    pub(super) fn with(others: Vec<Arc<dyn FleetGauges>>) -> Self {
+        Self {
+            others,
+            ..Self::default()
+        }
+    }
+
     /// Reads and shows all of them, unless that took long a moment ago, whether it succeeded or not. Withdraws them once
     /// the term has passed.
     pub(super) async fn collect(
@@ -80,6 +90,9 @@ impl Gauges {
                     .into_iter();
                 let gauges = gauges.map(|it| (it.budget, it.remaining_ratio, it.paused_until));
                 show_budgets(gauges, &mut self.budgets, fleet::budget);
+                for gauges in &self.others {
+                    gauges.show(&mut tx).await?;
+                }
             }
             tx.commit().await?;
             Ok(leads)

@@ -233,7 +233,7 @@ pub(crate) async fn forget_other_limits(
 }
 
 /// Deletes up to 5,000 slots that count no more, and as many rows of budgets and holders that nobody has asked about for
-/// a week; tells how many.
+/// a week, and forgets as many pauses and dry spells that have ended, which every look for one would walk over; tells how many.
 pub(crate) async fn prune(db: impl PgExecutor<'_>) -> Result<u64, sqlx::Error> {
     let deleted = sqlx::query_scalar!(
         r#"WITH slots AS (
@@ -249,8 +249,21 @@ pub(crate) async fn prune(db: impl PgExecutor<'_>) -> Result<u64, sqlx::Error> {
               WHERE ctid = ANY (ARRAY(SELECT ctid FROM millpond.budgets
                                        WHERE asked_at < now() - interval '7 days'
                                          AND GREATEST(free_at, paused_until, told_until, dry_until, '-infinity') < now()
-                                       LIMIT 5000)) RETURNING 1)
-         SELECT (SELECT count(*) FROM slots) + (SELECT count(*) FROM holders) + (SELECT count(*) FROM budgets) AS "deleted!""#
+                                       LIMIT 5000)) RETURNING 1),
+         ended AS (
+             UPDATE millpond.budgets
+                SET paused_until = CASE WHEN paused_until >= now() THEN paused_until END,
+                    pause_reason = CASE WHEN paused_until >= now() THEN pause_reason END,
+                    dry_until = CASE WHEN dry_until >= now() THEN dry_until END,
+                    dry_detail = CASE WHEN dry_until >= now() THEN dry_detail END,
+                    dry_for_urgent = CASE WHEN dry_until >= now() THEN dry_for_urgent END,
+                    dry_under = CASE WHEN dry_until >= now() THEN dry_under END
+              WHERE ctid = ANY (ARRAY(SELECT ctid FROM millpond.budgets
+                                       WHERE (paused_until < now() OR dry_until < now())
+                                         AND asked_at >= now() - interval '7 days' -- no row that is deleted here too
+                                       LIMIT 5000 FOR UPDATE SKIP LOCKED)) RETURNING 1)
+         SELECT (SELECT count(*) FROM slots) + (SELECT count(*) FROM holders) + (SELECT count(*) FROM budgets)
+                + (SELECT count(*) FROM ended) AS "deleted!""#
     )
     .fetch_one(db)
     .await?;

@@ -64,8 +64,8 @@ macro_rules! claim {
     };
 }
 
-// Whether a job's account is held is asked of jobs that have one alone. A queue whose limits the fleet keeps gives nothing
-// here, whatever the claiming process knows of them.
+// Whether its account is held, or that one's budget dry, is asked of jobs that have one alone. A queue whose limits the fleet
+// keeps gives nothing here, whatever the claiming process knows of them.
 //
 // The limit is a literal in a few prepared sizes: with a parameter the statement is planned anew each time or flips to
 // a sequential scan.
@@ -77,7 +77,8 @@ macro_rules! claim_up_to {
             [
                 "SELECT id FROM millpond.jobs j
                   WHERE queue = $1 AND state = 'ready' AND parked_gate IS NULL AND kind = ANY ($4)
-                    AND (account IS NULL OR (SELECT true FROM millpond.holds h WHERE h.account = j.account) IS NULL)
+                    AND (account IS NULL OR (SELECT true FROM millpond.stopped_accounts s
+                                              WHERE s.account = j.account AND s.from_priority <= j.priority LIMIT 1) IS NULL)
                     AND NOT EXISTS (SELECT FROM millpond.queues q WHERE q.name = $1 AND (
                             q.global_concurrency IS NOT NULL OR q.rate_count IS NOT NULL OR q.fair_by IS NOT NULL
                             OR (q.paused_at IS NOT NULL AND (q.paused_until IS NULL OR q.paused_until > now()))))
@@ -122,7 +123,8 @@ pub(crate) async fn mates(
             ["SELECT id FROM millpond.jobs j
               WHERE queue = $1 AND state = 'ready' AND parked_gate IS NULL AND kind = $4 AND key = $6
                 AND COALESCE(attempts -> -1 ->> 'error_class', '') NOT IN ('panic', 'timeout', 'lost')
-                AND (account IS NULL OR (SELECT true FROM millpond.holds h WHERE h.account = j.account) IS NULL)
+                AND (account IS NULL OR (SELECT true FROM millpond.stopped_accounts s
+                                          WHERE s.account = j.account AND s.from_priority <= j.priority LIMIT 1) IS NULL)
                 AND NOT EXISTS (SELECT FROM millpond.queues q WHERE q.name = $1 AND (
                         q.global_concurrency IS NOT NULL OR q.rate_count IS NOT NULL OR q.fair_by IS NOT NULL
                         OR (q.paused_at IS NOT NULL AND (q.paused_until IS NULL OR q.paused_until > now()))))
@@ -137,13 +139,14 @@ pub(crate) async fn mates(
             ["SELECT id FROM millpond.jobs
               WHERE id = ANY (ARRAY(
                     SELECT first.id
-                      FROM (SELECT id, kind, key, account, attempts FROM millpond.jobs
+                      FROM (SELECT id, kind, key, account, priority, attempts FROM millpond.jobs
                              WHERE queue = $1 AND state = 'ready' AND parked_gate IS NULL
                              ORDER BY priority, run_at, id LIMIT 5000) AS first
                      WHERE first.kind = $4 AND first.key IS NULL
                        AND COALESCE(first.attempts -> -1 ->> 'error_class', '') NOT IN ('panic', 'timeout', 'lost')
                        AND (first.account IS NULL
-                            OR (SELECT true FROM millpond.holds h WHERE h.account = first.account) IS NULL)
+                            OR (SELECT true FROM millpond.stopped_accounts s
+                                 WHERE s.account = first.account AND s.from_priority <= first.priority LIMIT 1) IS NULL)
                      LIMIT $5))
                 AND state IS NOT DISTINCT FROM 'ready' -- so that no index of all ready jobs is read for these
                 AND NOT EXISTS (SELECT FROM millpond.queues q WHERE q.name = $1 AND (

@@ -1,6 +1,7 @@
 //! Every statement on schema `millpond`. One statement a function, its guard explained; whoever calls owns the
 //! transaction. Nothing here decides: what follows from what is the business of the callers.
 
+pub(crate) mod account_budgets;
 pub(crate) mod audit;
 pub(crate) mod bench;
 pub(crate) mod budgets;
@@ -11,6 +12,7 @@ pub(crate) mod dead;
 pub(crate) mod doctor;
 pub(crate) mod gates;
 pub(crate) mod history;
+pub(crate) mod holds;
 pub(crate) mod hot;
 pub(crate) mod idempotency;
 pub(crate) mod insert;

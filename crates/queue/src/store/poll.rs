@@ -10,7 +10,7 @@ pub(crate) struct Waiting {
     pub(crate) has_unparked: bool,
     /// Jobs are ready that a gate held when a claim met them.
     pub(crate) has_parked: bool,
-    /// Limits or held accounts are to be looked at before anything is claimed.
+    /// Limits, held accounts or dry budgets of accounts are to be looked at before anything is claimed.
     pub(crate) is_limited: bool,
     pub(crate) is_paused: bool,
     /// Seconds until the next scheduled or retrying job is due; negative when it is overdue.
@@ -34,8 +34,8 @@ impl Waiting {
 
 /// Looks at these queues, or at all that there are, in one statement. It touches a few index entries of each, and where
 /// no lease has run out every running job of the queue: no more than the fleet has slots, and cheaper than an index that
-/// each renewal would have to change. While accounts are held the first 100 ready jobs of each are looked at too. No
-/// EXISTS on jobs: a plan made while the table was empty hashes all of them.
+/// each renewal would have to change. While any account is held or any budget dry, the first 100 ready jobs of each are
+/// looked at too. No EXISTS on jobs: a plan made while the table was empty hashes all of them.
 pub(crate) async fn look(
     db: impl PgExecutor<'_>,
     queues: Option<&[String]>,
@@ -49,12 +49,14 @@ pub(crate) async fn look(
                              WHERE j.queue = q.name AND j.state = 'ready' AND j.parked_gate IS NOT NULL LIMIT 1), false) AS "has_parked!",
                   EXISTS (SELECT FROM millpond.queues p WHERE p.name = q.name AND (
                               p.global_concurrency IS NOT NULL OR p.rate_count IS NOT NULL OR p.fair_by IS NOT NULL))
-                  OR CASE WHEN (SELECT true FROM millpond.holds LIMIT 1) THEN
+                  OR CASE WHEN (SELECT true FROM millpond.holds LIMIT 1) OR (SELECT true FROM millpond.dry_budgets LIMIT 1) THEN
                          COALESCE((SELECT true
-                                     FROM (SELECT j.account FROM millpond.jobs j
+                                     FROM (SELECT j.account, j.priority FROM millpond.jobs j
                                             WHERE j.queue = q.name AND j.state = 'ready' AND j.parked_gate IS NULL
                                             ORDER BY j.priority, j.run_at, j.id LIMIT 100) AS first
-                                    WHERE (SELECT true FROM millpond.holds h WHERE h.account = first.account) LIMIT 1), false)
+                                    WHERE (SELECT true FROM millpond.stopped_accounts s
+                                            WHERE s.account = first.account AND s.from_priority <= first.priority LIMIT 1)
+                                    LIMIT 1), false)
                      ELSE false END AS "is_limited!",
                   EXISTS (SELECT FROM millpond.queues p WHERE p.name = q.name AND p.paused_at IS NOT NULL
                              AND (p.paused_until IS NULL OR p.paused_until > now())) AS "is_paused!",

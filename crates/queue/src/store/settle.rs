@@ -169,11 +169,13 @@ pub(crate) struct Again {
     pub(crate) delays: Vec<f64>,
     /// Whether the attempt used one up.
     pub(crate) used: Vec<bool>,
+    /// The account that the job waits for behind the gate of held accounts.
+    pub(crate) held: Vec<Option<String>>,
 }
 
 /// Puts jobs back to wait for another attempt. One that somebody asked to stop is left as it is: it is to be settled
 /// as cancelled. A job keeps the newest 200 of its attempts while it waits, and takes back the unique key that it gave up
-/// while it ran, where nobody else has it.
+/// while it ran, where nobody else has it. One whose account is held is parked at once: no claim needs to meet it.
 pub(crate) async fn put_back(
     db: impl PgExecutor<'_>,
     queue: &str,
@@ -190,11 +192,14 @@ pub(crate) async fn put_back(
                              'outcome', s.outcome, 'error_class', s.class, 'error', s.error, 'worker', j.worker),
                   progress = COALESCE(s.progress, j.progress),
                   lease_token = NULL, lease_until = NULL, worker = NULL, started_at = NULL,
+                  account = COALESCE(s.held, j.account),
+                  parked_gate = CASE WHEN s.held IS NOT NULL THEN 'account_held' END, parked_for = s.held,
                   unique_key = CASE WHEN j.unique_states
                       & CASE s.state WHEN 'ready' THEN 2 WHEN 'scheduled' THEN 1 ELSE 8 END <> 0
                       THEN COALESCE(j.unique_key, millpond.free_unique_key(j.kind, j.tenant, j.unique_wanted)) END
-             FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::jsonb[], $8::text[], $9::float8[], $10::bool[])
-                  AS s (id, token, outcome, class, error, progress, state, delay, used)
+             FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::jsonb[], $8::text[], $9::float8[], $10::bool[],
+                         $11::text[])
+                  AS s (id, token, outcome, class, error, progress, state, delay, used, held)
             WHERE j.queue = $1 AND j.id = ANY ($2) AND j.id = s.id
               AND j.lease_token = s.token -- the fence
               AND j.cancel_requested_at IS NULL
@@ -209,6 +214,7 @@ pub(crate) async fn put_back(
         &again.states,
         &again.delays,
         &again.used,
+        told(&again.held) as &[Option<String>],
     )
     .fetch_all(db)
     .await

@@ -11,14 +11,14 @@ use std::{
 use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::Deserialize;
-use serde_json::value::to_raw_value;
+use serde_json::{Value, json, value::to_raw_value};
 use sqlx::{ConnectOptions, PgPool};
 use tokio::task::JoinSet;
 
 use super::fixture::{FAST, in_state, until};
 use crate::{
-    BudgetError, BudgetHandle, Database, DatabaseSettings, Job, JobContext, JobError, NewJob,
-    Outcome, Queue, QuotaReport, Registry, Source, WorkerSettings, Workers,
+    BudgetError, BudgetHandle, Database, DatabaseSettings, Job, JobContext, JobDetail, JobError,
+    NewJob, Outcome, Queue, QuotaReport, Registry, Source, WorkerSettings, Workers,
     budgets::{self, DrawsOn},
     config::Config,
     store,
@@ -331,6 +331,33 @@ async fn what_a_provider_says_to_one_process_holds_for_all(db: PgPool) -> anyhow
     Ok(())
 }
 
+// Fails when the answer to a call that was under way, maybe of another of the provider's allowances, lets calls go on.
+#[sqlx::test(migrations = "../../migrations")]
+async fn that_calls_are_to_stop_holds_until_the_quota_is_there_again(
+    db: PgPool,
+) -> anyhow::Result<()> {
+    let queue = process(&db, WIDE)?;
+    let budget = meta(&queue, "a", ORDINARY);
+    let said = |share| QuotaReport {
+        used_share: Some(share),
+        resets_in: Some(Duration::from_secs(60)),
+        ..QuotaReport::default()
+    };
+    budget.report(said(0.97));
+    until("the report is stored", || async {
+        Ok(stopped(&db).await?.len() == 1)
+    })
+    .await?;
+
+    budget.report(said(0.2));
+    let after = budget.take(1).await;
+
+    assert!(is_dry(&after), "{after:?}");
+    assert_eq!(stopped(&db).await?.len(), 1);
+    end([queue]).await;
+    Ok(())
+}
+
 // Fails when a process keeps what it does not need, or takes it along when it stops.
 #[sqlx::test(migrations = "../../migrations")]
 async fn calls_that_are_not_made_go_back(db: PgPool) -> anyhow::Result<()> {
@@ -409,9 +436,8 @@ impl Job for Calling {
     }
 }
 
-// Fails when a dry budget costs a job an attempt.
-#[sqlx::test(migrations = "../../migrations")]
-async fn a_job_that_meets_a_dry_budget_waits_and_uses_no_attempt(db: PgPool) -> anyhow::Result<()> {
+/// Has a job meet a dry budget, and tells how it waits then.
+async fn put_off(db: &PgPool, payload: &Value) -> anyhow::Result<JobDetail> {
     let registry = || Registry::new().with::<Calling>();
     let config = parsed(&format!("{FAST}{WIDE}daily = 1"));
     let kinds: Vec<_> = registry().kinds().cloned().collect();
@@ -425,16 +451,35 @@ async fn a_job_that_meets_a_dry_budget_waits_and_uses_no_attempt(db: PgPool) -> 
     };
     let workers = Workers::start(queue.clone(), registry(), Arc::new(()), settings).await?;
 
-    let payload = to_raw_value(&serde_json::json!({}))?;
-    let job = NewJob::new("test.calling", payload, Source::Http);
+    let job = NewJob::new("test.calling", to_raw_value(payload)?, Source::Http);
     let id = queue.enqueue(job, None).await?.id;
     let waits = in_state(&queue, id, "scheduled").await?;
+    workers.drain().await;
+    Ok(waits)
+}
+
+// Fails when a dry budget costs a job an attempt.
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_job_that_meets_a_dry_budget_waits_and_uses_no_attempt(db: PgPool) -> anyhow::Result<()> {
+    let waits = put_off(&db, &json!({})).await?;
 
     assert_eq!(waits.summary.attempts_used, 0);
     assert_eq!(waits.attempts[0].outcome, "snoozed");
     let wait = waits.summary.run_at - waits.summary.created_at;
     assert!((14..=16).contains(&wait.num_minutes()), "{wait}");
-    workers.drain().await;
+    Ok(())
+}
+
+// Fails when a job waits by the clock for long whose account's budget claims ask: it would miss that there is something again.
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_job_that_names_the_account_of_a_dry_budget_is_back_soon(
+    db: PgPool,
+) -> anyhow::Result<()> {
+    let waits = put_off(&db, &json!({"account_id": "a"})).await?;
+
+    assert_eq!(waits.attempts[0].outcome, "snoozed");
+    let wait = waits.summary.run_at - waits.summary.created_at;
+    assert!((9..=20).contains(&wait.num_seconds()), "{wait}");
     Ok(())
 }
 
@@ -485,5 +530,34 @@ async fn what_counts_no_more_is_deleted(db: PgPool) -> anyhow::Result<()> {
     let second = store::budgets::prune(&db).await?;
 
     assert_eq!((first, second), (3, 0));
+    Ok(())
+}
+
+// Fails when every look for a dry budget walks over all that were dry once.
+#[sqlx::test(migrations = "../../migrations")]
+async fn pauses_and_dry_spells_that_have_ended_are_forgotten(db: PgPool) -> anyhow::Result<()> {
+    sqlx::raw_sql(
+        "INSERT INTO millpond.budgets (name, account, paused_until, pause_reason)
+         VALUES ('meta', 'was paused', now() - interval '1 minute', 'told to'),
+                ('meta', 'paused', now() + interval '1 hour', 'told to');
+         INSERT INTO millpond.budgets (name, account, dry_until, dry_detail, dry_for_urgent, dry_under)
+         VALUES ('meta', 'was dry', now() - interval '1 minute', 'used up', false, 'x'),
+                ('meta', 'dry', now() + interval '1 hour', 'used up', false, 'x')",
+    )
+    .execute(&db)
+    .await?;
+
+    let forgotten = store::budgets::prune(&db).await?;
+
+    let stopped: Vec<String> = sqlx::query_scalar(
+        "SELECT account FROM millpond.budgets
+          WHERE paused_until IS NOT NULL OR dry_until IS NOT NULL ORDER BY account",
+    )
+    .fetch_all(&db)
+    .await?;
+    assert_eq!(
+        (forgotten, stopped),
+        (2, vec!["dry".to_owned(), "paused".to_owned()])
+    );
     Ok(())
 }

@@ -48,6 +48,7 @@ async fn fail(db: &PgPool, error: &str) -> anyhow::Result<()> {
         states: vec!["ready".to_owned()],
         delays: vec![0.0],
         used: vec![true],
+        held: Vec::new(),
     };
     let failed = ended(&job, "failed", Some("transient"), Some(error));
     let done = settle::put_back(db, "default", &failed, &again).await?;

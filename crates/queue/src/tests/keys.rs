@@ -62,6 +62,7 @@ async fn fail(db: &PgPool, rows: &[ClaimedRow]) -> anyhow::Result<()> {
         states: vec!["retrying".to_owned(); count],
         delays: vec![3_600.0; count],
         used: vec![true; count],
+        held: vec![None; count],
     };
     let stored = settle::put_back(db, "default", &ended, &again).await?;
     anyhow::ensure!(stored.len() == count, "not all were put back");

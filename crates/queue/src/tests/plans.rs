@@ -336,8 +336,12 @@ impl Prober {
         settle::bury(self.session.conn(), "default", &none, &[]).await?;
         self.keep("burial", &ended, Reach::Ids).await?;
         settle::put_back(self.session.conn(), "default", &none, &again).await?;
-        self.keep("put-back", &format!("{ended}, NULL, NULL"), Reach::Ids)
-            .await
+        self.keep(
+            "put-back",
+            &format!("{ended}, NULL, NULL, NULL"),
+            Reach::Ids,
+        )
+        .await
     }
 
     async fn prepare_renewal(&mut self) -> anyhow::Result<()> {

@@ -24,10 +24,10 @@ use super::{
 };
 use crate::{
     budgets::DrawsOn,
-    client::Shared,
+    client::{Shared, account_of},
     config::Policy,
     handler::{Invocation, JobContext, JobError, JobInfo, Outcome, Recorded, Registry},
-    job::{ErrorClass, JobId, payload::field_text},
+    job::{ErrorClass, JobId},
     store::{claim::ClaimedRow, insert::JobRow},
 };
 
@@ -198,16 +198,13 @@ impl<A: Send + Sync + 'static> Runner<A> {
 
     /// What the job's calls are counted as.
     fn draws_on(&self, row: &ClaimedRow) -> DrawsOn {
-        let named = self.shared.budgets.named_for(&row.kind);
-        let account = named.as_ref().and_then(|_| {
-            let config = self.shared.config();
-            let policy = config.policy(&row.kind);
-            field_text(&row.payload, policy.account.as_deref()?).ok()?
-        });
+        let config = self.shared.config();
+        let policy = config.policy(&row.kind);
+        let account = policy.account.as_deref();
         DrawsOn {
             budgets: self.shared.budgets.clone(),
-            named,
-            account,
+            named: self.shared.budgets.named_for(&row.kind),
+            account: account.and_then(|field| account_of(&row.payload, field)),
             priority: row.priority,
         }
     }
@@ -255,6 +252,8 @@ impl<A: Send + Sync + 'static> Runner<A> {
         if recorded.lines_left_out > 0 {
             tracing::info!(job.id = %row.id, lines = recorded.lines_left_out, "a job's log was longer than is kept");
         }
+        let account = policy.account.as_deref();
+        let account = account.and_then(|field| account_of(&row.payload, field));
         let facts = Facts {
             kind: &kind,
             policy,
@@ -262,7 +261,7 @@ impl<A: Send + Sync + 'static> Runner<A> {
             max_attempts: row
                 .max_attempts
                 .map_or(policy.max_attempts, i32::unsigned_abs),
-            has_account: has_account(policy, &row.payload),
+            account: account.as_deref(),
             random: rand::random(),
         };
         let (end, follow_ups) = match (end, self.prepare(follow_ups)) {
@@ -386,13 +385,6 @@ fn unanswered() -> JobError {
     )
 }
 
-fn has_account(policy: &Policy, payload: &str) -> bool {
-    let Some(field) = policy.account.as_deref() else {
-        return false;
-    };
-    field_text(payload, field).is_ok_and(|text| text.is_some())
-}
-
 fn span(kind: &str, jobs: &[ClaimedJob]) -> tracing::Span {
     let first = jobs.first().map(|job| &job.row);
     tracing::info_span!(
@@ -418,6 +410,10 @@ fn log_failure(job: &ClaimedJob, kind: &str, verdict: &Verdict) {
         Verdict::Again { delay, .. } => {
             tracing::info!(job.id = %id, job.kind = kind, job.attempt = attempt, error_class = %class, error = failure.error,
                 wait_ms = delay.as_millis(), "the attempt failed; the job waits");
+        }
+        Verdict::Held { account, .. } => {
+            tracing::warn!(job.id = %id, job.kind = kind, job.attempt = attempt, error_class = %class, account.id = account,
+                error = failure.error, "the account cannot be used and is held; the job waits for it");
         }
         Verdict::Succeeded { .. } | Verdict::Cancelled { .. } => {}
     }

@@ -11,8 +11,6 @@ use crate::{
     job::{AttemptOutcome, ErrorClass, JobState},
 };
 
-/// How long a job waits whose account cannot be used, before it is looked at again.
-const ACCOUNT_WAIT: Duration = Duration::from_secs(15 * 60);
 /// Longest that a failed attempt's `Retry-After` is honoured for.
 const LONGEST_TOLD: Duration = Duration::from_secs(2 * 3_600);
 /// Shortest wait that uses up no attempt: nothing else would ever end a loop of such waits.
@@ -45,8 +43,8 @@ pub(crate) struct Facts<'a> {
     /// Attempts used, this one included.
     pub(crate) attempts_used: u32,
     pub(crate) max_attempts: u32,
-    /// Whether the payload names an account that can be held.
-    pub(crate) has_account: bool,
+    /// The account that the payload names, if it can be held.
+    pub(crate) account: Option<&'a str>,
     /// 0.0 to 1.0.
     pub(crate) random: f64,
 }
@@ -76,6 +74,8 @@ pub(crate) enum Verdict {
         used: bool,
         failure: Option<Failure>,
     },
+    /// The account cannot be used: it is held, and the job waits, ready, until it is let go. No attempt is used up.
+    Held { account: String, failure: Failure },
 }
 
 impl Verdict {
@@ -85,15 +85,21 @@ impl Verdict {
             Self::Cancelled { .. } => AttemptOutcome::Cancelled,
             Self::Dead(_) => AttemptOutcome::Dead,
             Self::Again { outcome, .. } => *outcome,
+            Self::Held { .. } => AttemptOutcome::Snoozed,
         }
     }
 
     pub(crate) fn failure(&self) -> Option<&Failure> {
         match self {
-            Self::Dead(failure) => Some(failure),
+            Self::Dead(failure) | Self::Held { failure, .. } => Some(failure),
             Self::Again { failure, .. } => failure.as_ref(),
             Self::Succeeded { .. } | Self::Cancelled { .. } => None,
         }
+    }
+
+    /// Whether the job waits for another attempt.
+    pub(crate) fn waits(&self) -> bool {
+        matches!(self, Self::Again { .. } | Self::Held { .. })
     }
 }
 
@@ -151,13 +157,12 @@ fn failed(error: &JobError, facts: &Facts<'_>) -> Verdict {
         .delay(facts.attempts_used.max(1), facts.random);
     match facts.policy.on.action(error.class()) {
         Action::Dead => Verdict::Dead(failure),
-        Action::HoldAccount if !facts.has_account => Verdict::Dead(failure),
-        Action::HoldAccount => Verdict::Again {
-            state: JobState::Scheduled,
-            delay: ACCOUNT_WAIT,
-            outcome: AttemptOutcome::Snoozed,
-            used: false,
-            failure: Some(failure),
+        Action::HoldAccount => match facts.account {
+            None => Verdict::Dead(failure),
+            Some(account) => Verdict::Held {
+                account: account.to_owned(),
+                failure,
+            },
         },
         Action::Wait { max } => Verdict::Again {
             state: JobState::Scheduled,

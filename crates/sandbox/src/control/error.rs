@@ -9,8 +9,13 @@ use axum::{
 };
 use serde_json::json;
 
-use super::MOST_KNOWN;
-use crate::{faults::FaultError, signature::SecretError};
+use super::{access::MOST_KNOWN, world::MOST_ROWS};
+use crate::{
+    faults::FaultError,
+    limits::TooManyKnobs,
+    signature::SecretError,
+    world::{ChangeError, TooFar},
+};
 
 /// Why the control refuses.
 #[derive(Debug, thiserror::Error)]
@@ -20,15 +25,34 @@ pub(super) enum ControlError {
     #[error("the body is not what is expected here")]
     Body(#[from] serde_json::Error),
     #[error(
-        "target must be \"meta\", \"receiver:NAME\" or \"smtp\", and match is for \"meta\" only"
+        "target must be a platform (\"meta\", \"google_ads\", \"linkedin\", \"tiktok\", \"x\"), \"receiver:NAME\" or \"smtp\", and \
+         match is for platforms only"
     )]
     Target,
     #[error(transparent)]
     Fault(#[from] FaultError),
     #[error("a hook secret cannot be used")]
     HookSecret(#[from] SecretError),
-    #[error("at most {MOST_KNOWN} tokens and as many datasets can be known")]
+    #[error("at most {MOST_KNOWN} tokens and as many datasets can be named")]
     TooManyKnown,
+    #[error("usage_percent must be 0 to 1,000")]
+    UsagePercent,
+    #[error(transparent)]
+    Limits(#[from] TooManyKnobs),
+    #[error(transparent)]
+    Clock(#[from] TooFar),
+    #[error("there is no account or no such thing with this id")]
+    Unknown,
+    #[error("this cannot be changed")]
+    Change(#[from] ChangeError),
+    #[error("{0} must be one of {1}")]
+    Word(&'static str, &'static str),
+    #[error("{0} must be a day such as 2026-11-20")]
+    Day(&'static str),
+    #[error("more than {MOST_ROWS} rows: ask for a shorter time")]
+    TooManyRows,
+    #[error("the answer could not be made")]
+    Broken,
 }
 
 impl IntoResponse for ControlError {
@@ -36,9 +60,19 @@ impl IntoResponse for ControlError {
         let status = match &self {
             Self::NotLocal => StatusCode::FORBIDDEN,
             Self::Body(_) => StatusCode::BAD_REQUEST,
-            Self::Target | Self::Fault(_) | Self::HookSecret(_) | Self::TooManyKnown => {
-                StatusCode::UNPROCESSABLE_ENTITY
-            }
+            Self::Unknown | Self::Change(ChangeError::Unknown) => StatusCode::NOT_FOUND,
+            Self::Broken => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Target
+            | Self::Fault(_)
+            | Self::HookSecret(_)
+            | Self::TooManyKnown
+            | Self::UsagePercent
+            | Self::Limits(_)
+            | Self::Clock(_)
+            | Self::Change(_)
+            | Self::Word(..)
+            | Self::Day(_)
+            | Self::TooManyRows => StatusCode::UNPROCESSABLE_ENTITY,
         };
         (
             status,

@@ -1,9 +1,11 @@
 //! How a test or a person looks into a sandbox and changes it while it runs: `/_control`, for
 //! callers on this machine only.
 
+mod access;
 mod error;
+mod world;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     Json, Router,
@@ -16,25 +18,30 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::{
-    config::TokenState,
     faults::{Fault, HttpFault, SmtpFault},
     http::Peer,
     ledger::LedgerSnapshot,
     shared::Shared,
+    world::Platform,
 };
 use error::ControlError;
 
 /// What stands before a receiver's name in a fault's target.
 const RECEIVER: &str = "receiver:";
-/// Most tokens, and most datasets, that a sandbox knows.
-const MOST_KNOWN: usize = 10_000;
 
 /// The routes below `/_control`.
 pub(crate) fn routes() -> Router<Arc<Shared>> {
     Router::new()
         .route("/ledger", routing::get(ledger))
         .route("/faults", routing::post(arm).delete(disarm))
-        .route("/tokens", routing::post(tokens))
+        .route("/tokens", routing::post(access::tokens))
+        .route("/consent", routing::post(access::consent))
+        .route("/limits", routing::post(access::limits))
+        .route("/reports", routing::post(access::reports))
+        .route("/clock", routing::get(world::clock).post(world::set_clock))
+        .route("/world", routing::get(world::accounts).post(world::change))
+        .route("/world/entities", routing::get(world::entities))
+        .route("/world/export", routing::get(world::export))
         .route("/reset", routing::post(reset))
 }
 
@@ -94,13 +101,17 @@ async fn arm(
         times,
         r#match,
     } = read(&body)?;
-    let fault = match (target.as_str(), r#match) {
-        ("meta", matched) => Fault::Meta {
+    let platform = Platform::ALL
+        .into_iter()
+        .find(|platform| platform.as_str() == target);
+    let fault = match (platform, target.as_str(), r#match) {
+        (Some(platform), _, matched) => Fault::Platform {
+            platform,
             fault: serde_json::from_value::<HttpFault>(fault)?,
             path: matched.map(|matched| matched.path),
         },
-        ("smtp", None) => Fault::Smtp(serde_json::from_value::<SmtpFault>(fault)?),
-        (target, None) => {
+        (None, "smtp", None) => Fault::Smtp(serde_json::from_value::<SmtpFault>(fault)?),
+        (None, target, None) => {
             let name = target
                 .strip_prefix(RECEIVER)
                 .ok_or(ControlError::Target)?
@@ -110,7 +121,7 @@ async fn arm(
                 fault: serde_json::from_value::<HttpFault>(fault)?,
             }
         }
-        (_, Some(_)) => return Err(ControlError::Target),
+        (None, _, Some(_)) => return Err(ControlError::Target),
     };
     shared.faults.add(fault, times)?;
     Ok(StatusCode::NO_CONTENT)
@@ -119,60 +130,6 @@ async fn arm(
 async fn disarm(State(shared): State<Arc<Shared>>, _: Local) -> StatusCode {
     shared.faults.clear();
     StatusCode::NO_CONTENT
-}
-
-/// What Meta and the receivers shall know from now on; what is missing stays as it is.
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct TokensRequest {
-    tokens: Vec<KnownToken>,
-    datasets: Vec<String>,
-    app_secret: Option<String>,
-    require_proof: Option<bool>,
-    hook_secrets: BTreeMap<String, String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct KnownToken {
-    token: String,
-    #[serde(default = "valid")]
-    state: TokenState,
-}
-
-fn valid() -> TokenState {
-    TokenState::Valid
-}
-
-async fn tokens(
-    State(shared): State<Arc<Shared>>,
-    _: Local,
-    body: Bytes,
-) -> Result<StatusCode, ControlError> {
-    let request: TokensRequest = read(&body)?;
-    let known = shared.meta();
-    if known.tokens.len() + request.tokens.len() > MOST_KNOWN
-        || known.datasets.len() + request.datasets.len() > MOST_KNOWN
-    {
-        return Err(ControlError::TooManyKnown);
-    }
-    shared.set_hook_secrets(&request.hook_secrets)?;
-    shared.change_meta(|meta| {
-        meta.tokens.extend(
-            request
-                .tokens
-                .into_iter()
-                .map(|known| (known.token, known.state)),
-        );
-        meta.datasets.extend(request.datasets);
-        if let Some(app_secret) = request.app_secret {
-            meta.app_secret = app_secret;
-        }
-        if let Some(require_proof) = request.require_proof {
-            meta.require_proof = require_proof;
-        }
-    });
-    Ok(StatusCode::NO_CONTENT)
 }
 
 async fn reset(State(shared): State<Arc<Shared>>, _: Local) -> StatusCode {

@@ -98,6 +98,112 @@ async fn what_cannot_be_armed_is_refused_with_a_reason() {
 }
 
 #[tokio::test]
+async fn the_clock_is_stopped_set_and_advanced() {
+    let site = Site::start().await;
+    let set = json!({ "stopped": true, "set": "2026-11-20T12:00:00Z", "advance_s": 90 });
+
+    let answer = site.control("POST", "/clock", &set).await;
+    let far = json!({ "set": "1700-01-01T00:00:00Z" });
+    let refused = site.control("POST", "/clock", &far).await;
+    let now = site.control("GET", "/clock", &json!(null)).await;
+
+    assert_eq!(answer.json()["now"], "2026-11-20T12:01:30Z");
+    assert_eq!(refused.status, 422);
+    assert_eq!(
+        now.json(),
+        json!({ "now": "2026-11-20T12:01:30Z", "stopped": true })
+    );
+    site.stop().await;
+}
+
+#[tokio::test]
+async fn the_world_shows_its_accounts_its_things_and_what_somebody_changed() {
+    let site = Site::start().await;
+    let accounts = site.control("GET", "/world", &json!(null)).await.json();
+    let account = accounts["accounts"]["linkedin"][0].clone();
+    let id = account["id"].as_str().expect("an id");
+    let path = format!("/world/entities?platform=linkedin&account={id}&kind=campaign");
+    let before = site.control("GET", &path, &json!(null)).await.json();
+
+    let change = json!({
+        "platform": "linkedin", "id": before["entities"][0]["id"],
+        "name": "New name", "daily_budget_micros": 5_000_000,
+    });
+    let changed = site.control("POST", "/world", &change).await;
+    let after = site.control("GET", &path, &json!(null)).await.json();
+    let unknown = json!({ "platform": "linkedin", "id": "1", "name": "New name" });
+    let unknown = site.control("POST", "/world", &unknown).await;
+
+    assert_eq!(account["time_zone"], "UTC");
+    assert_eq!((changed.status, unknown.status), (204, 404));
+    assert_eq!(before["count"], after["count"]);
+    assert_eq!(after["entities"][0]["name"], "New name");
+    assert_eq!(after["entities"][0]["daily_budget_micros"], 5_000_000);
+    site.stop().await;
+}
+
+#[tokio::test]
+async fn the_export_is_the_truth_in_rows_and_in_total() {
+    let site = Site::start().await;
+    let of = "platform=x&from=2026-11-01&to=2026-11-03&granularity=day";
+    let accounts = site.control("GET", "/world", &json!(null)).await.json();
+    let id = accounts["accounts"]["x"][1]["id"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
+
+    let path = format!("/world/export?{of}&account={id}&level=ad_set");
+    let export = site.control("GET", &path, &json!(null)).await.json();
+    let wrong = format!("/world/export?{of}&account={id}&level=creative");
+    let wrong = site.control("GET", &wrong, &json!(null)).await;
+
+    let rows = export["rows"].as_array().expect("a list");
+    let spend: i64 = rows
+        .iter()
+        .filter_map(|row| row["spend_micros"].as_i64())
+        .sum();
+    assert_eq!(rows.len(), export["count"]);
+    assert_eq!(spend, export["totals"]["spend_micros"]);
+    assert!(spend > 0);
+    assert_eq!(wrong.status, 422);
+    site.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_out_of_bounds_or_misspelt_is_refused() {
+    let site = Site::start().await;
+    let orders = [
+        (
+            "/limits",
+            json!({ "platform": "meta", "usage_percent": -1.0 }),
+            422,
+        ),
+        ("/limits", json!({ "platform": "myspace" }), 400),
+        (
+            "/reports",
+            json!({ "platform": "meta", "fate": "explodes" }),
+            400,
+        ),
+        (
+            "/consent",
+            json!({ "platform": "meta", "nonsense": true }),
+            400,
+        ),
+        (
+            "/world",
+            json!({ "platform": "meta", "id": "120200000000000001", "daily_budget_micros": 0 }),
+            422,
+        ),
+    ];
+    for (path, order, status) in orders {
+        let answer = site.control("POST", path, &order).await;
+
+        assert_eq!(answer.status, status, "{path} {order}");
+    }
+    site.stop().await;
+}
+
+#[tokio::test]
 async fn only_callers_on_this_machine_are_let_in() {
     let callers = [
         ("127.0.0.1:1", true),

@@ -18,7 +18,8 @@ const MOST_HEADER_BYTES: u32 = 64 * 1024;
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum HttpFault {
-    /// It refuses, Meta with its error envelope. Status 200 makes it an error inside a success.
+    /// It refuses, a platform with its error envelope. Status 200 makes it an error inside a
+    /// success.
     Fail {
         /// The HTTP status, 200 to 599.
         #[serde(default = "server_error")]
@@ -28,6 +29,9 @@ pub enum HttpFault {
         code: i64,
         /// The error's subcode.
         subcode: Option<i64>,
+        /// The error's name where errors have names: `quotaError.RESOURCE_EXHAUSTED`,
+        /// `OVER_CAPACITY`.
+        name: Option<String>,
         /// The error's message.
         message: Option<String>,
         /// Whether the error says that it will pass.
@@ -36,14 +40,14 @@ pub enum HttpFault {
     },
     /// It asks to come back later.
     Throttle {
-        /// Meta's code, 4, 17, 613 or 80004 for one, which brings its envelope and usage headers;
-        /// `None` for a plain 429.
+        /// The platform's code, at Meta 4, 17, 613 or 80004 for one, which brings its envelope and
+        /// usage headers; `None` for its usual way, at Meta a plain 429.
         code: Option<i64>,
-        /// The HTTP status; without one 400 beside a code, else 429.
+        /// The HTTP status; without one the platform's own, at Meta 400 beside a code, else 429.
         status: Option<u16>,
         /// `Retry-After`, which Meta itself never sends.
         retry_after: Option<RetryAfter>,
-        /// What Meta's usage headers say about when access comes back, in seconds.
+        /// What the platform says about when access comes back, where it says it, in seconds.
         #[serde(default = "one_minute")]
         wait_s: u32,
     },
@@ -83,6 +87,12 @@ pub enum HttpFault {
     HalfJson,
     /// Its answer does not end.
     Endless,
+    /// Of its true answer, which is a list, every so-many-th entry is null: of Meta's batches those
+    /// are the operations that were not finished in time, whatever became of them.
+    NullEntries {
+        /// At least 1.
+        every: u32,
+    },
     /// Its true answer comes with huge headers.
     HugeHeaders {
         /// How many, at most 1,000.
@@ -131,6 +141,7 @@ impl HttpFault {
             Self::CutOff => "cut_off",
             Self::HalfJson => "half_json",
             Self::Endless => "endless",
+            Self::NullEntries { .. } => "null_entries",
             Self::HugeHeaders { .. } => "huge_headers",
         }
     }
@@ -156,6 +167,7 @@ impl HttpFault {
             Self::Slow {
                 bytes_per_second: 0,
             } => refuse("bytes_per_second", "at least 1"),
+            Self::NullEntries { every: 0 } => refuse("every", "at least 1"),
             Self::HugeHeaders { count, .. } if *count > MOST_HEADERS => {
                 refuse("count", "at most 1,000")
             }

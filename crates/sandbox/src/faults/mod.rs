@@ -16,7 +16,9 @@ pub use http::HttpFault;
 pub use retry_after::RetryAfter;
 pub use smtp::{SmtpFault, SmtpStep};
 
-pub(crate) use play::{Voice, play};
+pub(crate) use play::{Failure, Throttling, Voice, play};
+
+use crate::world::Platform;
 
 /// Most faults armed at once.
 const MOST_ARMED: usize = 1_000;
@@ -24,8 +26,10 @@ const MOST_ARMED: usize = 1_000;
 /// A fault and the server it is for.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Fault {
-    /// For calls to Meta whose path contains `path`; `None` for every call.
-    Meta {
+    /// For calls to a platform whose path contains `path`; `None` for every call.
+    Platform {
+        /// Which platform.
+        platform: Platform,
         /// What happens.
         fault: HttpFault,
         /// A part of the path, `/events` for one.
@@ -84,7 +88,7 @@ impl Faults {
             return Err(FaultError::NeverHappens);
         }
         match &fault {
-            Fault::Meta { fault, .. } | Fault::Receiver { fault, .. } => fault.check()?,
+            Fault::Platform { fault, .. } | Fault::Receiver { fault, .. } => fault.check()?,
             Fault::Smtp(fault) => fault.check()?,
         }
         let mut armed = self.armed();
@@ -103,13 +107,16 @@ impl Faults {
         self.armed().clear();
     }
 
-    /// The fault that a call to Meta meets.
-    pub(crate) fn take_meta(&self, called: &str) -> Option<HttpFault> {
+    /// The fault that a call to a platform meets.
+    pub(crate) fn take_platform(&self, called: Platform, at: &str) -> Option<HttpFault> {
         self.take(|fault| match fault {
-            Fault::Meta { fault, path } => {
-                let fits = path
-                    .as_ref()
-                    .is_none_or(|part| called.contains(part.as_str()));
+            Fault::Platform {
+                platform,
+                fault,
+                path,
+            } => {
+                let fits = *platform == called
+                    && path.as_ref().is_none_or(|part| at.contains(part.as_str()));
                 fits.then(|| fault.clone())
             }
             Fault::Receiver { .. } | Fault::Smtp(_) => None,
@@ -120,7 +127,7 @@ impl Faults {
     pub(crate) fn take_receiver(&self, called: &str) -> Option<HttpFault> {
         self.take(|fault| match fault {
             Fault::Receiver { name, fault } => (name == called).then(|| fault.clone()),
-            Fault::Meta { .. } | Fault::Smtp(_) => None,
+            Fault::Platform { .. } | Fault::Smtp(_) => None,
         })
     }
 
@@ -128,7 +135,7 @@ impl Faults {
     pub(crate) fn take_smtp(&self, step: SmtpStep) -> Option<SmtpFault> {
         self.take(|fault| match fault {
             Fault::Smtp(fault) => (fault.step() == step).then(|| fault.clone()),
-            Fault::Meta { .. } | Fault::Receiver { .. } => None,
+            Fault::Platform { .. } | Fault::Receiver { .. } => None,
         })
     }
 

@@ -11,7 +11,7 @@ use axum::{
     },
     response::{IntoResponse, Response},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time;
 
 use super::{
@@ -19,18 +19,49 @@ use super::{
     body::{EndlessBody, PacedBody},
     http::{HttpFault, parsed},
 };
-use crate::{clock, http::Peer, meta};
+use crate::{clock, http::Peer};
 
-/// Largest answer that a fault can send badly; our own are far smaller.
-const MOST_ANSWER_BYTES: usize = 1 << 20;
+/// Largest answer that a fault can send badly; our own are smaller.
+const MOST_ANSWER_BYTES: usize = 64 << 20;
 
-/// Whose words an error is told in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Voice {
-    /// Meta's envelope.
-    Graph,
+/// How a server says what a fault makes it say.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Voice {
+    /// An error.
+    pub(crate) fail: fn(Failure) -> Response,
+    /// That there were too many calls.
+    pub(crate) throttle: fn(Throttling) -> Response,
+}
+
+/// An error as a fault describes it.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) status: StatusCode,
+    pub(crate) code: i64,
+    pub(crate) subcode: Option<i64>,
+    pub(crate) name: Option<String>,
+    pub(crate) message: String,
+    pub(crate) is_transient: bool,
+}
+
+/// Too many calls, as a fault describes it.
+#[derive(Debug)]
+pub(crate) struct Throttling {
+    pub(crate) status: Option<StatusCode>,
+    pub(crate) code: Option<i64>,
+    /// Seconds until access comes back.
+    pub(crate) wait_s: u32,
+}
+
+impl Voice {
     /// Plain JSON.
-    Plain,
+    pub(crate) const PLAIN: Self = Self {
+        fail: |failure| plain_error(failure.status, &failure.message),
+        throttle: |throttling| {
+            let status = throttling.status.unwrap_or(StatusCode::TOO_MANY_REQUESTS);
+            plain_error(status, "come back later")
+        },
+    };
 }
 
 /// Answers a request under `fault`: instead of `work`, which is then never begun, or around it.
@@ -51,19 +82,28 @@ where
             status,
             code,
             subcode,
+            name,
             message,
             is_transient,
-        } => {
-            let message = message.unwrap_or_else(|| "An unknown error occurred".to_owned());
-            failed(voice, known(status), (code, subcode), message, is_transient)
-        }
+        } => (voice.fail)(Failure {
+            status: known(status),
+            code,
+            subcode,
+            name,
+            message: message.unwrap_or_else(|| "An unknown error occurred".to_owned()),
+            is_transient,
+        }),
         HttpFault::Throttle {
             code,
             status,
             retry_after,
             wait_s,
         } => {
-            let answer = throttled(voice, code, status.map(known), wait_s);
+            let answer = (voice.throttle)(Throttling {
+                status: status.map(known),
+                code,
+                wait_s,
+            });
             put_off(answer, retry_after)
         }
         HttpFault::Html { status } => html(known(status)),
@@ -72,21 +112,7 @@ where
             headers,
             body,
         } => exactly(known(status), &headers, body),
-        HttpFault::Hang {
-            wait_ms,
-            after: false,
-        } => {
-            time::sleep(Duration::from_millis(wait_ms)).await;
-            work.await
-        }
-        HttpFault::Hang {
-            wait_ms,
-            after: true,
-        } => {
-            let answer = work.await;
-            time::sleep(Duration::from_millis(wait_ms)).await;
-            answer
-        }
+        HttpFault::Hang { wait_ms, after } => late(work, wait_ms, after).await,
         HttpFault::Slow { bytes_per_second } => {
             let slow = |bytes| Body::new(PacedBody::slow(bytes, bytes_per_second));
             reshaped(work.await, slow).await
@@ -97,32 +123,22 @@ where
         }
         HttpFault::HalfJson => reshaped(work.await, half).await,
         HttpFault::Endless => reshaped(work.await, |_| Body::new(EndlessBody::new())).await,
+        HttpFault::NullEntries { every } => {
+            reshaped(work.await, |bytes| with_nulls(bytes, every)).await
+        }
         HttpFault::HugeHeaders { count, size_bytes } => enlarged(work.await, count, size_bytes),
     }
 }
 
-fn failed(
-    voice: Voice,
-    status: StatusCode,
-    code: (i64, Option<i64>),
-    message: String,
-    is_transient: bool,
-) -> Response {
-    match voice {
-        Voice::Graph => meta::failure(status, code, message, is_transient),
-        Voice::Plain => plain_error(status, &message),
-    }
-}
-
-fn throttled(voice: Voice, code: Option<i64>, status: Option<StatusCode>, wait_s: u32) -> Response {
-    match (voice, code) {
-        (Voice::Graph, Some(code)) => {
-            meta::throttled(status.unwrap_or(StatusCode::BAD_REQUEST), code, wait_s)
-        }
-        (Voice::Graph, None) | (Voice::Plain, _) => plain_error(
-            status.unwrap_or(StatusCode::TOO_MANY_REQUESTS),
-            "come back later",
-        ),
+async fn late(work: impl Future<Output = Response>, wait_ms: u64, after: bool) -> Response {
+    let wait = Duration::from_millis(wait_ms);
+    if after {
+        let answer = work.await;
+        time::sleep(wait).await;
+        answer
+    } else {
+        time::sleep(wait).await;
+        work.await
     }
 }
 
@@ -152,6 +168,20 @@ async fn reshaped(answer: Response, shape: impl FnOnce(Bytes) -> Body) -> Respon
 
 fn half(answer: Bytes) -> Body {
     Body::from(answer.slice(..answer.len() / 2))
+}
+
+fn with_nulls(answer: Bytes, every: u32) -> Body {
+    let Ok(mut entries) = serde_json::from_slice::<Vec<Value>>(&answer) else {
+        return Body::from(answer);
+    };
+    for entry in entries
+        .iter_mut()
+        .skip(every.saturating_sub(1) as usize)
+        .step_by(every.max(1) as usize)
+    {
+        *entry = Value::Null;
+    }
+    Body::from(Value::Array(entries).to_string())
 }
 
 fn enlarged(mut answer: Response, count: u16, size_bytes: u32) -> Response {

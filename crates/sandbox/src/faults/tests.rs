@@ -8,14 +8,25 @@ use tokio::{
 };
 
 use super::{Fault, FaultError, Faults, HttpFault, SmtpFault, SmtpStep};
-use crate::testing::{Answer, DEADLINE, Site};
+use crate::{
+    Platform,
+    testing::{Answer, DEADLINE, Site},
+};
+
+fn for_meta(fault: HttpFault) -> Fault {
+    Fault::Platform {
+        platform: Platform::Meta,
+        fault,
+        path: None,
+    }
+}
 
 /// What a call to an unknown object meets under the fault that this JSON tells.
 async fn meta_under(site: &Site, fault: Value) -> Answer {
     let fault: HttpFault = serde_json::from_value(fault).expect("a fault");
     site.sandbox
         .faults()
-        .add(Fault::Meta { fault, path: None }, Some(1))
+        .add(for_meta(fault), Some(1))
         .expect("armed");
     site.get("/v26.0/404").await
 }
@@ -190,10 +201,7 @@ async fn an_answer_can_carry_huge_headers() {
 #[tokio::test]
 async fn an_answer_without_end_goes_on_until_the_caller_leaves() {
     let site = Site::start().await;
-    let fault = Fault::Meta {
-        fault: HttpFault::Endless,
-        path: None,
-    };
+    let fault = for_meta(HttpFault::Endless);
     site.sandbox.faults().add(fault, Some(1)).expect("armed");
     let mut stream = TcpStream::connect(site.sandbox.http_addr())
         .await
@@ -222,7 +230,7 @@ async fn a_hanging_server_is_stopped_all_the_same() {
     };
     site.sandbox
         .faults()
-        .add(Fault::Meta { fault, path: None }, None)
+        .add(for_meta(fault), None)
         .expect("armed");
     let mut stream = TcpStream::connect(site.sandbox.http_addr())
         .await
@@ -254,7 +262,8 @@ fn a_fault_strikes_only_the_paths_that_it_names() {
     let path = Some("/events".to_owned());
     faults
         .add(
-            Fault::Meta {
+            Fault::Platform {
+                platform: Platform::Meta,
                 fault: HttpFault::CutOff,
                 path,
             },
@@ -262,9 +271,11 @@ fn a_fault_strikes_only_the_paths_that_it_names() {
         )
         .expect("armed");
 
-    assert_eq!(faults.take_meta("/v26.0/me"), None);
-    assert_eq!(faults.take_meta("/v26.0/1/events"), Some(HttpFault::CutOff));
-    assert_eq!(faults.take_meta("/v26.0/1/events"), None);
+    let take = |path| faults.take_platform(Platform::Meta, path);
+    assert_eq!(take("/v26.0/me"), None);
+    assert_eq!(faults.take_platform(Platform::X, "/12/events"), None);
+    assert_eq!(take("/v26.0/1/events"), Some(HttpFault::CutOff));
+    assert_eq!(take("/v26.0/1/events"), None);
 }
 
 #[test]
@@ -284,7 +295,7 @@ fn a_fault_strikes_only_the_server_that_it_is_for() {
         .add(Fault::Smtp(SmtpFault::StripStarttls), None)
         .expect("armed");
 
-    assert_eq!(faults.take_meta("/"), None);
+    assert_eq!(faults.take_platform(Platform::Meta, "/"), None);
     assert_eq!(faults.take_receiver("b"), None);
     assert_eq!(faults.take_receiver("a"), Some(HttpFault::CutOff));
     assert_eq!(faults.take_smtp(SmtpStep::Mail), None);

@@ -6,6 +6,8 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::world::Platform;
+
 /// A call that reached the stand-in for Meta, written down when it arrived.
 #[derive(Debug, Clone, Serialize)]
 pub struct MetaRequest {
@@ -15,6 +17,25 @@ pub struct MetaRequest {
     pub method: String,
     /// Its path without the query, which may hold a token.
     pub path: String,
+    /// How long its body was.
+    pub body_bytes: usize,
+    /// The fault that it met, by its `kind`.
+    pub fault: Option<&'static str>,
+}
+
+/// A call that reached the stand-in for any platform, written down when it arrived.
+#[derive(Debug, Clone, Serialize)]
+pub struct ProviderCall {
+    /// When it arrived, whole, by the world's clock.
+    pub at: DateTime<Utc>,
+    /// Which platform's.
+    pub platform: Platform,
+    /// Its method.
+    pub method: String,
+    /// The platform's own path.
+    pub path: String,
+    /// Its query without tokens, codes and secrets.
+    pub query: String,
     /// How long its body was.
     pub body_bytes: usize,
     /// The fault that it met, by its `kind`.
@@ -89,6 +110,8 @@ pub struct Mail {
 pub struct Totals {
     /// Calls to Meta.
     pub meta_requests: u64,
+    /// Calls to all platforms, Meta among them.
+    pub calls: u64,
     /// Different events that Meta took; one that was sent again counts once.
     pub meta_events: u64,
     /// Calls to receivers.
@@ -104,6 +127,8 @@ pub struct LedgerSnapshot {
     pub totals: Totals,
     /// Calls to Meta, oldest first.
     pub meta_requests: Vec<MetaRequest>,
+    /// Calls to all platforms, Meta among them, oldest first.
+    pub calls: Vec<ProviderCall>,
     /// Events that Meta took, oldest first.
     pub meta_events: Vec<MetaEvent>,
     /// Calls to receivers, oldest first.

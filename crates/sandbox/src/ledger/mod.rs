@@ -1,6 +1,6 @@
-//! Everything that arrived, so that tests and people can look at it: Meta events with how often
-//! each was sent, calls to receivers, and mails. Bounded: the newest entries of each sort are kept,
-//! the totals count on.
+//! Everything that arrived, so that tests and people can look at it: calls to platforms, Meta
+//! events with how often each was sent, calls to receivers, and mails. Bounded: the newest entries
+//! of each sort are kept, the totals count on.
 
 mod entries;
 mod meta_events;
@@ -8,8 +8,9 @@ mod shelf;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-pub use entries::{HookCall, LedgerSnapshot, Mail, MetaEvent, MetaRequest, Totals};
+pub use entries::{HookCall, LedgerSnapshot, Mail, MetaEvent, MetaRequest, ProviderCall, Totals};
 
+use crate::world::Platform;
 use meta_events::MetaEvents;
 use shelf::Shelf;
 
@@ -26,6 +27,7 @@ pub struct Ledger {
 #[derive(Default)]
 struct Shelves {
     meta_requests: Shelf<MetaRequest>,
+    calls: Shelf<ProviderCall>,
     meta_events: MetaEvents,
     hooks: Shelf<HookCall>,
     mails: Shelf<Mail>,
@@ -36,6 +38,12 @@ impl Ledger {
     #[must_use]
     pub fn meta_requests(&self) -> Vec<MetaRequest> {
         self.shelves().meta_requests.newest(usize::MAX)
+    }
+
+    /// The calls that reached the stand-ins for all platforms, answered or not, oldest first.
+    #[must_use]
+    pub fn calls(&self) -> Vec<ProviderCall> {
+        self.shelves().calls.newest(usize::MAX)
     }
 
     /// The conversion events that Meta took, oldest first; an event sent again counts up its first
@@ -71,6 +79,7 @@ impl Ledger {
         LedgerSnapshot {
             totals: shelves.totals(),
             meta_requests: shelves.meta_requests.newest(most),
+            calls: shelves.calls.newest(most),
             meta_events: shelves.meta_events.newest(most),
             hooks: shelves.hooks.newest(most),
             mails: shelves.mails.newest(most),
@@ -81,13 +90,23 @@ impl Ledger {
         *self.shelves() = Shelves::default();
     }
 
-    /// Writes down a call and gives it its number, from 0.
-    pub(crate) fn add_meta_request(&self, request: MetaRequest) -> u64 {
-        let size_bytes = ENTRY_BYTES + request.path.len();
-        self.shelves()
-            .meta_requests
-            .push(request, size_bytes)
-            .number
+    /// Writes down a call and gives it its number, from 0: among Meta's if it is Meta's, else among
+    /// all.
+    pub(crate) fn add_call(&self, call: ProviderCall) -> u64 {
+        let size_bytes = ENTRY_BYTES + call.path.len() + call.query.len();
+        let mut shelves = self.shelves();
+        let of_meta = (call.platform == Platform::Meta).then(|| {
+            let request = MetaRequest {
+                at: call.at,
+                method: call.method.clone(),
+                path: call.path.clone(),
+                body_bytes: call.body_bytes,
+                fault: call.fault,
+            };
+            shelves.meta_requests.push(request, size_bytes).number
+        });
+        let of_all = shelves.calls.push(call, size_bytes).number;
+        of_meta.unwrap_or(of_all)
     }
 
     /// Writes down the events of one call, all or none of which were taken.
@@ -123,6 +142,7 @@ impl Shelves {
     fn totals(&self) -> Totals {
         Totals {
             meta_requests: self.meta_requests.total(),
+            calls: self.calls.total(),
             meta_events: self.meta_events.total(),
             hooks: self.hooks.total(),
             mails: self.mails.total(),

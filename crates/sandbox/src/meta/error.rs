@@ -2,15 +2,15 @@
 //! Graph v26.0 sends.
 
 use axum::{
-    Json,
-    http::{HeaderValue, Method, StatusCode, header::WWW_AUTHENTICATE},
+    http::{Method, StatusCode},
     response::{IntoResponse, Response},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Serialize;
+use serde_json::{Value, json};
 
-use super::rules::Refusal;
-use crate::config::TokenState;
+use super::{reply::Reply, rules::Refusal};
+use crate::{faults::Failure, oauth::TokenState};
 
 /// What Meta says of a token that it cannot read.
 pub(super) const UNKNOWN_TOKEN: &str = "Invalid OAuth access token - Cannot parse access token";
@@ -21,11 +21,6 @@ pub(super) struct GraphError {
     status: StatusCode,
     /// Boxed, since it is far larger than what is told when all is well.
     body: Box<ErrorBody>,
-}
-
-#[derive(Serialize)]
-struct Envelope {
-    error: Box<ErrorBody>,
 }
 
 #[derive(Debug, Serialize)]
@@ -78,6 +73,20 @@ impl GraphError {
     fn with_status(mut self, status: StatusCode) -> Self {
         self.status = status;
         self
+    }
+
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The envelope.
+    pub(super) fn body(&self) -> Value {
+        json!({ "error": self.body })
+    }
+
+    /// Whether it says that the token does not work.
+    pub(super) fn is_about_the_token(&self) -> bool {
+        self.body.code == 190
     }
 
     /// A call without any token.
@@ -142,6 +151,113 @@ impl GraphError {
         )
     }
 
+    /// A call that only a person's token can make.
+    pub(super) fn no_user() -> Self {
+        let message =
+            "An active access token must be used to query information about the current user.";
+        Self::new("OAuthException", 2500, message)
+    }
+
+    /// A call about a page that was not made with the page's own token.
+    pub(super) fn no_page_token() -> Self {
+        let message = "(#190) This method must be called with a Page Access Token";
+        Self::new("OAuthException", 190, message).with_status(StatusCode::UNAUTHORIZED)
+    }
+
+    /// A right that was not granted, or an ad account that is not the token's.
+    pub(super) fn not_allowed(scope: &str) -> Self {
+        let message =
+            format!("(#200) Ad account owner or Page admin has NOT granted the {scope} permission");
+        Self::new("OAuthException", 200, message).with_status(StatusCode::FORBIDDEN)
+    }
+
+    /// The person has not been seen for so long that the app may not see their data, though the
+    /// token works.
+    pub(super) fn data_access_over() -> Self {
+        let message =
+            "(#10) Application does not have permission for this action: data access has expired";
+        Self::new("OAuthException", 10, message).with_status(StatusCode::FORBIDDEN)
+    }
+
+    /// App id or app secret are not those of the app.
+    pub(super) fn wrong_app() -> Self {
+        Self::new("OAuthException", 101, "Error validating client secret.")
+    }
+
+    /// A code that cannot be taken; the subcode says why.
+    pub(super) fn bad_code(subcode: i64, message: &str) -> Self {
+        Self::new("OAuthException", 100, message).with_subcode(subcode)
+    }
+
+    /// A field that a thing of that sort does not have.
+    pub(super) fn no_such_field(field: &str, node: &str) -> Self {
+        let message =
+            format!("(#100) Tried accessing nonexisting field ({field}) on node type ({node})");
+        Self::new("OAuthException", 100, message)
+    }
+
+    /// Too much was asked for in one page.
+    pub(super) fn reduce_the_amount() -> Self {
+        let message = "Please reduce the amount of data you're asking for, then retry your request";
+        Self::new("OAuthException", 1, message).with_status(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    /// Too many rows for an answer at once: it takes a report, or a shorter time.
+    pub(super) fn too_many_rows() -> Self {
+        let message = "Please reduce the amount of data you're asking for, then retry your request";
+        let mut error = Self::new("OAuthException", 100, message).with_subcode(1_487_534);
+        error.body.is_transient = Some(false);
+        error
+    }
+
+    /// A breakdown that cannot be combined with the rest.
+    pub(super) fn bad_breakdown(breakdown: &str) -> Self {
+        let message =
+            format!("(#2) Current combination of data breakdown columns ({breakdown}) is invalid");
+        Self::new("OAuthException", 2, message).with_subcode(1_504_041)
+    }
+
+    /// A metric that there is not, or not any more.
+    pub(super) fn bad_metric(name: &str, known: &[&str]) -> Self {
+        let message = format!(
+            "(#100) The value must be a valid insights metric: {name} must be one of the following values: {}",
+            known.join(", ")
+        );
+        Self::new("OAuthException", 100, message)
+    }
+
+    /// More calls in one than there may be.
+    pub(super) fn batch_too_large(most: usize) -> Self {
+        let message = format!("Too many requests in batch message. Maximum batch size is {most}");
+        Self::new("GraphBatchException", 100, message)
+    }
+
+    /// Rows of what stands above the thing that is asked.
+    pub(super) fn wrong_level() -> Self {
+        Self::new("OAuthException", 1, "Please check the level parameter").with_subcode(99)
+    }
+
+    /// A report whose rows are asked for before it is done.
+    pub(super) fn report_not_done() -> Self {
+        let message = "(#2601) Error accessing adreport job.";
+        Self::new("OAuthException", 2601, message).with_subcode(1_815_107)
+    }
+
+    /// An allowance is used up.
+    pub(super) fn too_many_calls(code: i64, subcode: Option<i64>) -> Self {
+        let message = match code {
+            4 => "(#4) Application request limit reached",
+            17 => "(#17) User request limit reached",
+            32 => "(#32) Page request limit reached",
+            613 => "(#613) Calls to this api have exceeded the rate limit.",
+            _ => "There have been too many calls to this ad-account. Wait a bit and try again.",
+        };
+        let mut error = Self::new("OAuthException", code, message);
+        error.body.error_subcode = subcode;
+        error.body.is_transient = Some(true);
+        error
+    }
+
     /// A parameter that is missing or wrong as a whole.
     pub(super) fn bad_param(name: &str, what: &str) -> Self {
         Self::new("OAuthException", 100, format!("(#100) Param {name} {what}"))
@@ -164,18 +280,6 @@ impl GraphError {
             blame_field_specs: [[format!("data[{index}][{member}]")]],
         });
         error
-    }
-}
-
-impl IntoResponse for GraphError {
-    fn into_response(self) -> Response {
-        let is_auth = self.body.code == 190;
-        let mut answer = (self.status, Json(Envelope { error: self.body })).into_response();
-        if is_auth {
-            let value = HeaderValue::from_static(r#"OAuth "Facebook Platform" "invalid_token""#);
-            answer.headers_mut().insert(WWW_AUTHENTICATE, value);
-        }
-        answer
     }
 }
 
@@ -202,22 +306,21 @@ pub(super) fn spent(state: TokenState) -> Option<SpentToken> {
             467,
             "Error validating access token: The session is invalid because the user logged out.",
         ),
+        TokenState::Revoked => (
+            458,
+            "Error validating access token: The user has not authorized the application.",
+        ),
     };
     Some(SpentToken { subcode, message })
 }
 
-/// An error of Meta's that a fault asks for; `code` is the code and the subcode.
-pub(crate) fn failure(
-    status: StatusCode,
-    code: (i64, Option<i64>),
-    message: String,
-    is_transient: bool,
-) -> Response {
-    let (code, subcode) = code;
-    let mut error = GraphError::new("OAuthException", code, message).with_status(status);
-    error.body.error_subcode = subcode;
-    error.body.is_transient = Some(is_transient);
-    error.into_response()
+/// An error of Meta's that a fault asks for.
+pub(super) fn failure(failure: Failure) -> Response {
+    let mut error = GraphError::new("OAuthException", failure.code, failure.message);
+    error.status = failure.status;
+    error.body.error_subcode = failure.subcode;
+    error.body.is_transient = Some(failure.is_transient);
+    Reply::from(error).into_response()
 }
 
 /// What Meta's support wants to hear of a call: a new one for each answer.

@@ -1,44 +1,35 @@
 //! `POST /{dataset}/events`, the Conversions API: at most a thousand events, all taken or none.
 
-use axum::{
-    Json,
-    response::{IntoResponse, Response},
-};
 use serde_json::{Map, Value, json};
 
 use super::{
-    access,
+    Context, access,
     call::Call,
     error::{GraphError, trace_id},
     rules::{self, Refusal},
 };
 use crate::{
-    clock,
-    config::MetaConfig,
-    ledger::{Ledger, MetaEvent},
+    ledger::MetaEvent,
+    world::{Kind, Platform},
 };
 
 /// Most events of one call.
 const MOST_EVENTS: usize = 1_000;
 
-/// Takes the events of a call, which the ledger knows by its number.
+/// Takes the events of a call.
 ///
 /// # Errors
 /// [`GraphError`] for the first thing wrong; no event is taken then.
-pub(super) fn receive(
-    call: &Call,
-    config: &MetaConfig,
-    dataset: &str,
-    ledger: &Ledger,
-    number: u64,
-) -> Result<Response, GraphError> {
-    access::check(call, config)?;
-    if !config.datasets.contains(dataset) {
+pub(super) fn receive(call: &Call, ctx: &Context<'_>, dataset: &str) -> Result<Value, GraphError> {
+    access::check(call, ctx)?;
+    let pixel = ctx.shared.world.find(Platform::Meta, dataset);
+    let is_pixel = pixel.is_some_and(|pixel| pixel.kind == Kind::Pixel);
+    if !is_pixel && !ctx.config.datasets.contains(dataset) {
         return Err(GraphError::no_such_object(&call.method, dataset));
     }
     let events = read(call)?;
 
-    let now = clock::now();
+    let now = ctx.now;
     for (index, event) in events.iter().enumerate() {
         rules::check(event, now).map_err(|refusal| GraphError::bad_event(index, refusal))?;
     }
@@ -50,14 +41,13 @@ pub(super) fn receive(
         event_id: text(&event, "event_id"),
         event_name: text(&event, "event_name").unwrap_or_default(),
         count: 1,
-        request: number,
+        request: ctx.number,
         received_at: now,
         test_event_code: test_event_code.clone(),
         event: Value::Object(event),
     });
-    ledger.add_meta_events(entries.collect());
-    let answer = json!({ "events_received": received, "messages": [], "fbtrace_id": trace_id() });
-    Ok(Json(answer).into_response())
+    ctx.shared.ledger.add_meta_events(entries.collect());
+    Ok(json!({ "events_received": received, "messages": [], "fbtrace_id": trace_id() }))
 }
 
 /// The events; each may be an object or, as Meta's SDKs send it, JSON text of one.

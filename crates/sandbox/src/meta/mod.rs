@@ -1,40 +1,76 @@
-//! The stand-in for Meta's Graph API, as Meta documents it for version 26.0: conversion events,
-//! `debug_token`, `me`, and an error envelope for everything else. Any `/vNN.N/` is answered alike,
-//! as expired versions are at Meta.
+//! The stand-in for Meta's Graph API, as Meta documents it for version 26.0: ad accounts and what
+//! they hold, insights at once and in reports, batches, Pages and Instagram, OAuth, conversion
+//! events, and an error envelope for everything else. Any `/vNN.N/` is answered alike, as expired
+//! versions are at Meta.
 
 mod access;
+mod batch;
 mod call;
+mod debug;
+mod dialog;
+mod entities;
 mod error;
 mod events;
+mod fields;
+mod insights;
+mod oauth;
+mod paging;
+mod permissions;
+mod reply;
+mod reports;
+mod routes;
 mod rules;
-mod tokens;
+mod social;
 mod usage;
+mod words;
 
 use std::sync::Arc;
 
 use axum::{
     Extension,
     extract::{Request, State},
-    http::Method,
+    http::StatusCode,
     response::{IntoResponse, Response},
 };
+use chrono::{DateTime, Utc};
 
 use crate::{
-    clock,
     config::MetaConfig,
-    faults::{Voice, play},
-    http::{self, Peer},
-    ledger::{Ledger, MetaRequest},
+    door::{Incoming, Server},
+    faults::Voice,
+    http::Peer,
     shared::Shared,
+    world::Platform,
 };
 use call::Call;
-use error::GraphError;
+use reply::Reply;
 
-pub(crate) use error::failure;
-pub(crate) use usage::throttled;
+static SERVER: Server = Server {
+    platform: Platform::Meta,
+    mount: "",
+    voice: VOICE,
+    answer: respond,
+};
 
-/// Largest body that is taken: a thousand events have room in it many times over.
-const MOST_BODY_BYTES: usize = 16 << 20;
+const VOICE: Voice = Voice {
+    fail: error::failure,
+    throttle: |throttling| match throttling.code {
+        Some(code) => {
+            let status = throttling.status.unwrap_or(StatusCode::BAD_REQUEST);
+            usage::throttled(status, code, throttling.wait_s)
+        }
+        None => (Voice::PLAIN.throttle)(throttling),
+    },
+};
+
+/// What a call is answered from.
+struct Context<'s> {
+    shared: &'s Shared,
+    config: &'s MetaConfig,
+    now: DateTime<Utc>,
+    /// The number that the ledger knows the call by.
+    number: u64,
+}
 
 /// Every path that is nobody else's.
 pub(crate) async fn answer(
@@ -42,50 +78,22 @@ pub(crate) async fn answer(
     Extension(peer): Extension<Peer>,
     request: Request,
 ) -> Response {
-    let (parts, body) = request.into_parts();
-    let body = match http::read_body(body, MOST_BODY_BYTES).await {
-        Ok(body) => body,
-        Err(status) => return status.into_response(),
-    };
-    let path = parts.uri.path();
-    let fault = shared.faults.take_meta(path);
-    let number = shared.ledger.add_meta_request(MetaRequest {
-        at: clock::now(),
-        method: parts.method.to_string(),
-        path: path.to_owned(),
-        body_bytes: body.len(),
-        fault: fault.as_ref().map(|fault| fault.kind()),
-    });
-    play(fault, Voice::Graph, &peer, async {
-        let config = shared.meta();
-        let told = Call::read(&parts, &body)
-            .and_then(|call| dispatch(&call, &config, &shared.ledger, number));
-        let mut answer = match told {
-            Ok(answer) => answer,
-            Err(error) => error.into_response(),
-        };
-        usage::tell_calm(answer.headers_mut());
-        answer
-    })
-    .await
+    SERVER.serve(shared, peer, request).await
 }
 
-fn dispatch(
-    call: &Call,
-    config: &MetaConfig,
-    ledger: &Ledger,
-    number: u64,
-) -> Result<Response, GraphError> {
-    let segments: Vec<&str> = call.segments().collect();
-    match (&call.method, segments.as_slice()) {
-        (&Method::POST, [dataset, "events"]) => {
-            events::receive(call, config, dataset, ledger, number)
-        }
-        (&Method::GET, ["debug_token"]) => tokens::debug(call, config),
-        (&Method::GET, ["me"]) => tokens::me(call, config),
-        (method, [object] | [object, "events"]) => Err(GraphError::no_such_object(method, object)),
-        (method, []) => Err(GraphError::no_such_object(method, "")),
-        (_, unknown) => Err(GraphError::unknown_path(&unknown.join("/"))),
+fn respond(shared: &Shared, incoming: &Incoming) -> Response {
+    let config = shared.meta();
+    let ctx = Context {
+        shared,
+        config: &config,
+        now: incoming.at,
+        number: incoming.number,
+    };
+    match Call::read(incoming) {
+        Err(error) => Reply::from(error).into_response(),
+        Ok(call) if call.is_dialog() => dialog::show(&call, &ctx),
+        Ok(call) if call.is_batch() => batch::answer(&call, &ctx).into_response(),
+        Ok(call) => routes::answer(&call, &ctx).into_response(),
     }
 }
 

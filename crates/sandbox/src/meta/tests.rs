@@ -1,10 +1,18 @@
 //! The stand-in for Meta over a real socket: who may call, what is taken, what is refused, and in
 //! which envelope.
 
+mod batch;
+mod entities;
+mod insights;
+mod limits;
+mod oauth;
+mod reports;
+mod social;
+
 use hmac::{Hmac, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
-use url::form_urlencoded::Serializer;
+use url::{Url, form_urlencoded::Serializer};
 
 use crate::{
     DEV_META_APP_ID, DEV_META_APP_SECRET, DEV_META_DATASET, DEV_META_TOKEN, TokenState, clock,
@@ -20,6 +28,70 @@ fn proof(token: &str) -> String {
         Hmac::<Sha256>::new_from_slice(DEV_META_APP_SECRET.as_bytes()).expect("any key is good");
     mac.update(token.as_bytes());
     hex::encode(mac.finalize().into_bytes())
+}
+
+/// A sandbox whose clock stands still.
+async fn stopped() -> Site {
+    let site = Site::start().await;
+    site.sandbox.clock().stop();
+    let now = "2026-11-20T12:00:00Z".parse().expect("a time");
+    site.sandbox.clock().set(now).expect("near enough");
+    site
+}
+
+/// A path with parameters, called by whoever has the token.
+fn signed_by(token: &str, path: &str, params: &[(&str, &str)]) -> String {
+    let query = Serializer::new(String::new())
+        .append_pair("access_token", token)
+        .append_pair("appsecret_proof", &proof(token))
+        .extend_pairs(params)
+        .finish();
+    format!("/v26.0/{path}?{query}")
+}
+
+/// The same, called by the development user.
+fn signed(path: &str, params: &[(&str, &str)]) -> String {
+    signed_by(DEV_META_TOKEN, path, params)
+}
+
+/// What the development user is answered.
+async fn ask(site: &Site, path: &str, params: &[(&str, &str)]) -> Value {
+    let answer = site.get(&signed(path, params)).await;
+    assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+    answer.json()
+}
+
+/// The entries of all pages of a list, and of how many entries each page was. The next page is
+/// asked for as Meta says it.
+async fn paged(site: &Site, path: &str, params: &[(&str, &str)]) -> (Vec<Value>, Vec<usize>) {
+    let mut page = ask(site, path, params).await;
+    let (mut entries, mut lengths) = (Vec::new(), Vec::new());
+    loop {
+        let data = page["data"].as_array().expect("a list").clone();
+        lengths.push(data.len());
+        entries.extend(data);
+        let Some(next) = page["paging"]["next"].as_str() else {
+            return (entries, lengths);
+        };
+        let address = Url::parse(next).expect("an address");
+        let query = address.query().unwrap_or_default();
+        let proof = proof(DEV_META_TOKEN);
+        let path = format!("{}?{query}&appsecret_proof={proof}", address.path());
+        page = site.get(&path).await.json();
+    }
+}
+
+/// What the control answers.
+async fn truth(site: &Site, path: &str) -> Value {
+    let answer = site.get(&format!("/_control/{path}")).await;
+    assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+    answer.json()
+}
+
+/// Tells the control something.
+async fn tell(site: &Site, path: &str, body: Value) {
+    let answer = site.control("POST", path, &body).await;
+    assert!(answer.status < 300, "{path}: {}", answer.body);
 }
 
 fn lead(event_id: &str) -> Value {

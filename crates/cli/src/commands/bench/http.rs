@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use marketing::accounts::Accounts;
 use queue::{
     Queue,
     bench::{self, Bench, Figure, Goal, KIND, PAYLOAD, ROUND, empty, insert_together},
@@ -153,6 +154,7 @@ impl Api {
         let started = CancellationToken::new();
         started.cancel();
         let part = HttpPart {
+            accounts: Accounts::only_to_look_at(queue.clone()),
             started,
             is_api: true,
             stopping: CancellationToken::new(),

@@ -12,7 +12,7 @@ use wiremock::{
     matchers::{any, header, method, path},
 };
 
-use super::{APP_SECRET, PROOF, TOKEN, client, client_of, event, token};
+use super::{APP_SECRET, PROOF, TOKEN, client, client_of, event, graph_error, token};
 use crate::{
     error::Error,
     meta::{EventsReceived, Meta, MetaConfig},
@@ -35,10 +35,6 @@ async fn send_one(meta: &Meta) -> Result<EventsReceived, Error> {
 async fn failure_of(answer: ResponseTemplate) -> Error {
     let server = answering(answer).await;
     send_one(&client_of(&server)).await.expect_err("a failure")
-}
-
-fn graph_error(status: u16, error: Value) -> ResponseTemplate {
-    ResponseTemplate::new(status).set_body_json(json!({ "error": error }))
 }
 
 #[tokio::test]

@@ -1,23 +1,38 @@
-//! The client against a server with odd answers, and the set-up that both files of tests share.
+//! The client against a server with Meta's answers and with odd ones, and the set-up that all files of tests share.
 
 mod batch;
 mod calls;
+mod entities;
+mod graph;
+mod graph_batch;
+mod insights;
+mod lead_forms;
+mod oauth;
+mod reports;
+mod social;
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
-use serde_json::json;
-use url::Url;
-use wiremock::MockServer;
+use serde_json::{Value, json};
+use url::{Url, form_urlencoded};
+use wiremock::{
+    Mock, MockServer, Request, ResponseTemplate,
+    matchers::{method, path},
+};
 
 use super::{
     Destination, Meta, MetaConfig,
     conversions::{ServerEvent, prepare},
 };
-use crate::{Admission, Error};
+use crate::{
+    Admission, Error,
+    platform::{Access, Caller, testing::RecordingDoor},
+};
 
 const TOKEN: &str = "EAAfakeTokenNotReal000000000000000000000001";
+const APP_ID: &str = "100000000000000";
 const APP_SECRET: &str = "fake0app0secret0not0real00000001";
 const PROOF: &str = "f2575b7593760f3e1c9aa4e391458d171740f9ded56a6647713d488f46e86962";
 
@@ -47,6 +62,7 @@ impl Admission for Open {
 fn client(base: &str, timeout: Duration) -> Meta {
     Meta::new(MetaConfig {
         base_url: Url::parse(base).expect("a URL"),
+        app_id: Some(APP_ID.to_owned()),
         app_secret: Some(APP_SECRET.into()),
         timeout,
     })
@@ -66,4 +82,73 @@ fn event(event_id: &str) -> ServerEvent {
     }))
     .expect("an event");
     prepare(&event, now).expect("the event is right").event
+}
+
+/// A server, a client of it, and what a call is made with.
+struct Site {
+    server: MockServer,
+    meta: Meta,
+    access: Access,
+    door: RecordingDoor,
+}
+
+impl Site {
+    async fn new() -> Self {
+        let server = MockServer::start().await;
+        Self {
+            meta: client_of(&server),
+            server,
+            access: Access {
+                token: token(),
+                token_secret: None,
+                manager: None,
+            },
+            door: RecordingDoor::default(),
+        }
+    }
+
+    fn caller(&self) -> Caller<'_> {
+        Caller {
+            access: &self.access,
+            door: &self.door,
+        }
+    }
+
+    /// Answers every call of a path below the version.
+    async fn on(&self, verb: &str, at: &str, answer: ResponseTemplate) {
+        Mock::given(method(verb))
+            .and(path(format!("/v26.0/{at}")))
+            .respond_with(answer)
+            .mount(&self.server)
+            .await;
+    }
+
+    /// The parameters of each request, from its query and its form.
+    async fn asked(&self) -> Vec<BTreeMap<String, String>> {
+        self.requests().await.iter().map(params).collect()
+    }
+
+    async fn requests(&self) -> Vec<Request> {
+        self.server.received_requests().await.expect("recorded")
+    }
+}
+
+fn ok(body: Value) -> ResponseTemplate {
+    ResponseTemplate::new(200).set_body_json(body)
+}
+
+fn graph_error(status: u16, error: Value) -> ResponseTemplate {
+    ResponseTemplate::new(status).set_body_json(json!({ "error": error }))
+}
+
+fn params(request: &Request) -> BTreeMap<String, String> {
+    let form = form_urlencoded::parse(&request.body);
+    let pairs = request.url.query_pairs().chain(form);
+    pairs
+        .map(|(name, value)| (name.into_owned(), value.into_owned()))
+        .collect()
+}
+
+fn json_of(params: &BTreeMap<String, String>, name: &str) -> Value {
+    serde_json::from_str(&params[name]).expect("JSON")
 }

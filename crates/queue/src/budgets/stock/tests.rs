@@ -136,7 +136,7 @@ fn what_may_have_been_given_back_is_not_given_back_again() {
         remaining: None,
         ends: now + TTL,
     };
-    stock.hear(told.clone());
+    stock.hear(told.clone(), 0.95);
 
     let failed = stock.begin(None, true, now);
     stock.fail(failed);
@@ -144,6 +144,24 @@ fn what_may_have_been_given_back_is_not_given_back_again() {
 
     assert!(again.given_back.is_empty(), "{again:?}");
     assert_eq!(again.report, Some(told));
+}
+
+// Fails when the answer to a call that was under way hides that all calls are to stop.
+#[test]
+fn that_calls_are_to_stop_is_told_whatever_is_said_after_it() {
+    let now = Instant::now();
+    let mut stock = holding(lease(5), now);
+    let said = |share| Report {
+        used_share: Some(share),
+        remaining: None,
+        ends: now + TTL,
+    };
+
+    for share in [0.5, 0.97, 0.2, 0.96] {
+        stock.hear(said(share), 0.95);
+    }
+
+    assert_eq!(stock.begin(None, false, now).report, Some(said(0.96)));
 }
 
 #[test]

@@ -120,6 +120,7 @@ fn the_schema_refuses_what_the_check_refuses() {
         json!({ "queues": { "sync": { "concurrency": 0 } } }),
         json!({ "kinds": { "email.send": { "on": { "invalid": {} } } } }),
         json!({ "schedules": { "s": { "kind": "token.check" } } }),
+        json!({ "slo": { "s": { "kind": "email.send", "within": "1h", "target": 0.9 } } }),
     ];
 
     for document in wrong {

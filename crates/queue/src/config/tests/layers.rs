@@ -281,6 +281,26 @@ fn a_unique_rule_holds_while_a_job_is_to_be_done_unless_told_otherwise() {
 }
 
 #[test]
+fn work_that_a_second_job_would_only_repeat_is_unique_without_a_file() {
+    let config = Config::builtin();
+    let fields = |kind: &str| {
+        config
+            .policy(kind)
+            .unique
+            .as_ref()
+            .map(|it| it.fields.clone())
+    };
+
+    assert_eq!(fields("token.refresh"), Some(vec!["account_id".to_owned()]));
+    assert_eq!(
+        fields("sync.account"),
+        Some(vec!["account_id".to_owned(), "mode".to_owned()])
+    );
+    assert_eq!(fields("sync.insights").map(|fields| fields.len()), Some(5));
+    assert_eq!(fields("email.send"), None);
+}
+
+#[test]
 fn leases_are_renewed_three_times_within_their_life_unless_told_otherwise() {
     let lease = accepted("[lease]\nttl = \"2s\"\n").config.lease;
 
@@ -315,9 +335,14 @@ fn the_providers_quotas_hold_without_a_file() {
         (Some(5), rate("5/s"), Some(15_000), provider)
     );
     assert_eq!(limits("linkedin"), (Some(5), rate("3/s"), None, provider));
-    assert_eq!(limits("tiktok"), (Some(5), rate("8/s"), None, account));
+    assert_eq!(limits("tiktok"), (Some(5), rate("8/s"), None, provider));
     assert_eq!(limits("x"), (Some(5), rate("5/s"), None, account));
-    assert_eq!(budgets["meta"].feedback, Some(Feedback::MetaUsage));
+    let feedback = |name: &str| budgets[name].feedback;
+    assert_eq!(feedback("meta"), Some(Feedback::MetaUsage));
+    assert_eq!(feedback("x"), Some(Feedback::XLimits));
+    for silent in ["google_ads", "linkedin", "tiktok"] {
+        assert_eq!(feedback(silent), None, "{silent}");
+    }
 }
 
 #[test]

@@ -147,7 +147,15 @@ fn unknown_names_are_refused_with_a_suggestion() {
         ),
         (
             "[slo.fresh]\nkind = \"sync.acount\"\nwithin = \"1h\"\ntarget = 0.9",
-            "2:8: kind in [slo.fresh]: unknown kind \"sync.acount\"; did you mean \"sync.account\"?",
+            "2:8: kind in [slo.fresh]: must be one of \"sync.account\", \"sync.insights\"; did you mean \"sync.account\"?",
+        ),
+        (
+            "[slo.fresh]\nkind = \"sync.account\"\nbudget = \"metta\"\nwithin = \"1h\"\ntarget = 0.9",
+            "3:10: budget in [slo.fresh]: unknown provider's budget \"metta\"; did you mean \"meta\"?",
+        ),
+        (
+            "[slo.fresh]\nkind = \"sync.account\"\nwithn = \"2h\"\nwithin = \"1h\"\ntarget = 0.9",
+            "3:1: unknown key \"withn\" in [slo.fresh]; did you mean \"within\"?",
         ),
     ]);
 }

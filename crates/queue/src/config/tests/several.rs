@@ -111,7 +111,6 @@ canary = 9
             format!("12:1: encrypt in [kinds.\"sync.account\"] {later}"),
             format!("17:1: [schedules.nightly] {later}"),
             format!("21:2: [kpis] {later}"),
-            format!("24:2: [slo] {later}"),
             format!("29:15: [dead_letters.replay] {later}"),
         ]
     );

@@ -109,10 +109,17 @@ impl View {
                 }
                 places.holder(conn, self, None).await.map(Some)
             }
-            Note::Budget { kind, budget, .. } if !facts.draws_on(kind, budget) => Ok(None),
             Note::Budget {
-                budget, account, ..
-            } => Ok(self.dry(budget, account.as_deref(), LAST_PRIORITY)),
+                kind,
+                budget,
+                account,
+            } => {
+                let account = account.as_deref();
+                if facts.budget_of(kind, account) != Some(budget.as_str()) {
+                    return Ok(None);
+                }
+                Ok(self.dry(budget, account, LAST_PRIORITY))
+            }
             Note::AccountHeld { account } => Ok(self.held(account)),
         }
     }

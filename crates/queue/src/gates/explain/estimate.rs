@@ -29,8 +29,12 @@ impl Pace {
 
     fn opens(&self, gate: &GateAnswer) -> Option<DateTime<Utc>> {
         match gate.gate {
-            Gate::QueuePaused | Gate::NotDue | Gate::QueueRate | Gate::Budget => gate.until,
-            Gate::AccountHeld | Gate::NoWorker => None,
+            Gate::QueuePaused
+            | Gate::NotDue
+            | Gate::QueueRate
+            | Gate::Budget
+            | Gate::AccountHeld => gate.until,
+            Gate::NoWorker => None,
             Gate::QueueFull | Gate::Backlog => self.after(self.before, self.lanes),
             Gate::KeyLimit => self.after(self.of_key.0, self.of_key.1),
         }

@@ -110,7 +110,7 @@ impl View {
                 "{} holds the account since {since}: {}",
                 hold.by, hold.reason
             ),
-            until: None,
+            until: hold.until,
         })
     }
 

@@ -206,11 +206,10 @@ impl<'a> Subject<'a> {
 
     fn budget(&self, view: &View) -> GateAnswer {
         let facts = &view.survey.facts;
-        let rule = facts.rule_of(&self.candidate.kind);
-        let Some(budget) = rule.and_then(|rule| rule.budget.as_deref()) else {
-            return GateAnswer::open(Gate::Budget, "the kind draws on no budget");
-        };
         let account = self.candidate.account.as_deref();
+        let Some(budget) = facts.budget_of(&self.candidate.kind, account) else {
+            return GateAnswer::open(Gate::Budget, "the job draws on no budget");
+        };
         match view.dry(budget, account, self.candidate.priority) {
             None => GateAnswer::open(Gate::Budget, format!("the budget {budget} is not used up")),
             Some(holder) => holder.closes(Gate::Budget),

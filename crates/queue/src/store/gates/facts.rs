@@ -1,4 +1,4 @@
-//! What gates stand on: rules of kinds, places of keys, held accounts, dry budgets.
+//! What gates stand on: rules of kinds, places of keys, held accounts, budgets of accounts, dry budgets.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgExecutor;
@@ -82,17 +82,41 @@ pub(crate) struct HoldRow {
     pub(crate) account: String,
     pub(crate) reason: String,
     pub(crate) since: DateTime<Utc>,
+    /// `None`: until somebody lets it go.
+    pub(crate) until: Option<DateTime<Utc>>,
     pub(crate) by: String,
 }
 
-/// Those of these accounts that are held.
+/// Those of these accounts that are held now.
 pub(crate) async fn held(
     db: impl PgExecutor<'_>,
     accounts: &[&str],
 ) -> Result<Vec<HoldRow>, sqlx::Error> {
     sqlx::query_as!(
         HoldRow,
-        "SELECT account, reason, since, by FROM millpond.holds WHERE account = ANY ($1)",
+        "SELECT account, reason, since, until, by FROM millpond.holds
+          WHERE account = ANY ($1) AND (until IS NULL OR until > now())",
+        accounts as &[&str],
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// The budget that an account's jobs draw on where their kind names none.
+#[derive(Debug)]
+pub(crate) struct OwnBudgetRow {
+    pub(crate) account: String,
+    pub(crate) budget: String,
+}
+
+/// The budgets of these accounts; those that have none are missing.
+pub(crate) async fn own_budgets(
+    db: impl PgExecutor<'_>,
+    accounts: &[&str],
+) -> Result<Vec<OwnBudgetRow>, sqlx::Error> {
+    sqlx::query_as!(
+        OwnBudgetRow,
+        "SELECT account, budget FROM millpond.account_budgets WHERE account = ANY ($1)",
         accounts as &[&str],
     )
     .fetch_all(db)

@@ -1,9 +1,11 @@
 //! Limits of the fleet: what many claimers may start together, what waits behind which gate, and what is told of it.
 
+mod account_budgets;
 mod calls_a_day;
 mod explain;
 mod explain_queue;
 mod fair;
+mod holds;
 mod keys;
 mod locked;
 mod meanwhile;

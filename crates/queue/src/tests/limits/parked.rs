@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Jobs of a kind name the account that they work for.
-const ACCOUNTS: &str = "[kinds.\"test.together\"]\naccount = \"name\"\n";
+pub(super) const ACCOUNTS: &str = "[kinds.\"test.together\"]\naccount = \"name\"\n";
 /// The same, and draw on a budget.
 const BUDGET: &str = "[kinds.\"test.together\"]\naccount = \"name\"\nbudget = \"meta\"\n";
 
@@ -38,13 +38,13 @@ async fn hold(db: &PgPool, account: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn look(db: &PgPool) -> anyhow::Result<poll::Waiting> {
+pub(super) async fn look(db: &PgPool) -> anyhow::Result<poll::Waiting> {
     let names = ["default".to_owned()];
     Ok(poll::look(db, Some(&names)).await?.remove(0))
 }
 
 /// Claims as a process does that knows of no limit.
-async fn claim_plainly(db: &PgPool, most: usize) -> anyhow::Result<usize> {
+pub(super) async fn claim_plainly(db: &PgPool, most: usize) -> anyhow::Result<usize> {
     let kinds = ["test.work".to_owned(), "test.together".to_owned()];
     let claim = Claim {
         queue: "default",

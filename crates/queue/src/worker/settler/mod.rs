@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 pub(super) use self::sorted::ready_again;
-use self::sorted::{Sorted, cancelled_instead, lines};
+use self::sorted::{Sorted, cancelled_instead, lines, unusable};
 use super::{
     claimed::Settlement,
     lease::Leases,
@@ -29,6 +29,7 @@ use crate::{
     job::{AttemptOutcome, EnqueueOutcome, ErrorClass, Source},
     metrics::{self, AttemptLabels, EnqueueLabels},
     store::{
+        holds,
         insert::{self, Columns, JobRow},
         logs,
         settle::{self, LatestEnd},
@@ -42,6 +43,9 @@ const BUSY: usize = 16;
 const GATHER: Duration = Duration::from_millis(4);
 /// Most jobs with a unique key that several outcomes may enqueue in one transaction: each is a statement of its own.
 const MOST_UNIQUE: usize = 1_000;
+/// How long an account is held that an attempt could not use, unless somebody who knows what it is holds it: nobody else
+/// would ever let it go.
+const HELD_FOR: Duration = Duration::from_secs(15 * 60);
 /// Waits between tries: the first, and the longest. Where somebody was in the way the first is long enough.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
@@ -172,6 +176,10 @@ impl Settler {
         }
         let mut tx = conn.begin().await?;
         let mut written = self.write_verdicts(&mut tx, &sorted).await?;
+        let unusable = unusable(batch, &written.put_back);
+        if !unusable.accounts.is_empty() {
+            holds::hold_for_attempts(&mut *tx, &unusable, HELD_FOR.as_secs_f64()).await?;
+        }
         let held: Vec<&Settlement> = batch
             .iter()
             .filter(|settlement| written.settled.contains(&settlement.id.0))
@@ -219,7 +227,8 @@ impl Settler {
                 stored.extend(&cancelled);
                 written.cancelled.extend(cancelled);
             }
-            stored.extend(put_back);
+            stored.extend(&put_back);
+            written.put_back = put_back;
         }
         Ok(written)
     }
@@ -239,6 +248,7 @@ impl Settler {
             frees_a_place =
                 frees_a_place || gates::frees_a_place(&config, &self.queue, &settlement.kind);
             let (outcome, class) = written.end_of(settlement);
+            // Who waits for an account is found when that is let go.
             someone_waits |= matches!(settlement.verdict, Verdict::Again { .. })
                 && outcome != AttemptOutcome::Cancelled;
             let labels = AttemptLabels {
@@ -285,6 +295,8 @@ impl Settler {
 #[derive(Debug, Default)]
 struct Written {
     settled: HashSet<Uuid>,
+    /// Those of them that wait again.
+    put_back: Vec<Uuid>,
     /// Those of them that ended as cancelled instead, since somebody had asked for that.
     cancelled: HashSet<Uuid>,
     enqueued: Vec<FollowUp>,
@@ -412,8 +424,7 @@ async fn recall(
             Some(_) => word == Some(verdict.outcome().as_str()),
             None => matches!(verdict, Verdict::Succeeded { keep: false, .. }),
         };
-        let was_cancelled = matches!(verdict, Verdict::Again { .. })
-            && word == Some(AttemptOutcome::Cancelled.as_str());
+        let was_cancelled = verdict.waits() && word == Some(AttemptOutcome::Cancelled.as_str());
         if !is_ours && !was_cancelled {
             continue;
         }

@@ -6,6 +6,7 @@ use uuid::Uuid;
 use crate::{
     job::{AttemptOutcome, ErrorClass, JobState},
     store::{
+        holds::Unusable,
         logs::Lines,
         settle::{Again, Ended},
     },
@@ -59,6 +60,17 @@ impl Sorted {
                     sorted.again.states.push(state.as_str().to_owned());
                     sorted.again.delays.push(delay.as_secs_f64());
                     sorted.again.used.push(*used);
+                    sorted.again.held.push(None);
+                }
+                Verdict::Held { account, failure } => {
+                    push(&mut sorted.put_back, settlement, Some(&failure.error));
+                    sorted
+                        .again
+                        .states
+                        .push(JobState::Ready.as_str().to_owned());
+                    sorted.again.delays.push(0.0);
+                    sorted.again.used.push(false);
+                    sorted.again.held.push(Some(account.clone()));
                 }
             }
         }
@@ -92,6 +104,21 @@ fn push(ended: &mut Ended, settlement: &Settlement, error: Option<&str>) {
     ended.errors.push(error.map(|text| text.replace('\0', " ")));
     let progress = settlement.recorded.progress.clone();
     ended.progress.push(progress.map(Json));
+}
+
+/// The accounts that attempts could not use whose outcomes were stored.
+pub(super) fn unusable(batch: &[Settlement], stored: &[Uuid]) -> Unusable {
+    let mut unusable = Unusable::default();
+    for settlement in batch {
+        if let Verdict::Held { account, failure } = &settlement.verdict
+            && stored.contains(&settlement.id.0)
+        {
+            unusable.accounts.push(account.clone());
+            unusable.reasons.push(failure.error.replace('\0', " "));
+            unusable.kinds.push(settlement.kind.to_string());
+        }
+    }
+    unusable
 }
 
 /// Those that were not put back, as cancelled.
@@ -145,4 +172,5 @@ pub(in crate::worker) fn ready_again(
     again.states.push(JobState::Ready.as_str().to_owned());
     again.delays.push(0.0);
     again.used.push(true);
+    again.held.push(None);
 }

@@ -124,6 +124,30 @@ async fn an_attempt_that_was_lost_before_its_outcome_was_stored_is_fenced(
     Ok(())
 }
 
+// Fails when an attempt that is nobody's any more holds an account.
+#[sqlx::test(migrations = "../../migrations")]
+async fn an_attempt_that_was_lost_holds_no_account(db: PgPool) -> anyhow::Result<()> {
+    let queue = engine(&db, FAST);
+    for name in ["a", "b"] {
+        queue.enqueue(succeed(name), None).await?;
+    }
+    let held = |account: &str| Verdict::Held {
+        account: account.to_owned(),
+        failure: failure(),
+    };
+    let mut batch = attempts(&db, [held("lost"), held("kept")]).await?;
+    batch[0].token = Uuid::new_v4();
+
+    let written = settler(&queue).store(&batch, false).await?;
+
+    let holds: Vec<String> = sqlx::query_scalar("SELECT account FROM millpond.holds")
+        .fetch_all(&db)
+        .await?;
+    assert_eq!(written.settled.len(), 1);
+    assert_eq!(holds, ["kept"]);
+    Ok(())
+}
+
 // Fails when the metrics count what was asked for and not what was stored.
 #[sqlx::test(migrations = "../../migrations")]
 async fn a_failure_whose_job_was_cancelled_meanwhile_counts_as_cancelled(

@@ -10,7 +10,7 @@ fn decide(end: CallEnd, attempts_used: u32, max_attempts: u32) -> Verdict {
         policy: &policy,
         attempts_used,
         max_attempts,
-        has_account: false,
+        account: None,
         random: 1.0,
     };
     verdict(end, &facts).expect("the lease was not lost")
@@ -109,7 +109,7 @@ fn a_wait_that_uses_no_attempt_is_at_least_a_second_whatever_the_backoff() {
         policy: &policy,
         attempts_used: 1,
         max_attempts: 8,
-        has_account: false,
+        account: None,
         random: 0.0,
     };
 
@@ -145,7 +145,7 @@ fn a_lost_attempt_is_left_to_the_rescuer() {
         policy: &policy,
         attempts_used: 1,
         max_attempts: 8,
-        has_account: false,
+        account: None,
         random: 1.0,
     };
 
@@ -165,6 +165,26 @@ fn what_can_never_work_is_dead_at_once() {
             "{class}"
         );
     }
+}
+
+// Fails when a spent token costs a job an attempt, or a wait by the clock.
+#[test]
+fn an_account_that_cannot_be_used_is_held_and_its_job_waits_for_it() {
+    let policy = Config::builtin().policy("email.send");
+    let facts = Facts {
+        kind: "email.send",
+        policy: &policy,
+        attempts_used: 8,
+        max_attempts: 8,
+        account: Some("a1"),
+        random: 1.0,
+    };
+
+    let held = verdict(error(ErrorClass::AuthExpired), &facts).expect("the lease was not lost");
+
+    assert!(matches!(&held, Verdict::Held { account, .. } if account == "a1"));
+    assert_eq!(held.outcome(), AttemptOutcome::Snoozed);
+    assert!(held.waits());
 }
 
 #[test]

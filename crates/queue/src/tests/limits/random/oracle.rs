@@ -99,7 +99,8 @@ impl<'s> Oracle<'s> {
     }
 
     fn is_dry(self, job: &Job) -> bool {
-        let draws = self.0.has_budget && job.kind == DRAWING;
+        let is_drawing = |account| self.0.drawing.contains(account);
+        let draws = self.0.has_budget && job.kind == DRAWING || job.account.is_some_and(is_drawing);
         let account = job.account.unwrap_or("-");
         let mut dry = self.0.dry.iter();
         let is_dry = dry.any(|(of, for_urgent)| {

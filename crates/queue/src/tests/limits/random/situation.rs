@@ -85,6 +85,8 @@ pub(super) struct Situation {
     /// Whether a process died that had many slots and knew every kind.
     has_dead_worker: bool,
     pub(super) held: BTreeSet<&'static str>,
+    /// Accounts that have a budget of their own: the one that a kind may draw on.
+    pub(super) drawing: BTreeSet<&'static str>,
     /// Accounts whose budget is dry, and whether it is for urgent jobs too. `-` stands for jobs that name none, and the
     /// empty one for all.
     pub(super) dry: BTreeMap<&'static str, bool>,
@@ -134,6 +136,7 @@ impl Situation {
             worker: worker(dice),
             has_dead_worker: dice.chance(20),
             held: BTreeSet::new(),
+            drawing: BTreeSet::new(),
             dry: BTreeMap::new(),
             jobs: Vec::new(),
         };
@@ -152,6 +155,11 @@ impl Situation {
         let noted = if dice.chance(share(45)) { 30 } else { 0 };
         for number in 0..4 + dice.below(28) {
             situation.jobs.push(job(dice, number, noted));
+        }
+        for account in ["a", "b"] {
+            if dice.chance(40) {
+                situation.drawing.insert(account);
+            }
         }
         situation
     }
@@ -186,7 +194,7 @@ impl Situation {
             "NULL, paused_by = NULL"
         };
         let mut sql = format!(
-            "TRUNCATE millpond.jobs, millpond.holds, millpond.budgets, millpond.workers;
+            "TRUNCATE millpond.jobs, millpond.holds, millpond.account_budgets, millpond.budgets, millpond.workers;
              UPDATE millpond.queues
                 SET global_concurrency = {}, rate_count = {}, rate_per_seconds = {}, rate_times = {times}, rate_starts = {starts},
                     fair_by = {}, fair_last = {}, paused_at = {paused}
@@ -210,6 +218,9 @@ impl Situation {
         sql.extend(self.has_dead_worker.then(|| worker_sql(dead, long_ago)));
         sql.extend(self.held.iter().map(|account| {
             format!("INSERT INTO millpond.holds (account, reason, by) VALUES ('{account}', 'r', 'test');")
+        }));
+        sql.extend(self.drawing.iter().map(|account| {
+            format!("INSERT INTO millpond.account_budgets (account, budget) VALUES ('{account}', 'meta');")
         }));
         sql.extend(self.dry.iter().map(|(account, for_urgent)| {
             format!(

@@ -1,0 +1,211 @@
+//! Questions to the Marketing API: headers, the tunnel for long queries, and what becomes of the answer.
+
+use std::time::Duration;
+
+use chrono::Utc;
+use reqwest::{Method, RequestBuilder, header::CONTENT_TYPE};
+use secrecy::ExposeSecret;
+use serde_json::Value;
+
+use super::{
+    ANSWER_LIMIT, LinkedIn, PLATFORM, PROVIDER,
+    errors::{Class, Problem, Throttle},
+    pauses, refused,
+    restli::Query,
+};
+use crate::{
+    error::{Detail, Error},
+    http::Answer,
+    platform::{
+        Caller, Usage,
+        call::{Call, Reading},
+    },
+};
+
+/// Longest query that is part of an address, in bytes; LinkedIn's front ends take a little more.
+const LONGEST_QUERY: usize = 4_000;
+
+/// How long a token that was just made may take to be known everywhere.
+const SPREADING: Duration = Duration::from_secs(30);
+
+/// Where the id of the account stands in an endpoint.
+const ID: &str = "{id}";
+
+/// A question to the Marketing API.
+pub(super) struct Question<'a> {
+    /// `GET` and a path below the base address, with `{id}` in the place of the account's id.
+    pub(super) endpoint: &'static str,
+    /// The account's id: digits alone.
+    pub(super) account: Option<&'a str>,
+    pub(super) query: Query,
+    /// Whether the endpoint wants to be told in a header that it is asked by a finder.
+    pub(super) names_finder: bool,
+}
+
+impl LinkedIn {
+    /// Asks, and reads the answer by `read`, which gives `None` for what is no answer to this question.
+    pub(super) async fn ask<T>(
+        &self,
+        caller: Caller<'_>,
+        question: &Question<'_>,
+        read: impl Fn(Value) -> Option<T>,
+    ) -> Result<T, Error> {
+        let is_long = question.query.as_str().len() > LONGEST_QUERY;
+        match self.send(caller, question, is_long, &read).await {
+            // A front end with a smaller limit than we know of: the same query as a body.
+            Err(error) if !is_long && error.detail().status == Some(414) => {
+                self.send(caller, question, true, &read).await
+            }
+            ended => ended,
+        }
+    }
+
+    async fn send<T>(
+        &self,
+        caller: Caller<'_>,
+        question: &Question<'_>,
+        through_tunnel: bool,
+        read: &impl Fn(Value) -> Option<T>,
+    ) -> Result<T, Error> {
+        let token = caller.access.token.expose_secret();
+        let request = self
+            .request(question, through_tunnel)?
+            .bearer_auth(token)
+            .header("LinkedIn-Version", self.version.as_str())
+            .header("X-Restli-Protocol-Version", "2.0.0");
+        let call = Call {
+            platform: PLATFORM,
+            endpoint: question.endpoint,
+            weight: 1,
+            door: caller.door,
+        };
+        call.send(&self.http, request, |answer| {
+            let result = self.judge(answer, question.endpoint, token);
+            Reading {
+                result: result.and_then(|body| read(body).ok_or_else(|| no_answer(answer))),
+                request_id: request_id(answer).map(str::to_owned),
+                usage: Usage::default(),
+            }
+        })
+        .await
+    }
+
+    fn request(
+        &self,
+        question: &Question<'_>,
+        through_tunnel: bool,
+    ) -> Result<RequestBuilder, Error> {
+        let path = question
+            .endpoint
+            .trim_start_matches("GET ")
+            .replace(ID, question.account.unwrap_or_default());
+        let mut url = self.base_url.clone();
+        url.path_segments_mut()
+            .map_err(|()| refused("the base address cannot have a path"))?
+            .pop_if_empty()
+            .extend(path.split('/'));
+
+        let query = question.query.as_str();
+        let request = if through_tunnel {
+            self.http
+                .request(Method::POST, url)
+                .header("X-HTTP-Method-Override", "GET")
+                .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+                .body(query.to_owned())
+        } else {
+            url.set_query((!query.is_empty()).then_some(query));
+            self.http.request(Method::GET, url)
+        };
+        Ok(if question.names_finder {
+            request.header("X-RestLi-Method", "FINDER")
+        } else {
+            request
+        })
+    }
+
+    /// The body of an answer that is no refusal.
+    fn judge(&self, answer: &Answer, endpoint: &'static str, token: &str) -> Result<Value, Error> {
+        let status = answer.status;
+        let Ok(body) = serde_json::from_slice::<Value>(&answer.body) else {
+            let is_cut = status.is_success() && answer.body.len() >= ANSWER_LIMIT;
+            let class = if is_cut {
+                Class::TooLarge
+            } else {
+                Class::of_unreadable(status)
+            };
+            let detail = said(answer, "the answer is no whole JSON document", &[]);
+            return Err(self.failure(class, detail, endpoint, token));
+        };
+        let Some(problem) = Problem::read(&body, status) else {
+            return Ok(body);
+        };
+        let mut detail = said(answer, &problem.message, &[token]);
+        if let Some(codes) = problem.codes() {
+            detail = detail.code(&codes);
+        }
+        Err(self.failure(Class::of(&problem, status), detail, endpoint, token))
+    }
+
+    fn failure(&self, class: Class, detail: Detail, endpoint: &'static str, token: &str) -> Error {
+        match class {
+            Class::Unauthorized if self.memory.fresh.take(token, Utc::now()).is_some() => {
+                Error::RateLimited {
+                    retry_after: Some(SPREADING),
+                    detail,
+                }
+            }
+            Class::Unauthorized | Class::Revoked => Error::AuthExpired { detail },
+            Class::Config => Error::Config { detail },
+            Class::Permission => Error::Permission { detail },
+            Class::Rate(throttle) => Error::RateLimited {
+                retry_after: Some(self.pause(throttle, endpoint, token)),
+                detail,
+            },
+            Class::Transient => Error::Unavailable {
+                detail,
+                maybe_received: true,
+                source: None,
+            },
+            Class::TooLarge => Error::TooLarge { detail },
+            Class::Rejected => Error::Rejected { detail },
+        }
+    }
+
+    /// How long to wait after a refusal: limits are counted by app and member, and by endpoint.
+    pub(super) fn pause(
+        &self,
+        throttle: Throttle,
+        endpoint: &'static str,
+        token: &str,
+    ) -> Duration {
+        let now = Utc::now();
+        match throttle {
+            Throttle::Figures | Throttle::Day => pauses::length(throttle, None, now),
+            Throttle::Unnamed => {
+                let length = |before| pauses::length(throttle, before, now);
+                self.memory.pauses.wait((endpoint, token), now, length)
+            }
+        }
+    }
+}
+
+/// A success whose body says something else than it should; another try may get what was asked for.
+fn no_answer(answer: &Answer) -> Error {
+    Error::Unavailable {
+        detail: said(answer, "the answer is none to the question", &[]),
+        maybe_received: true,
+        source: None,
+    }
+}
+
+fn said(answer: &Answer, message: &str, secrets: &[&str]) -> Detail {
+    Detail::new(PROVIDER, message, secrets)
+        .status(answer.status.as_u16())
+        .request_id(request_id(answer))
+}
+
+fn request_id(answer: &Answer) -> Option<&str> {
+    ["x-li-uuid", "x-restli-id"]
+        .into_iter()
+        .find_map(|name| answer.headers.get(name)?.to_str().ok())
+}
