@@ -1,6 +1,6 @@
 //! What keeps a job or a queue, for people.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use queue::Explanation;
 
 use crate::output::{
@@ -36,7 +36,8 @@ fn expected(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
     if at <= now {
         return "now".to_owned();
     }
-    format!("{} ({})", at.to_rfc3339(), age(at, now))
+    let moment = at.to_rfc3339_opts(SecondsFormat::Secs, true);
+    format!("{moment} ({})", age(at, now))
 }
 
 #[cfg(test)]

@@ -104,8 +104,12 @@ fn no_worker(view: &View, first_kinds: &[String]) -> GateAnswer {
 
 fn backlog(view: &View, ready: i64) -> GateAnswer {
     let starts = view.decision.start.len();
+    let next = match starts {
+        0 => "a claim now starts nothing".to_owned(),
+        starts => format!("the next claim starts {starts}"),
+    };
     let detail = format!(
-        "{} ready; {} of {} slots are in use; the next claim starts {starts}",
+        "{} ready; {} of {} slots are in use; {next}",
         counted_with_verb(ready, ["is", "are"]),
         view.running,
         view.slots
