@@ -15,9 +15,8 @@ use marketing::{
     accounts::{Accounts, AccountsSettings},
     platform::{
         AdAccount, AdPlatform, Authorization, AuthorizeRequest, Caller, CodeExchange, Cursor, Door,
-        Entity, EntityQuery, EntityStatus, EntityType, Grant, Granularity, InsightQuery,
-        InsightRow, Insights, OpenDoor, Page, Platform, ReportRun, ReportState, TokenHealth,
-        Tokens,
+        Entity, EntityQuery, EntityStatus, EntityType, Grant, Granularity, InsightQuery, Insights,
+        OpenDoor, Page, Platform, TokenHealth, Tokens,
     },
 };
 use metrics_exporter_prometheus::PrometheusBuilder;
@@ -164,24 +163,6 @@ impl AdPlatform for OneToken {
         _query: &'a InsightQuery,
         _after: Option<&'a Cursor>,
     ) -> BoxFuture<'a, Result<Insights, ProviderError>> {
-        not_here()
-    }
-
-    fn report<'a>(
-        &'a self,
-        _caller: Caller<'a>,
-        _run: &'a ReportRun,
-    ) -> BoxFuture<'a, Result<ReportState, ProviderError>> {
-        not_here()
-    }
-
-    fn report_rows<'a>(
-        &'a self,
-        _caller: Caller<'a>,
-        _run: &'a ReportRun,
-        _query: &'a InsightQuery,
-        _after: Option<&'a Cursor>,
-    ) -> BoxFuture<'a, Result<Page<InsightRow>, ProviderError>> {
         not_here()
     }
 

@@ -26,8 +26,8 @@ use crate::{
     http::{self, Http},
     platform::{
         AdAccount, AdPlatform, Authorization, AuthorizeRequest, Caller, CodeExchange, Cursor, Door,
-        Entity, EntityQuery, EntityType, Grant, Granularity, InsightQuery, InsightRow, Insights,
-        Page, Platform, ReportRun, ReportState, TokenHealth, Tokens, recent::Pauses,
+        Entity, EntityQuery, EntityType, Grant, Granularity, InsightQuery, Insights, Page,
+        Platform, TokenHealth, Tokens, recent::Pauses,
     },
 };
 
@@ -180,24 +180,6 @@ impl AdPlatform for GoogleAds {
         Box::pin(async move { self.figures(caller, query, after).await.map(Insights::Rows) })
     }
 
-    fn report<'a>(
-        &'a self,
-        _caller: Caller<'a>,
-        _run: &'a ReportRun,
-    ) -> BoxFuture<'a, Result<ReportState, Error>> {
-        Box::pin(async { Err(no_reports()) })
-    }
-
-    fn report_rows<'a>(
-        &'a self,
-        _caller: Caller<'a>,
-        _run: &'a ReportRun,
-        _query: &'a InsightQuery,
-        _after: Option<&'a Cursor>,
-    ) -> BoxFuture<'a, Result<Page<InsightRow>, Error>> {
-        Box::pin(async { Err(no_reports()) })
-    }
-
     fn authorize_url(&self, request: &AuthorizeRequest) -> Result<Authorization, Error> {
         self.authorization(request)
     }
@@ -233,10 +215,6 @@ impl AdPlatform for GoogleAds {
     ) -> BoxFuture<'a, Result<bool, Error>> {
         Box::pin(self.end(door, grant))
     }
-}
-
-fn no_reports() -> Error {
-    refused("google ads makes no reports in the background")
 }
 
 /// A request that breaks a rule of Google's, found before it is sent.

@@ -24,8 +24,8 @@ use crate::{
     http::{self, Http},
     platform::{
         AdAccount, AdPlatform, Authorization, AuthorizeRequest, Caller, CodeExchange, Cursor, Door,
-        Entity, EntityQuery, EntityType, Grant, Granularity, InsightQuery, InsightRow, Insights,
-        Page, Platform, ReportRun, ReportState, TokenHealth, Tokens,
+        Entity, EntityQuery, EntityType, Grant, Granularity, InsightQuery, Insights, Page,
+        Platform, TokenHealth, Tokens,
         recent::{Pauses, Recent},
         wanted::DeadMetrics,
     },
@@ -198,24 +198,6 @@ impl AdPlatform for LinkedIn {
         })
     }
 
-    fn report<'a>(
-        &'a self,
-        _caller: Caller<'a>,
-        _run: &'a ReportRun,
-    ) -> BoxFuture<'a, Result<ReportState, Error>> {
-        Box::pin(async { Err(no_reports()) })
-    }
-
-    fn report_rows<'a>(
-        &'a self,
-        _caller: Caller<'a>,
-        _run: &'a ReportRun,
-        _query: &'a InsightQuery,
-        _after: Option<&'a Cursor>,
-    ) -> BoxFuture<'a, Result<Page<InsightRow>, Error>> {
-        Box::pin(async { Err(no_reports()) })
-    }
-
     fn authorize_url(&self, request: &AuthorizeRequest) -> Result<Authorization, Error> {
         self.authorization(request)
     }
@@ -243,18 +225,6 @@ impl AdPlatform for LinkedIn {
     ) -> BoxFuture<'a, Result<TokenHealth, Error>> {
         Box::pin(self.health(door, grant))
     }
-
-    fn revoke<'a>(
-        &'a self,
-        _door: &'a dyn Door,
-        _grant: &'a Grant,
-    ) -> BoxFuture<'a, Result<bool, Error>> {
-        Box::pin(async { Ok(false) })
-    }
-}
-
-fn no_reports() -> Error {
-    refused("linkedin makes no reports in the background")
 }
 
 /// A request that breaks a rule of LinkedIn's, found before it is sent.

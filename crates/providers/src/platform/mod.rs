@@ -13,7 +13,7 @@ pub(crate) mod testing;
 mod version;
 pub(crate) mod wanted;
 
-use std::{fmt, str::FromStr};
+use std::{fmt, future::ready, str::FromStr};
 
 use futures::future::BoxFuture;
 use secrecy::SecretString;
@@ -36,6 +36,7 @@ use crate::error::{Detail, Error};
 
 /// From how many days on the rows of ad sets and ads are too many to be read at once.
 const REPORT_FROM_DAYS: u32 = 8;
+const NO_REPORTS: &str = "the platform makes no reports in the background";
 
 /// An ad platform.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -208,18 +209,22 @@ pub trait AdPlatform: Send + Sync {
     /// How far a report is that [`Self::insights`] started.
     fn report<'a>(
         &'a self,
-        caller: Caller<'a>,
-        run: &'a ReportRun,
-    ) -> BoxFuture<'a, Result<ReportState, Error>>;
+        _caller: Caller<'a>,
+        _run: &'a ReportRun,
+    ) -> BoxFuture<'a, Result<ReportState, Error>> {
+        unknown_there(self.platform(), NO_REPORTS)
+    }
 
     /// A page of a report that is ready.
     fn report_rows<'a>(
         &'a self,
-        caller: Caller<'a>,
-        run: &'a ReportRun,
-        query: &'a InsightQuery,
-        after: Option<&'a Cursor>,
-    ) -> BoxFuture<'a, Result<Page<InsightRow>, Error>>;
+        _caller: Caller<'a>,
+        _run: &'a ReportRun,
+        _query: &'a InsightQuery,
+        _after: Option<&'a Cursor>,
+    ) -> BoxFuture<'a, Result<Page<InsightRow>, Error>> {
+        unknown_there(self.platform(), NO_REPORTS)
+    }
 
     /// The token that a person is sent away with where the platform wants to be asked for one first (OAuth 1.0a); `None`: it
     /// does not, and the person is sent to [`Self::authorize_url`].
@@ -237,9 +242,10 @@ pub trait AdPlatform: Send + Sync {
         _door: &'a dyn Door,
         _exchange: &'a VerifierExchange,
     ) -> BoxFuture<'a, Result<Tokens, Error>> {
-        let message = "the platform gives no tokens for verifiers";
-        let detail = Detail::new(self.platform().as_str(), message, &[]);
-        Box::pin(async move { Err(Error::Rejected { detail }) })
+        unknown_there(
+            self.platform(),
+            "the platform gives no tokens for verifiers",
+        )
     }
 
     /// Where a person is sent who is to give access.
@@ -272,9 +278,20 @@ pub trait AdPlatform: Send + Sync {
     /// Takes a grant back at the platform. `Ok(false)`: the platform has no way to.
     fn revoke<'a>(
         &'a self,
-        door: &'a dyn Door,
-        grant: &'a Grant,
-    ) -> BoxFuture<'a, Result<bool, Error>>;
+        _door: &'a dyn Door,
+        _grant: &'a Grant,
+    ) -> BoxFuture<'a, Result<bool, Error>> {
+        Box::pin(ready(Ok(false)))
+    }
+}
+
+/// The answer to what a platform does not have.
+fn unknown_there<'a, T: Send + 'a>(
+    platform: Platform,
+    why: &str,
+) -> BoxFuture<'a, Result<T, Error>> {
+    let detail = Detail::new(platform.as_str(), why, &[]);
+    Box::pin(ready(Err(Error::Rejected { detail })))
 }
 
 #[cfg(test)]

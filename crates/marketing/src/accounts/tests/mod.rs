@@ -18,9 +18,8 @@ use providers::{
     Detail, Error as ProviderError,
     platform::{
         AdAccount, AdPlatform, Authorization, AuthorizeRequest, Caller, CodeExchange, Cursor, Door,
-        Entity, EntityQuery, EntityStatus, EntityType, Grant, Granularity, InsightQuery,
-        InsightRow, Insights, OpenDoor, Page, Platform, ReportRun, ReportState, RequestToken,
-        TokenHealth, Tokens, VerifierExchange,
+        Entity, EntityQuery, EntityStatus, EntityType, Grant, Granularity, InsightQuery, Insights,
+        OpenDoor, Page, Platform, RequestToken, TokenHealth, Tokens, VerifierExchange,
     },
 };
 use queue::{Actor, Cipher, Database, Queue, config::Config};
@@ -205,24 +204,6 @@ impl AdPlatform for Fake {
         _query: &'a InsightQuery,
         _after: Option<&'a Cursor>,
     ) -> BoxFuture<'a, Result<Insights, ProviderError>> {
-        not_here()
-    }
-
-    fn report<'a>(
-        &'a self,
-        _caller: Caller<'a>,
-        _run: &'a ReportRun,
-    ) -> BoxFuture<'a, Result<ReportState, ProviderError>> {
-        not_here()
-    }
-
-    fn report_rows<'a>(
-        &'a self,
-        _caller: Caller<'a>,
-        _run: &'a ReportRun,
-        _query: &'a InsightQuery,
-        _after: Option<&'a Cursor>,
-    ) -> BoxFuture<'a, Result<Page<InsightRow>, ProviderError>> {
         not_here()
     }
 
