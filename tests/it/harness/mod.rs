@@ -11,6 +11,21 @@ pub(crate) use client::Client;
 pub(crate) use program::{Program, millpond};
 pub(crate) use world::World;
 
+/// Configuration of a world in which nothing is asked of accounts but what a test asks for: an hour that strikes meanwhile
+/// would take the answers that were meant for the test.
+pub(crate) const NOTHING_BY_ITSELF: &str = r#"
+[schedules.sync-incremental]
+cron = "0 0 29 2 *"
+
+[schedules.sync-full]
+cron = "0 0 29 2 *"
+
+[schedules.token-check]
+cron = "0 0 29 2 *"
+
+[schedules.token-expire]
+cron = "0 0 29 2 *"
+"#;
 /// Longest that a test waits for a condition.
 const DEADLINE: Duration = Duration::from_secs(60);
 

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::grants::Grant;
 use crate::harness::{
-    Client, Program, World, eventually, eventually_within,
+    Client, NOTHING_BY_ITSELF, Program, World, eventually, eventually_within,
     world::{APP_ID, free_port},
 };
 
@@ -68,7 +68,10 @@ impl Scene {
     /// The same with these secrets of ours.
     pub(super) async fn with_secrets(secret_of: impl Fn(&str) -> String) -> anyhow::Result<Self> {
         let world = World::new().await?;
-        std::fs::write(world.folder.join("jobs.toml"), CONFIG)?;
+        std::fs::write(
+            world.folder.join("jobs.toml"),
+            [NOTHING_BY_ITSELF, CONFIG].concat(),
+        )?;
         let accounts = world.sandbox.get("/_control/world").await?.body["accounts"].clone();
         let scene = Self {
             world,

@@ -14,7 +14,7 @@ use sqlx::types::chrono::{DateTime, Utc};
 use super::scene::{
     Account, PLATFORMS, connect, external_ids, hurry, nothing_failed, serve, trigger,
 };
-use crate::harness::{Client, Program, World, eventually};
+use crate::harness::{Client, NOTHING_BY_ITSELF, Program, World, eventually};
 
 /// How many accounts there are and for how long they are read: as many rounds as fit, one at least. `scripts/sync` has 200 for
 /// half an hour, by `MILLPOND_SYNC_ACCOUNTS` and `MILLPOND_SYNC_MINUTES`.
@@ -24,16 +24,10 @@ const MINUTES: u64 = 0;
 const HOUR: Duration = Duration::from_secs(60 * 60);
 /// How often is looked how far it is.
 const BEAT: Duration = Duration::from_millis(500);
-/// What operators have, but for when it begins.
+/// What operators have.
 const CONFIG: &str = r#"
 [email]
 from = "Millpond <jobs@example.com>"
-
-[schedules.sync-incremental]
-cron = "0 0 29 2 *"
-
-[schedules.sync-full]
-cron = "0 0 29 2 *"
 
 [slo.entities]
 kind = "sync.account"
@@ -85,7 +79,10 @@ impl Fleet {
         // Some of them are not active.
         let there_are = (of_each * 5 / 4 + 2).to_string();
         let world = World::of(&["--accounts", &there_are, "--campaigns", "8"]).await?;
-        std::fs::write(world.folder.join("jobs.toml"), CONFIG)?;
+        std::fs::write(
+            world.folder.join("jobs.toml"),
+            [NOTHING_BY_ITSELF, CONFIG].concat(),
+        )?;
         let (api, client) = serve(&world, &["--roles", "api"]).await?;
         let mut accounts = Vec::new();
         for platform in PLATFORMS {

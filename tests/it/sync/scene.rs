@@ -15,19 +15,13 @@ use sqlx::{
 };
 use tokio::time::MissedTickBehavior;
 
-use crate::harness::{Client, Program, World, world::free_port};
+use crate::harness::{Client, NOTHING_BY_ITSELF, Program, World, world::free_port};
 
 /// The platforms, as they are called everywhere.
 pub(super) const PLATFORMS: [&str; 5] = ["meta", "google_ads", "linkedin", "tiktok", "x"];
 
-/// Nothing begins by itself, and calls are as fast as the platforms' own quotas allow.
+/// Calls are as fast as the platforms' own quotas allow.
 const CONFIG: &str = r#"
-[schedules.sync-incremental]
-cron = "0 0 29 2 *"
-
-[schedules.sync-full]
-cron = "0 0 29 2 *"
-
 [budgets.meta]
 concurrent = 20
 rate = "100/s"
@@ -109,7 +103,7 @@ impl Scene {
         let campaigns = plan.campaigns.to_string();
         let world = World::of(&["--accounts", "1", "--campaigns", &campaigns]).await?;
         forgive_lost_workers(&world)?;
-        configure(&world, &[CONFIG, plan.config].concat())?;
+        configure(&world, &[NOTHING_BY_ITSELF, CONFIG, plan.config].concat())?;
         if !plan.has_history {
             configure(&world, WITHOUT_HISTORY)?;
         }
