@@ -61,6 +61,8 @@ install_for_checks() {
   need docker-compose docker-compose
   need chromium chromium
   need chromedriver chromium-driver
+  need node nodejs
+  need npm npm
   need python3 python3
   python3 -c 'import ensurepip, venv' 2>/dev/null || missing_packages+=(python3-venv)
   install_packages
@@ -73,6 +75,7 @@ install_for_checks() {
     cargo install --locked cargo-nextest || fail "could not install cargo-nextest"
   fi
   install_python_packages target/venv tests/python/requirements.txt
+  install_node_packages target/node tests/node
 }
 
 # install_python_packages VENV REQUIREMENTS: a virtual environment with them, made anew when they change.
@@ -86,4 +89,18 @@ install_python_packages() {
   "$venv/bin/pip" install --quiet --disable-pip-version-check --no-compile --requirement "$requirements" ||
     fail "pip could not install $requirements (its reason stands above); is the network there?"
   cp "$requirements" "$venv/requirements.txt"
+}
+
+# install_node_packages FOLDER FROM: the packages that the lock file in FROM pins, made anew when it changes.
+install_node_packages() {
+  local folder=$1 from=$2
+  cmp -s "$from/package-lock.json" "$folder/node_modules/installed-lock.json" && return
+  say "Installing into $folder: $(sed -n 's/^ *"dependencies": { \(.*\) }.*/\1/p' "$from/package.json")"
+  rm -rf "$folder"
+  mkdir -p "$folder"
+  cp "$from/package.json" "$from/package-lock.json" "$from/.npmrc" "$folder"
+  # Nothing that a package brings is run by its installation.
+  (cd "$folder" && npm ci --silent --no-audit --no-fund --ignore-scripts) ||
+    fail "npm could not install $from/package-lock.json (its reason stands above); is the network there?"
+  cp "$from/package-lock.json" "$folder/node_modules/installed-lock.json"
 }

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
-use marketing::{ProviderError, StoreError, accounts::AccountsError, sync::SyncError};
+use marketing::{
+    ProviderError, StoreError, accounts::AccountsError, campaigns::CampaignsError,
+    outbound::OutboundError, performance::PerformanceError, rules::RulesError, sync::SyncError,
+};
 use queue::{AdminError, DatabaseError, EnqueueError, PayloadProblem, error_chain};
 
 use crate::problem::{FieldProblem, Problem, ProblemKind};
@@ -21,6 +24,9 @@ pub(crate) enum ApiError {
     /// No key, an unsound one, or one that is unknown, expired or revoked: the answer does not tell which.
     #[error("no API key, or none that is known")]
     Unauthenticated,
+    /// A platform should have signed it.
+    #[error("the request is not signed by the platform")]
+    Unsigned,
     #[error("too many wrong API keys from this address")]
     TooManyWrongKeys { retry_after: Duration },
     #[error("the key lacks the scope {scope}")]
@@ -77,6 +83,14 @@ pub(crate) enum ApiError {
     Accounts(#[from] AccountsError),
     #[error(transparent)]
     Syncs(#[from] SyncError),
+    #[error(transparent)]
+    Rules(#[from] RulesError),
+    #[error(transparent)]
+    Campaigns(#[from] CampaignsError),
+    #[error(transparent)]
+    Outbound(#[from] OutboundError),
+    #[error(transparent)]
+    Performance(#[from] PerformanceError),
     /// As [`Self::Admin`], where what can be invalid is a query parameter.
     #[error(transparent)]
     Listing(AdminError),
@@ -109,6 +123,7 @@ impl From<ApiError> for Problem {
         let detail = error.to_string();
         match error {
             ApiError::Unauthenticated => Self::new(Kind::Unauthenticated, detail),
+            ApiError::Unsigned => Self::new(Kind::Unsigned, detail),
             ApiError::TooManyWrongKeys { retry_after } => {
                 Self::new(Kind::TooManyWrongKeys, detail).retry_after(retry_after)
             }
@@ -141,6 +156,11 @@ impl From<ApiError> for Problem {
             ApiError::Admin(error) => of_admin(error, ""),
             ApiError::Accounts(error) => of_accounts(error),
             ApiError::Syncs(error) => of_syncs(error),
+            ApiError::Rules(error) => of_rules(error),
+            ApiError::Campaigns(CampaignsError::Store(error)) => of_store(error),
+            ApiError::Campaigns(CampaignsError::Engine(error)) => of_admin(error, "?"),
+            ApiError::Outbound(error) => of_outbound(error),
+            ApiError::Performance(error) => of_performance(error),
             ApiError::Listing(error) => of_admin(error, "?"),
         }
     }
@@ -199,6 +219,12 @@ fn of_enqueue(error: EnqueueError) -> Problem {
                 .retry_after(retry_after)
         }
         EnqueueError::Unavailable(error) => of_database(&error),
+        EnqueueError::NoKeys { kind } => Problem::new(
+            Kind::NotSetUp,
+            format!(
+                "payloads of \"{kind}\" are encrypted, and MILLPOND_ENCRYPTION_KEYS is not set"
+            ),
+        ),
         EnqueueError::NotKept => Problem::new(Kind::NotKept, "nothing of the batch was kept"),
     }
 }
@@ -310,6 +336,50 @@ fn of_syncs(error: SyncError) -> Problem {
         SyncError::Superseded => Problem::new(Kind::WrongState, detail),
         SyncError::Store(error) => of_store(error),
         SyncError::Engine(error) => of_admin(error, "?"),
+    }
+}
+
+fn of_outbound(error: OutboundError) -> Problem {
+    use ProblemKind as Kind;
+    let detail = error.to_string();
+    match error {
+        OutboundError::NotFound => Problem::new(Kind::NotFound, detail),
+        OutboundError::Invalid { pointer, message } => Problem::new(Kind::Invalid, message.clone())
+            .errors(vec![FieldProblem::new(pointer, message)]),
+        OutboundError::TooMany(_) => Problem::new(Kind::WrongState, detail),
+        OutboundError::Disabled => Problem {
+            state: Some("disabled".to_owned()),
+            ..Problem::new(Kind::WrongState, detail)
+        },
+        OutboundError::NoKeys => Problem::new(Kind::NotSetUp, detail),
+        error @ (OutboundError::Sealed { .. } | OutboundError::NoSecret) => {
+            internal(error_chain(&error))
+        }
+        OutboundError::Store(error) => of_store(error),
+        OutboundError::Engine(error) => of_admin(error, "?"),
+    }
+}
+
+fn of_performance(error: PerformanceError) -> Problem {
+    match error {
+        PerformanceError::TooMany => Problem::new(ProblemKind::MalformedRequest, error.to_string()),
+        PerformanceError::Store(error) => of_store(error),
+    }
+}
+
+fn of_rules(error: RulesError) -> Problem {
+    use ProblemKind as Kind;
+    let detail = error.to_string();
+    match error {
+        RulesError::NotFound => Problem::new(Kind::NotFound, detail),
+        RulesError::Invalid { pointer, message } => Problem::new(Kind::Invalid, message.clone())
+            .errors(vec![FieldProblem::new(pointer, message)]),
+        RulesError::State { state, message } => Problem {
+            state: Some(state.to_owned()),
+            ..Problem::new(Kind::WrongState, message)
+        },
+        RulesError::Store(error) => of_store(error),
+        RulesError::Engine(error) => of_admin(error, "?"),
     }
 }
 

@@ -4,6 +4,7 @@
 mod answers;
 mod auth;
 mod body;
+mod csv;
 mod error;
 mod frame;
 mod json;

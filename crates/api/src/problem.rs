@@ -61,6 +61,8 @@ problem_kinds! {
         "Mend the header or the query parameter that the detail names. Nothing was stored.";
     Unauthenticated: UNAUTHORIZED, "unauthenticated", "No API key, or none that is known",
         "Send one key, as `Authorization: Bearer mp_…` or as `X-API-Key: mp_…`.";
+    Unsigned: UNAUTHORIZED, "unsigned", "The request does not bear the signature of the platform that it should come from",
+        "Only the platform itself can send it; check the secret of the app that is set here.";
     Forbidden: FORBIDDEN, "forbidden", "The API key may not do this",
         "Use a key with the scope that the detail names, or one that is not bound to a tenant.";
     NotSigned: FORBIDDEN, "not-signed", "The request is not signed by whom it should come from",

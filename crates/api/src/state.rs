@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use leaky_bucket::RateLimiter;
-use marketing::{accounts::Accounts, sync::Syncs};
+use marketing::{accounts::Accounts, outbound::Outbound, sync::Syncs};
 use metrics_exporter_prometheus::PrometheusHandle;
 use queue::Queue;
 use tokio::{
@@ -81,6 +81,7 @@ struct Inner {
     queue: Queue,
     accounts: Accounts,
     syncs: Syncs,
+    outbound: Outbound,
     prometheus: PrometheusHandle,
     settings: ApiSettings,
     key_rates: KeyRates,
@@ -106,6 +107,7 @@ impl ApiState {
         let largest_bodies = LARGEST_BODIES.saturating_mul(queue.config().http.max_body_bytes);
         Self(Arc::new(Inner {
             syncs: Syncs::new(queue.clone()),
+            outbound: Outbound::new(&accounts),
             queue,
             accounts,
             prometheus,
@@ -135,6 +137,10 @@ impl ApiState {
 
     pub(crate) fn syncs(&self) -> &Syncs {
         &self.0.syncs
+    }
+
+    pub(crate) fn outbound(&self) -> &Outbound {
+        &self.0.outbound
     }
 
     pub(crate) fn prometheus(&self) -> &PrometheusHandle {

@@ -75,9 +75,18 @@ pub(crate) enum Command {
     /// Check that stored secrets open, seal them anew under the newest key
     #[command(subcommand)]
     Secrets(commands::secrets::Command),
+    /// Print what is stored of one person, or take it away
+    #[command(subcommand)]
+    Privacy(commands::privacy::Command),
     /// Check, explain and change what jobs.toml says
     #[command(subcommand)]
     Config(commands::config::Command),
+    /// See what mails look like
+    #[command(subcommand)]
+    Email(commands::email::Command),
+    /// Load rates of exchange to the reporting currency
+    #[command(subcommand)]
+    Rates(commands::rates::Command),
     /// Check database, schema, clocks, kinds and configuration
     Doctor,
     /// Measure speed beside the machine's own limits
@@ -204,6 +213,8 @@ mod tests {
             "accounts disconnect 0192f7c4-0000-7000-8000-000000000001 --grant --reason leaving",
             "secrets verify",
             "secrets rotate",
+            "privacy export --subject ada@example.com",
+            "privacy erase --subject ada@example.com",
             "config check jobs.toml",
             "config effective",
             "config effective jobs.toml",
@@ -215,6 +226,7 @@ mod tests {
             "config set queues.sync.concurrency=2 --until 2026-05-20T09:00:00Z",
             "config unset queues.sync.concurrency",
             "config schema",
+            "rates load rates.csv --reporting-currency EUR",
             "doctor",
             "sandbox --http-addr 127.0.0.1:0 --json",
             "sandbox --accounts 10 --campaigns 500 --seed 7",

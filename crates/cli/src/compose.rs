@@ -1,6 +1,7 @@
 //! The one place that names every crate: it makes connections, clients and the engine's front door from settings and
 //! configuration, and puts them together.
 
+mod mail;
 mod platforms;
 
 use std::{
@@ -11,21 +12,19 @@ use std::{
 };
 
 use anyhow::Context as _;
-use jobs::{App, Doors, EmailSettings, EmailSource, Signers};
-use marketing::{accounts::Accounts, sync::Syncs};
+use jobs::{App, Doors, Signers};
+use marketing::{accounts::Accounts, outbound::Outbound, sync::Syncs};
 use metrics_exporter_prometheus::PrometheusHandle;
-use providers::{
-    smtp::{Mailer, SmtpConfig},
-    webhook::{Caller, ChosenBy, OutboundPolicy, Signer},
-};
+use providers::webhook::{Caller, ChosenBy, OutboundPolicy, Signer};
 use queue::{
-    AdminError, CheckConfig, ConfigStart, Database, DatabaseError, DatabaseSettings, Queue,
+    AdminError, CheckConfig, Cipher, ConfigStart, Database, DatabaseError, DatabaseSettings, Queue,
     Registry, SchemaError, WorkerSettings, Workers, config::Config,
 };
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use mail::templates;
 pub(crate) use platforms::accounts;
 
 use crate::{
@@ -84,15 +83,20 @@ pub(crate) fn queue(
     Queue::new(database, config, kinds)
 }
 
-/// The same with what a process or a command begins with.
+/// The same with what a process or a command begins with, and the keys that payloads lie under.
 pub(crate) fn starting_queue(
     database: Database,
     start: &ConfigStart,
+    cipher: Option<Arc<Cipher>>,
     with_demo: bool,
 ) -> Result<Queue, SchemaError> {
     let registry = registry(&start.config(), with_demo);
     let kinds: Vec<_> = registry.kinds().cloned().collect();
-    Queue::starting(database, start, kinds)
+    let queue = Queue::starting(database, start, kinds)?;
+    Ok(match cipher {
+        Some(cipher) => queue.with_cipher(cipher),
+        None => queue,
+    })
 }
 
 /// Gives the exporter every metric's unit and help text.
@@ -114,13 +118,6 @@ pub(crate) fn app(
     let syncs = Syncs::new(queue.clone());
     let meta = platforms::meta(&settings.providers, &settings.accounts)?;
     let settings = &settings.providers;
-    let mailer = settings.smtp_url.clone().map(|url| {
-        Mailer::new(SmtpConfig {
-            url,
-            extra_root_pem: None,
-            timeout: CALL_LIMIT,
-        })
-    });
     let policy = OutboundPolicy {
         per_endpoint: places_of_an_endpoint(&config),
         ..outbound_policy(settings, listening_on)
@@ -130,27 +127,17 @@ pub(crate) fn app(
         db: queue.database().clone(),
         queue: queue.clone(),
         accounts: accounts.clone(),
+        outbound: Outbound::new(accounts),
         doors: Doors::start(syncs.clone()),
         syncs,
         meta,
         meta_token: settings.meta_access_token.clone(),
-        mailer: mailer
-            .transpose()
-            .context("cannot set up mail: see MILLPOND_SMTP_URL")?,
-        email: email_source(queue.clone(), settings.sender_unless_set.clone()),
+        mailer: mail::transport(settings)?,
+        templates: templates(&settings.mail)?,
+        email: mail::source(queue.clone(), settings.sender_unless_set.clone()),
         caller: Caller::new(policy, CALL_LIMIT).context("cannot set up outbound calls")?,
         signers: secrets.of_payloads,
         target_signers: secrets.of_targets,
-    })
-}
-
-/// Whom mails come from, as jobs.toml says when they are sent.
-fn email_source(queue: Queue, sender_unless_set: Option<String>) -> EmailSource {
-    EmailSource::new(move || {
-        let config = queue.config();
-        let sender = config.email.from.clone();
-        let sender = sender.or_else(|| sender_unless_set.clone());
-        EmailSettings::new(sender, config.email.reply_to.clone())
     })
 }
 
@@ -169,10 +156,10 @@ fn outbound_policy(settings: &ProviderSettings, listening_on: IpAddr) -> Outboun
 pub(crate) fn objections(
     settings: &ProviderSettings,
     listening_on: IpAddr,
-    environment: &Environment,
+    (environment, has_keys): (&Environment, bool),
 ) -> CheckConfig {
     let policy = outbound_policy(settings, listening_on);
-    let needs_sender = settings.smtp_url.is_some() && settings.sender_unless_set.is_none();
+    let needs_sender = settings.takes_mail() && settings.sender_unless_set.is_none();
     let environment = environment.clone();
     Arc::new(move |config: &Config| {
         let targets = refused_targets(config, &policy);
@@ -181,7 +168,17 @@ pub(crate) fn objections(
             lines.push(Misuse::NoSender.to_string());
         }
         lines.extend(unusable_secrets(&environment, config));
+        if !has_keys {
+            lines.extend(keys_needed(config));
+        }
         lines
+    })
+}
+
+/// What a configuration asks of a process that has no keys.
+pub(crate) fn keys_needed(config: &Config) -> impl Iterator<Item = String> {
+    config.kinds_that_need_keys().map(|kind| {
+        format!("[kinds.{kind:?}] encrypt = true: MILLPOND_ENCRYPTION_KEYS is not set; it is id:64-hex (openssl rand -hex 32)")
     })
 }
 
@@ -483,7 +480,11 @@ mod tests {
             smtp_url: Some(SecretString::from("smtp://mail.example.com:587")),
             ..ProviderSettings::default()
         };
-        let objections = objections(&settings, IpAddr::from([127, 0, 0, 1]), &environment);
+        let objections = objections(
+            &settings,
+            IpAddr::from([127, 0, 0, 1]),
+            (&environment, false),
+        );
 
         let against = objections(&with_target("https://10.1.2.3/jobs"));
 
@@ -526,9 +527,12 @@ mod tests {
         for kind in [
             "conversion.send",
             "demo.work",
+            "email.digest",
             "email.send",
+            "email.sync_errors",
             "http.request",
             "maintenance.cache",
+            "maintenance.limits",
             "maintenance.retention",
             "sync.account",
             "sync.fanout",
@@ -538,6 +542,10 @@ mod tests {
             "token.expire",
             "token.refresh",
             "token.validate",
+            "webhook.catch_up",
+            "webhook.deliver",
+            "webhook.fanout",
+            "webhook.process",
         ] {
             assert!(
                 names.iter().any(|name| name == kind),

@@ -98,7 +98,7 @@ pub(crate) enum Misuse {
     },
     /// Mail is on, but nobody is named as its sender.
     #[error(
-        "MILLPOND_SMTP_URL is set, but [email] from is not: add from = \"Name <jobs@example.com>\" under [email] in \
+        "mail is set up (MILLPOND_SMTP_URL or MILLPOND_RESEND_API_KEY), but [email] from is not: add from = \"Name <jobs@example.com>\" under [email] in \
          jobs.toml"
     )]
     NoSender,

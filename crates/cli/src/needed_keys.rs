@@ -2,7 +2,7 @@
 //! first token that it uses, so that it does not start, and `doctor` says so too.
 
 use marketing::accounts::{Accounts, AccountsError, KeyUse, WrongKey};
-use queue::{Finding, Severity};
+use queue::{DatabaseError, Finding, Queue, Severity};
 
 /// What is looked at.
 const CHECK: &str = "secrets";
@@ -67,8 +67,9 @@ fn told_of_one(id: &str) -> String {
 }
 
 /// Refuses to go on without a key that is needed.
-pub(crate) async fn require(accounts: &Accounts) -> anyhow::Result<()> {
-    let wrong = look_at(accounts).await?;
+pub(crate) async fn require(queue: &Queue, accounts: &Accounts) -> anyhow::Result<()> {
+    let mut wrong = look_at(accounts).await?;
+    wrong.keys.extend(of_payloads(queue).await?);
     for line in &wrong.doubtful {
         tracing::error!("{line}");
     }
@@ -118,6 +119,50 @@ pub(crate) async fn look(accounts: &Accounts) -> Vec<Finding> {
             "give the role of DATABASE_URL the rights of the role that ran `millpond migrate`, and run this again",
         )],
     }
+}
+
+/// What `doctor` finds about payloads that lie encrypted.
+pub(crate) async fn look_at_payloads(queue: &Queue) -> Vec<Finding> {
+    let found = |severity, detail: String, why, remedy: &str| Finding {
+        severity,
+        check: "payloads",
+        detail,
+        why,
+        remedy: remedy.to_owned(),
+    };
+    match of_payloads(queue).await {
+        Ok(missing) if missing.is_empty() => {
+            let detail = "the keys of all encrypted payloads are configured".to_owned();
+            vec![found(Severity::Ok, detail, "", "")]
+        }
+        Ok(missing) => {
+            let lines = missing.into_iter().map(|line| {
+                found(
+                    Severity::Error,
+                    line,
+                    "no process starts, since jobs whose payloads lie under it could not run",
+                    "put the key back at the end of MILLPOND_ENCRYPTION_KEYS, and run `millpond secrets rotate` before it is taken out",
+                )
+            });
+            lines.collect()
+        }
+        Err(error) => vec![found(
+            Severity::Error,
+            queue::error_chain(&error),
+            "this could not be looked at",
+            "give the role of DATABASE_URL the rights of the role that ran `millpond migrate`, and run this again",
+        )],
+    }
+}
+
+async fn of_payloads(queue: &Queue) -> Result<Vec<String>, DatabaseError> {
+    let missing = queue.missing_payload_keys().await?;
+    let lines = missing.iter().map(|id| {
+        format!(
+            "payloads of jobs under the key {id:?}, which it does not have: put it back at the end of the list"
+        )
+    });
+    Ok(lines.collect())
 }
 
 async fn look_at(accounts: &Accounts) -> Result<Wrong, AccountsError> {

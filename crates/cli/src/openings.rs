@@ -86,6 +86,7 @@ fn stood_in_for(settings: &Settings) -> Vec<&'static str> {
         ("MILLPOND_GOOGLE_ADS_URL", &google.url),
         ("MILLPOND_GOOGLE_OAUTH_URL", &google.oauth_url),
         ("MILLPOND_GOOGLE_AUTH_URL", &google.auth_url),
+        ("MILLPOND_GOOGLE_DATA_URL", &google.data_url),
         ("MILLPOND_LINKEDIN_URL", &linkedin.url),
         ("MILLPOND_LINKEDIN_OAUTH_URL", &linkedin.oauth_url),
         ("MILLPOND_TIKTOK_URL", &tiktok.url),

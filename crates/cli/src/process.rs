@@ -7,6 +7,8 @@ use clap::ValueEnum;
 use jobs::{App, Doors};
 use marketing::{
     accounts::{AccountGauges, Accounts},
+    outbound::EndpointGauges,
+    rollups::RollupGauges,
     sync::ObjectiveGauges,
 };
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -192,7 +194,7 @@ impl Process {
         if !wait_for_database(&self.queue, self.follower.as_ref(), shutdown).await? {
             return Ok(());
         }
-        needed_keys::require(&work.accounts).await?;
+        needed_keys::require(&self.queue, &work.accounts).await?;
         if work.roles.contains(&Role::Worker) {
             let app = Arc::new(work.app);
             let started =
@@ -203,6 +205,8 @@ impl Process {
             let gauges: Vec<Arc<dyn FleetGauges>> = vec![
                 Arc::new(AccountGauges),
                 Arc::new(ObjectiveGauges::new(self.queue.clone())),
+                Arc::new(EndpointGauges),
+                Arc::new(RollupGauges),
             ];
             self.leader = Some(Leader::start_with(self.queue.clone(), gauges));
         }

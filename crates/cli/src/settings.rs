@@ -1,15 +1,18 @@
 //! What the environment says: addresses and secrets. Everything wrong is told at once, and no value is ever shown.
 
 mod accounts;
+mod mail;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use ipnet::IpNet;
-use providers::smtp;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-pub(crate) use self::accounts::{AccountsEnvironment, read_keys};
+pub(crate) use self::{
+    accounts::{AccountsEnvironment, read_keys},
+    mail::MailEnvironment,
+};
 use crate::environment::{Environment, VariableProblem};
 
 /// Where the API listens unless `MILLPOND_HTTP_ADDR` says otherwise.
@@ -52,8 +55,10 @@ pub(crate) struct LogSettings {
 /// Other companies' addresses and our secrets there. No `Debug`: it holds secrets.
 #[derive(Clone, Default)]
 pub(crate) struct ProviderSettings {
-    /// `MILLPOND_SMTP_URL`: mail is off without it.
+    /// `MILLPOND_SMTP_URL`: mail is off without it, and without what stands in its place in `mail`.
     pub(crate) smtp_url: Option<SecretString>,
+    /// What else concerns mail.
+    pub(crate) mail: MailEnvironment,
     /// `MILLPOND_META_URL`; `None`: Meta's own.
     pub(crate) meta_url: Option<Url>,
     /// `MILLPOND_META_ACCESS_TOKEN`: for conversions that name no account.
@@ -64,6 +69,13 @@ pub(crate) struct ProviderSettings {
     pub(crate) outbound_allow: Vec<IpNet>,
     /// Who mails come from where jobs.toml does not say; only `millpond dev` has one.
     pub(crate) sender_unless_set: Option<String>,
+}
+
+impl ProviderSettings {
+    /// Whether mails go anywhere.
+    pub(crate) fn takes_mail(&self) -> bool {
+        self.smtp_url.is_some() || self.mail.resend_api_key.is_some()
+    }
 }
 
 /// The environment, read and checked. No `Debug`: it holds secrets.
@@ -156,10 +168,8 @@ impl Problems {
 }
 
 fn read_providers(environment: &Environment, problems: &mut Problems) -> ProviderSettings {
-    let smtp_url = problems
-        .keep(environment.secret("MILLPOND_SMTP_URL"))
-        .flatten();
-    let smtp_url = problems.keep(check_smtp_url(smtp_url)).flatten();
+    let mail = MailEnvironment::read(environment, problems);
+    let smtp_url = mail.smtp_url(environment, problems);
     let meta_url = problems.keep(environment.value(
         "MILLPOND_META_URL",
         "is not an https address (plain http is for loopback only), without user name, query or fragment",
@@ -172,6 +182,7 @@ fn read_providers(environment: &Environment, problems: &mut Problems) -> Provide
     ));
     ProviderSettings {
         smtp_url,
+        mail,
         meta_url: meta_url.flatten(),
         meta_access_token: problems
             .keep(environment.secret("MILLPOND_META_ACCESS_TOKEN"))
@@ -200,19 +211,6 @@ fn check_database_url(url: Option<SecretString>) -> Result<Option<SecretString>,
             problem: concat!(
                 "is not a PostgreSQL address such as postgres://user:password@host:5432/name ",
                 "(special characters in the password are written as %40 and so on)"
-            ),
-        });
-    }
-    Ok(url)
-}
-
-fn check_smtp_url(url: Option<SecretString>) -> Result<Option<SecretString>, VariableProblem> {
-    if let Some(Err(error)) = url.as_ref().map(smtp::check_address) {
-        return Err(VariableProblem::Unusable {
-            name: "MILLPOND_SMTP_URL".to_owned(),
-            problem: format!(
-                "{}; smtp://user:password@host:587 (STARTTLS) and smtps://user:password@host:465 are",
-                error.detail().message
             ),
         });
     }

@@ -10,8 +10,8 @@ use providers::{
 };
 use sandbox::{
     DEV_APP_ID, DEV_APP_SECRET, DEV_GOOGLE_REFRESH_TOKEN, DEV_LINKEDIN_REFRESH_TOKEN,
-    DEV_LINKEDIN_TOKEN, DEV_META_APP_ID, DEV_META_APP_SECRET, DEV_META_TOKEN, DEV_TIKTOK_TOKEN,
-    DEV_X_TOKEN, DEV_X_TOKEN_SECRET,
+    DEV_LINKEDIN_TOKEN, DEV_META_APP_ID, DEV_META_APP_SECRET, DEV_META_TOKEN,
+    DEV_META_VERIFY_TOKEN, DEV_TIKTOK_TOKEN, DEV_X_TOKEN, DEV_X_TOKEN_SECRET,
 };
 use secrecy::SecretString;
 use serde::Serialize;
@@ -79,6 +79,10 @@ pub(crate) static ALL: [StandIn; 5] = [
             ("MILLPOND_META_ACCESS_TOKEN", Text(DEV_META_TOKEN)),
             ("MILLPOND_META_APP_ID", Text(DEV_META_APP_ID)),
             ("MILLPOND_META_APP_SECRET", Text(DEV_META_APP_SECRET)),
+            (
+                "MILLPOND_META_WEBHOOK_VERIFY_TOKEN",
+                Text(DEV_META_VERIFY_TOKEN),
+            ),
         ],
     },
     StandIn {
@@ -102,6 +106,10 @@ pub(crate) static ALL: [StandIn; 5] = [
             (
                 "MILLPOND_GOOGLE_AUTH_URL",
                 AddressFor(google_ads::DEFAULT_AUTH_URL),
+            ),
+            (
+                "MILLPOND_GOOGLE_DATA_URL",
+                AddressFor(google_ads::DEFAULT_DATA_URL),
             ),
             ("MILLPOND_GOOGLE_CLIENT_ID", Text(DEV_APP_ID)),
             ("MILLPOND_GOOGLE_CLIENT_SECRET", Text(DEV_APP_SECRET)),
@@ -236,6 +244,7 @@ mod tests {
             ("MILLPOND_GOOGLE_ADS_URL", "/google_ads/v26"),
             ("MILLPOND_GOOGLE_OAUTH_URL", "/google_ads/"),
             ("MILLPOND_GOOGLE_AUTH_URL", "/google_ads/o/oauth2/v2/auth"),
+            ("MILLPOND_GOOGLE_DATA_URL", "/google_ads/v1"),
             ("MILLPOND_LINKEDIN_URL", "/linkedin/rest"),
             ("MILLPOND_LINKEDIN_OAUTH_URL", "/linkedin/oauth/v2"),
             ("MILLPOND_TIKTOK_URL", "/tiktok/open_api/v1.3/"),

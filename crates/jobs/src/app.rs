@@ -2,10 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use marketing::{accounts::Accounts, sync::Syncs};
+use marketing::{
+    accounts::Accounts,
+    email::{Brand, Templates},
+    outbound::Outbound,
+    sync::Syncs,
+};
 use providers::{
+    mail::MailTransport,
     meta::Meta,
-    smtp::Mailer,
     webhook::{Caller, Signer},
 };
 use queue::{Database, Queue};
@@ -23,14 +28,18 @@ pub struct App {
     pub accounts: Accounts,
     /// What is read of accounts.
     pub syncs: Syncs,
+    /// Customers' endpoints, and what they are told.
+    pub outbound: Outbound,
     /// What all doors to platforms share.
     pub doors: Doors,
     /// Meta's APIs.
     pub meta: Meta,
     /// The token of conversions that name no account; `None`: they fail with class `config`.
     pub meta_token: Option<SecretString>,
-    /// The mail server; `None`: mails fail with class `config`.
-    pub mailer: Option<Mailer>,
+    /// What takes mails; `None`: they fail with class `config`.
+    pub mailer: Option<Box<dyn MailTransport>>,
+    /// What mails say.
+    pub templates: Templates,
     /// Whom mails come from.
     pub email: EmailSource,
     /// Calls addresses that others chose.
@@ -42,7 +51,7 @@ pub struct App {
     pub target_signers: Signers,
 }
 
-/// Whom mails come from: `[email]` of jobs.toml.
+/// Whom mails come from, and how they look: `[email]` of jobs.toml, and what it says of a tenant.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EmailSettings {
     /// The sender; `None`: mails fail with class `config`.
@@ -51,6 +60,10 @@ pub struct EmailSettings {
     pub reply_to: Option<String>,
     /// What stands behind the `@` of each Message-ID.
     pub domain: String,
+    /// How mails look.
+    pub brand: Brand,
+    /// Where owners connect their accounts again; `None`: mails name no page.
+    pub connect_url: Option<String>,
 }
 
 impl EmailSettings {
@@ -66,23 +79,28 @@ impl EmailSettings {
             from,
             reply_to,
             domain,
+            brand: Brand::default(),
+            connect_url: None,
         }
     }
 }
 
-/// Where whom mails come from is asked for each of them: it can change while the process runs.
-pub struct EmailSource(Box<dyn Fn() -> EmailSettings + Send + Sync>);
+/// What the settings of mails are, asked for each of them and its tenant: they can change while the process runs.
+pub struct EmailSource(Box<SettingsOf>);
+
+/// What holds for the mails of this tenant.
+type SettingsOf = dyn Fn(Option<&str>) -> EmailSettings + Send + Sync;
 
 impl EmailSource {
-    /// Asks this function.
+    /// Asks this function, with the tenant that the mail belongs to.
     #[must_use]
-    pub fn new(settings: impl Fn() -> EmailSettings + Send + Sync + 'static) -> Self {
+    pub fn new(settings: impl Fn(Option<&str>) -> EmailSettings + Send + Sync + 'static) -> Self {
         Self(Box::new(settings))
     }
 
-    /// Whom mails come from now.
-    pub(crate) fn settings(&self) -> EmailSettings {
-        (self.0)()
+    /// What holds now for mails of this tenant.
+    pub(crate) fn settings(&self, tenant: Option<&str>) -> EmailSettings {
+        (self.0)(tenant)
     }
 }
 

@@ -49,7 +49,10 @@ pub(crate) fn put_off(error: BudgetError) -> Result<Outcome, Error> {
 
 /// Has the whole fleet heed what a provider said to the calls of some jobs: the longest pause that it asked for, and that
 /// it refuses our own set-up.
-pub(crate) fn heed(budget: &BudgetHandle, outcomes: &[Result<Outcome, Error>]) {
+pub(crate) fn heed<'a>(
+    budget: &BudgetHandle,
+    outcomes: impl IntoIterator<Item = &'a Result<Outcome, Error>>,
+) {
     let mut asked: Option<Duration> = None;
     let mut refused = None;
     for outcome in outcomes {

@@ -3,14 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use marketing::{
-    StoreError,
-    accounts::AccountsError,
-    conversions::{Destination, Refusal},
-    email::EmailError,
-    sync::SyncError,
+    StoreError, accounts::AccountsError, campaigns::CampaignsError, conversions::Refusal,
+    email::EmailError, outbound::OutboundError, rules::RulesError, sync::SyncError,
 };
 use providers::Error as ProviderError;
-use queue::{BudgetError, EnqueueError, ErrorClass, JobError};
+use queue::{AdminError, BudgetError, EnqueueError, ErrorClass, JobError};
 
 /// Most refused events that an error's text tells of.
 const MOST_TOLD: usize = 5;
@@ -24,6 +21,12 @@ pub(crate) enum Error {
     /// A call to another company, or to an endpoint of the job's choice.
     #[error(transparent)]
     Provider(#[from] ProviderError),
+    /// An endpoint of a customer's did not take a message. Whatever it answered, it is tried again.
+    #[error("the endpoint did not take the message")]
+    NotTaken(#[source] ProviderError),
+    /// Something about a customer's endpoint.
+    #[error(transparent)]
+    Outbound(OutboundError),
     /// The provider refuses the token that is ours, not an account's.
     #[error("set a new token in MILLPOND_META_ACCESS_TOKEN")]
     OwnToken(#[source] ProviderError),
@@ -41,9 +44,6 @@ pub(crate) enum Error {
         /// What is wrong with it.
         problem: &'static str,
     },
-    /// A destination that later releases will know.
-    #[error("conversions to {} come in a later release, \"meta\" works now", .0.as_str())]
-    Destination(Destination),
     /// None of the job's events can be sent.
     #[error("no event can be sent: {}", told(.0))]
     Refused(Vec<Refusal>),
@@ -87,6 +87,12 @@ pub(crate) enum Error {
         /// The first refusal.
         message: String,
     },
+    /// Rules and alerts could not be evaluated.
+    #[error(transparent)]
+    Rules(RulesError),
+    /// Nothing of what a job was to change was changed.
+    #[error("nothing was changed: {0}")]
+    NothingChanged(String),
     /// The attempt was told to stop.
     #[error("stopped before it was done")]
     Stopped,
@@ -112,12 +118,40 @@ impl From<AccountsError> for Error {
     }
 }
 
+impl From<OutboundError> for Error {
+    fn from(error: OutboundError) -> Self {
+        match error {
+            OutboundError::Store(error) => error.into(),
+            other => Self::Outbound(other),
+        }
+    }
+}
+
 impl From<SyncError> for Error {
     fn from(error: SyncError) -> Self {
         match error {
             SyncError::Store(error) => error.into(),
             SyncError::Disconnected => AccountsError::Disconnected.into(),
             other => Self::Sync(other),
+        }
+    }
+}
+
+impl From<CampaignsError> for Error {
+    fn from(error: CampaignsError) -> Self {
+        match error {
+            CampaignsError::Store(error) => error.into(),
+            CampaignsError::Engine(error) => Self::Rules(RulesError::Engine(error)),
+        }
+    }
+}
+
+impl From<RulesError> for Error {
+    fn from(error: RulesError) -> Self {
+        match error {
+            RulesError::Store(error) => error.into(),
+            RulesError::Engine(AdminError::NotEnqueued(error)) => error.into(),
+            other => Self::Rules(other),
         }
     }
 }
@@ -147,14 +181,19 @@ impl Error {
             Self::Sync(error) => (class_of_sync(error), None),
             Self::Enqueue(error) => class_of_enqueue(error),
             Self::Report(_) => (ErrorClass::Transient, None),
+            Self::Rules(error) => (class_of_rules(error), None),
+            Self::NothingChanged(_) => (ErrorClass::Invalid, None),
             Self::NothingRead { class, .. } => (*class, None),
+            Self::NotTaken(said) => (ErrorClass::Transient, class_of_provider(said).1),
+            Self::Outbound(error) => (class_of_outbound(error), None),
             Self::OwnToken(_) => (ErrorClass::Config, None),
             Self::Store(_) => (ErrorClass::Transient, None),
             Self::Email(EmailError::UnknownTemplate { .. }) => (ErrorClass::Invalid, None),
             Self::Email(EmailError::Data { .. }) => (ErrorClass::Invalid, None),
+            // The operator mends it, and nobody else has anything to do with it.
+            Self::Email(EmailError::Own(_)) => (ErrorClass::Config, None),
             Self::Email(EmailError::Render { .. }) => (ErrorClass::Internal, None),
             Self::Payload { .. } => (ErrorClass::Invalid, None),
-            Self::Destination(_) => (ErrorClass::Invalid, None),
             Self::Refused(_) => (ErrorClass::Invalid, None),
             Self::Expired(_) => (ErrorClass::Invalid, None),
             Self::InDoubt => (ErrorClass::Invalid, None),
@@ -210,6 +249,19 @@ fn class_of_accounts(error: &AccountsError) -> ClassAndWait {
     }
 }
 
+fn class_of_outbound(error: &OutboundError) -> ErrorClass {
+    match error {
+        OutboundError::NotFound
+        | OutboundError::Invalid { .. }
+        | OutboundError::TooMany(_)
+        | OutboundError::Disabled => ErrorClass::Invalid,
+        OutboundError::NoKeys | OutboundError::Sealed { .. } | OutboundError::NoSecret => {
+            ErrorClass::Config
+        }
+        OutboundError::Store(_) | OutboundError::Engine(_) => ErrorClass::Transient,
+    }
+}
+
 fn class_of_sync(error: &SyncError) -> ErrorClass {
     match error {
         SyncError::NotFound | SyncError::Invalid { .. } | SyncError::Disconnected => {
@@ -221,6 +273,15 @@ fn class_of_sync(error: &SyncError) -> ErrorClass {
     }
 }
 
+fn class_of_rules(error: &RulesError) -> ErrorClass {
+    match error {
+        RulesError::NotFound | RulesError::Invalid { .. } | RulesError::State { .. } => {
+            ErrorClass::Invalid
+        }
+        RulesError::Store(_) | RulesError::Engine(_) => ErrorClass::Transient,
+    }
+}
+
 fn class_of_enqueue(error: &EnqueueError) -> ClassAndWait {
     match error {
         EnqueueError::QueueFull { retry_after, .. }
@@ -229,6 +290,7 @@ fn class_of_enqueue(error: &EnqueueError) -> ClassAndWait {
             (ErrorClass::RateLimited, Some(*retry_after))
         }
         EnqueueError::Unavailable(_) => (ErrorClass::Transient, None),
+        EnqueueError::NoKeys { .. } => (ErrorClass::Config, None),
         EnqueueError::UnknownKind { .. }
         | EnqueueError::Payload(_)
         | EnqueueError::PayloadSyntax(_)
@@ -243,7 +305,7 @@ fn class_of_enqueue(error: &EnqueueError) -> ClassAndWait {
 /// What failures of one cause share and others do not.
 fn code_of(error: &Error) -> Option<String> {
     match error {
-        Error::Provider(error) | Error::OwnToken(error) => {
+        Error::Provider(error) | Error::OwnToken(error) | Error::NotTaken(error) => {
             let detail = error.detail();
             let code = detail
                 .code
@@ -265,12 +327,14 @@ fn code_of(error: &Error) -> Option<String> {
         Error::Payload { pointer, .. } => Some((*pointer).to_owned()),
         Error::Accounts(_)
         | Error::Sync(_)
+        | Error::Outbound(_)
         | Error::Enqueue(_)
         | Error::Report(_)
         | Error::NothingRead { .. }
+        | Error::NothingChanged(_)
+        | Error::Rules(_)
         | Error::Store(_)
         | Error::Email(_)
-        | Error::Destination(_)
         | Error::Contended
         | Error::SetUp(_)
         | Error::NoSecret(_)

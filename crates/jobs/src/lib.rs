@@ -7,9 +7,12 @@ mod budget;
 mod call;
 mod door;
 mod effect;
+mod endpoint_mail;
 mod error;
 mod kinds;
 mod owner_mail;
+mod page_access;
+mod rollup;
 mod setback;
 
 pub use app::{App, EmailSettings, EmailSource, Signers};

@@ -3,10 +3,18 @@
 //! Knows nothing of kinds of jobs or of HTTP.
 
 pub mod accounts;
+pub mod campaigns;
 pub mod conversions;
 pub mod email;
+pub mod inbound;
 mod metrics;
+pub mod outbound;
+pub mod performance;
 mod platforms;
+pub mod rates;
+mod ratios;
+pub mod rollups;
+pub mod rules;
 mod store;
 pub mod sync;
 

@@ -19,6 +19,7 @@ mod live;
 pub mod metrics;
 pub mod plan;
 mod schedules;
+mod sealing;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -26,21 +27,25 @@ mod worker;
 
 pub use admin::{
     Actor, AdminError, Attempt, ConfigApplied, ConfigRequest, ConfigStatus, ConfigText, DeadFilter,
-    DeadLetterDetail, DeadLetterSummary, Deed, GroupChange, GroupState, JobDetail, JobFilter,
-    JobSummary, LastTick, NewHold, NewKey, NewOverride, OverrideEnd, Page, PageRequest, Paused,
-    ProcessesOfRevision, QueueStatus, Released, ReplayAnswer, ReplayDetail, ReplayRequest,
-    Resolution, ScheduleState, ScheduleStatus, Selection, Skipped,
+    DeadLetterDetail, DeadLetterSummary, Deed, ForgottenInJobs, GroupChange, GroupState, JobAbout,
+    JobDetail, JobFilter, JobSummary, JobsAbout, LastTick, LimitsPruned, NewHold, NewKey,
+    NewOverride, OverrideEnd, Page, PageRequest, Paused, PayloadFault, PayloadKeysError,
+    PayloadsRotated, PayloadsVerified, Person, ProcessesOfRevision, QueueStatus, Released,
+    ReplayAnswer, ReplayDetail, ReplayRequest, Resolution, ScheduleState, ScheduleStatus,
+    Selection, Skipped,
 };
 pub use budgets::{BudgetError, BudgetHandle, BudgetPermit, BudgetStatus, QuotaReport};
 pub use cipher::{Cipher, CipherError, KeyProblem, KeysError, SealedPlace};
-pub use client::{AuthenticatedKey, EnqueueError, Health, Kind, Queue, SchemaError};
+pub use client::{
+    AuthenticatedKey, EnqueueError, Health, JoinedJob, Kind, Queue, SchemaError, WhereOneWaits,
+};
 pub use db::{Database, DatabaseError, DatabaseSettings, MigrationInfo};
 pub use doctor::{Finding, Severity, Surroundings, diagnose};
 pub use error_chain::error_chain;
 pub use gates::{Explanation, Gate, GateAnswer};
 pub use handler::{
-    BatchJob, Job, JobContext, JobError, JobInfo, KindInfo, LogLevel, Outcome, RawJob, Registry,
-    SharedRawJob, TooManyFollowUps,
+    BatchJob, Job, JobContext, JobError, JobInfo, KindInfo, LateCheck, LogLevel, Outcome, RawJob,
+    Registry, SharedRawJob, TooManyFollowUps,
 };
 pub use job::{
     AttemptOutcome, EnqueueOutcome, Enqueued, ErrorClass, Idempotency, JobId, JobState, NewJob,

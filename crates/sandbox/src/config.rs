@@ -17,6 +17,8 @@ pub const DEV_META_APP_ID: &str = "100000000000000";
 pub const DEV_META_TOKEN: &str = "fake-dev-meta-access-token";
 /// The app secret that signs the development token's `appsecret_proof`; made up.
 pub const DEV_META_APP_SECRET: &str = "fake-dev-meta-app-secret";
+/// What Meta shows when it asks whether its events may be sent to Millpond; made up.
+pub const DEV_META_VERIFY_TOKEN: &str = "fake-dev-meta-verify-token";
 /// The dataset that a sandbox with default settings knows; made up.
 pub const DEV_META_DATASET: &str = "1000000000000001";
 
@@ -36,6 +38,9 @@ pub const DEV_TIKTOK_TOKEN: &str = "fake-dev-tiktok-access-token";
 pub const DEV_X_TOKEN: &str = "fake-dev-x-token";
 /// The second half of it.
 pub const DEV_X_TOKEN_SECRET: &str = "fake-dev-x-token-secret";
+
+/// The key that the stand-in for Resend takes; made up.
+pub const DEV_RESEND_KEY: &str = "re_fakeDevNotReal";
 
 /// What a sandbox is started with. Port 0 takes a free one, which the running sandbox tells.
 #[derive(Clone)]

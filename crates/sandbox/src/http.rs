@@ -26,7 +26,9 @@ use hyper_util::{
 use tokio::{net::TcpStream, time};
 use tokio_util::sync::CancellationToken;
 
-use crate::{control, google, linkedin, meta, receiver, shared::Shared, tiktok, x};
+use crate::{
+    control, google, linkedin, meta, receiver, resend, shared::Shared, smtp::Mailbox, tiktok, x,
+};
 
 /// Longest wait for a request's header, hence also the longest an idle connection is kept.
 const HEADER_WAIT: Duration = Duration::from_secs(60);
@@ -58,15 +60,17 @@ impl Peer {
 
 /// All paths of the HTTP side. Whatever nobody else claims is Meta's, whose unknown paths answer in
 /// Meta's way.
-pub(crate) fn router(shared: Arc<Shared>) -> Router {
+pub(crate) fn router(shared: Arc<Shared>, mailbox: Arc<Mailbox>) -> Router {
     Router::new()
         .nest("/_control", control::routes())
         .route("/hooks/{name}", routing::any(receiver::receive))
+        .route("/resend/emails", routing::post(resend::send))
         .route("/google_ads/{*path}", routing::any(google::answer))
         .route("/linkedin/{*path}", routing::any(linkedin::answer))
         .route("/tiktok/{*path}", routing::any(tiktok::answer))
         .route("/x/{*path}", routing::any(x::answer))
         .fallback(meta::answer)
+        .layer(Extension(mailbox))
         .with_state(shared)
 }
 

@@ -13,6 +13,7 @@ mod error;
 mod faults;
 mod google;
 mod http;
+mod leads;
 mod ledger;
 mod limits;
 mod linkedin;
@@ -21,6 +22,7 @@ mod meta;
 mod oauth;
 mod receiver;
 mod reports;
+mod resend;
 mod server;
 mod shared;
 mod signature;
@@ -34,12 +36,14 @@ mod x;
 pub use config::{
     AppConfig, DEV_APP_ID, DEV_APP_SECRET, DEV_GOOGLE_REFRESH_TOKEN, DEV_LINKEDIN_REFRESH_TOKEN,
     DEV_LINKEDIN_TOKEN, DEV_META_APP_ID, DEV_META_APP_SECRET, DEV_META_DATASET, DEV_META_TOKEN,
-    DEV_TIKTOK_TOKEN, DEV_X_TOKEN, DEV_X_TOKEN_SECRET, MetaConfig, SandboxConfig,
+    DEV_META_VERIFY_TOKEN, DEV_RESEND_KEY, DEV_TIKTOK_TOKEN, DEV_X_TOKEN, DEV_X_TOKEN_SECRET,
+    MetaConfig, SandboxConfig,
 };
 pub use error::SandboxError;
 pub use faults::{Fault, FaultError, Faults, HttpFault, RetryAfter, SmtpFault, SmtpStep};
 pub use ledger::{
-    HookCall, Ledger, LedgerSnapshot, Mail, MetaEvent, MetaRequest, ProviderCall, Totals,
+    Conversion, HookCall, Ledger, LedgerSnapshot, Mail, MetaEvent, MetaRequest, ProviderCall,
+    Totals,
 };
 pub use oauth::{KnownToken, TokenRole, TokenState};
 pub use server::Sandbox;

@@ -35,7 +35,7 @@ impl Sandbox {
     pub async fn start(config: SandboxConfig) -> Result<Self, SandboxError> {
         let shared = Arc::new(Shared::new(&config)?);
         let tls = ServerTls::generate()?;
-        let mailbox = Mailbox::open(config.mail_dir).await?;
+        let mailbox = Arc::new(Mailbox::open(config.mail_dir).await?);
         let (web, http_addr) = bind(config.http).await?;
         let (mail, smtp_addr) = bind(config.smtp).await?;
         let mail_tls = match config.smtps {
@@ -44,7 +44,7 @@ impl Sandbox {
         };
 
         let life = Life::default();
-        let router = http::router(Arc::clone(&shared));
+        let router = http::router(Arc::clone(&shared), Arc::clone(&mailbox));
         let stop = life.stop.clone();
         life.tasks
             .spawn(listen::accept(web, life.clone(), move |stream, addr| {

@@ -10,10 +10,12 @@ use crate::{
     config::{AppConfig, MetaConfig, SandboxConfig},
     error::SandboxError,
     faults::Faults,
+    leads::Leads,
     ledger::Ledger,
     limits::Limits,
     oauth::{KnownToken, OAuth},
     reports::Reports,
+    resend,
     signature::{HookSecret, SecretError},
     world::{Platform, World},
     x::Nonces,
@@ -25,6 +27,10 @@ pub(crate) struct Shared {
     pub(crate) oauth: OAuth,
     pub(crate) limits: Limits,
     pub(crate) reports: Reports,
+    /// The idempotency keys of mails.
+    pub(crate) resend: resend::Keys,
+    /// Of Meta's Pages.
+    pub(crate) leads: Leads,
     /// Those that signed calls to X used.
     pub(crate) nonces: Nonces,
     pub(crate) ledger: Arc<Ledger>,
@@ -73,6 +79,8 @@ impl Shared {
             oauth: OAuth::default(),
             limits: Limits::default(),
             reports: Reports::default(),
+            resend: resend::Keys::default(),
+            leads: Leads::default(),
             nonces: Nonces::default(),
             ledger: Arc::default(),
             faults: Arc::default(),
@@ -150,6 +158,8 @@ impl Shared {
         self.faults.clear();
         self.limits.clear();
         self.reports.clear();
+        self.resend.clear();
+        self.leads.clear();
         self.nonces.clear();
         self.oauth.clear();
         self.world.reset();

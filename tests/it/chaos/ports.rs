@@ -12,10 +12,10 @@ const HOW_MANY: u64 = 12_000;
 
 /// A port of loopback where nobody listened a moment ago.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Port(u16);
+pub(crate) struct Port(u16);
 
 impl Port {
-    pub(super) fn free() -> anyhow::Result<Self> {
+    pub(crate) fn free() -> anyhow::Result<Self> {
         // By chance and not by the seed: two runs with one seed may share a machine.
         let (chance, _) = uuid::Uuid::new_v4().as_u64_pair();
         let mut dice = Dice::new(chance);
@@ -28,7 +28,7 @@ impl Port {
         found.context("a free port between 20000 and 31999")
     }
 
-    pub(super) fn number(self) -> u16 {
+    pub(crate) fn number(self) -> u16 {
         self.0
     }
 }

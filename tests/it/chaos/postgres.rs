@@ -24,7 +24,7 @@ const START_LIMIT: Duration = Duration::from_secs(60);
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 
 /// Data, and the server that works on it unless it is down.
-pub(super) struct Postgres {
+pub(crate) struct Postgres {
     programs: PathBuf,
     folder: PathBuf,
     user: Option<(u32, u32)>,
@@ -34,7 +34,7 @@ pub(super) struct Postgres {
 
 impl Postgres {
     /// Makes the data in a folder that must not be there yet, and starts the server.
-    pub(super) async fn make(folder: PathBuf, port: u16) -> anyhow::Result<Self> {
+    pub(crate) async fn make(folder: PathBuf, port: u16) -> anyhow::Result<Self> {
         let user = stand_in()?;
         fs::create_dir(&folder)?;
         if let Some((uid, gid)) = user {
@@ -59,12 +59,12 @@ impl Postgres {
     }
 
     /// The address of its database by way of this port: its own, or a proxy's.
-    pub(super) fn url(port: u16) -> String {
+    pub(crate) fn url(port: u16) -> String {
         format!("postgres://millpond@127.0.0.1:{port}/postgres?sslmode=disable")
     }
 
     /// Starts the server unless it runs, in a loop: what a killed one leaves behind may be in the way at first.
-    pub(super) async fn start(&mut self) -> anyhow::Result<()> {
+    pub(crate) async fn start(&mut self) -> anyhow::Result<()> {
         let url = Self::url(self.port);
         let starting = async {
             loop {
@@ -83,7 +83,7 @@ impl Postgres {
     }
 
     /// Stops the server as `pg_ctl` does: `fast`, or `immediate`, which is a crash.
-    pub(super) async fn stop(&mut self, how: &str) -> anyhow::Result<()> {
+    pub(crate) async fn stop(&mut self, how: &str) -> anyhow::Result<()> {
         let mut stop = self.command("pg_ctl");
         stop.args(["stop", "-s", "-w", "-t", "30", "-m", how, "-D"])
             .arg(self.data());

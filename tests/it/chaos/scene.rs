@@ -21,7 +21,7 @@ use super::{
     proxy::{Mode, Proxy},
     receiver::Receiver,
 };
-use crate::harness::millpond;
+use crate::harness::{NOTHING_BY_ITSELF, millpond};
 
 /// Leases and backoffs short enough that losses are noticed within a round, and so many attempts that only those jobs
 /// die which are meant to.
@@ -75,7 +75,9 @@ impl Scene {
         let direct_url = Postgres::url(port.number());
         let proxy = Proxy::start(Port::free()?.number(), port.number());
         let receiver = Receiver::start(&folder.path, seed).await?;
-        let config = CONFIG.replace("RECEIVER", &receiver.url());
+        let config = [CONFIG, NOTHING_BY_ITSELF]
+            .concat()
+            .replace("RECEIVER", &receiver.url());
         fs::write(folder.path.join("jobs.toml"), config)?;
         command(&folder.path, &direct_url, &["migrate"])?;
         let create = [

@@ -25,6 +25,42 @@ cron = "0 0 29 2 *"
 
 [schedules.token-expire]
 cron = "0 0 29 2 *"
+
+[schedules.strategy-evaluate]
+cron = "0 0 29 2 *"
+
+[schedules.alert-evaluate]
+cron = "0 0 29 2 *"
+
+[schedules.email-digest]
+cron = "0 0 29 2 *"
+
+[schedules.email-sync-errors]
+cron = "0 0 29 2 *"
+
+[schedules.webhook-catch-up]
+cron = "0 0 29 2 *"
+
+[schedules.webhook-fanout]
+cron = "0 0 29 2 *"
+
+[schedules.aggregate-cross-platform]
+cron = "0 0 29 2 *"
+
+[schedules.aggregate-daily]
+cron = "0 0 29 2 *"
+
+[schedules.aggregate-monthly]
+cron = "0 0 29 2 *"
+
+[schedules.maintenance-cache]
+cron = "0 0 29 2 *"
+
+[schedules.maintenance-limits]
+cron = "0 0 29 2 *"
+
+[schedules.maintenance-retention]
+cron = "0 0 29 2 *"
 "#;
 /// Longest that a test waits for a condition.
 const DEADLINE: Duration = Duration::from_secs(60);

@@ -7,7 +7,7 @@ use anyhow::Context;
 use serde_json::{Value, json};
 use sqlx::{ConnectOptions, Connection, PgConnection, postgres::PgConnectOptions};
 
-use super::{Client, Program, eventually, millpond, program::run};
+use super::{Client, NOTHING_BY_ITSELF, Program, eventually, millpond, program::run};
 
 /// Leases and backoffs short enough that tests need no patience; one kind whose work a receiver does.
 const CONFIG: &str = r#"
@@ -51,10 +51,15 @@ impl World {
 
     /// The same with a sandbox that is given these arguments as well.
     pub(crate) async fn of(sandbox: &[&str]) -> anyhow::Result<Self> {
+        Self::on(&server()?, sandbox).await
+    }
+
+    /// The same on the PostgreSQL at this address.
+    pub(crate) async fn on(server: &str, sandbox: &[&str]) -> anyhow::Result<Self> {
         let name = format!("millpond_test_{}", uuid::Uuid::new_v4().simple());
         let folder = std::env::temp_dir().join(&name);
         std::fs::create_dir_all(folder.join("mail"))?;
-        let database_url = create_database(&name).await?;
+        let database_url = create_database_on(server, &name).await?;
         let mail = folder.join("mail").display().to_string();
         let arguments = [
             "sandbox",
@@ -79,7 +84,12 @@ impl World {
             .as_str()
             .context("its SMTP address")?
             .to_owned();
-        std::fs::write(folder.join("jobs.toml"), CONFIG.replace("RECEIVER", &http))?;
+        std::fs::write(
+            folder.join("jobs.toml"),
+            [NOTHING_BY_ITSELF, CONFIG]
+                .concat()
+                .replace("RECEIVER", &http),
+        )?;
         let world = Self {
             folder,
             database_url,
@@ -240,14 +250,20 @@ impl Drop for World {
 
 /// Makes an empty database on the server that `DATABASE_URL` names, and gives its address.
 pub(crate) async fn create_database(name: &str) -> anyhow::Result<String> {
-    let server = std::env::var("DATABASE_URL")
-        .context("DATABASE_URL names a PostgreSQL that tests may use")?;
-    let mut admin = PgConnection::connect(&server).await?;
+    create_database_on(&server()?, name).await
+}
+
+fn server() -> anyhow::Result<String> {
+    std::env::var("DATABASE_URL").context("DATABASE_URL names a PostgreSQL that tests may use")
+}
+
+async fn create_database_on(server: &str, name: &str) -> anyhow::Result<String> {
+    let mut admin = PgConnection::connect(server).await?;
     sqlx::query(&format!("CREATE DATABASE {name}"))
         .execute(&mut admin)
         .await?;
     admin.close().await?;
-    let options = PgConnectOptions::from_str(&server)?.database(name);
+    let options = PgConnectOptions::from_str(server)?.database(name);
     Ok(options.to_url_lossy().to_string())
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::receiver::Receiver;
 use crate::{
     chaos::dice::Dice,
-    harness::{Client, Program, World, eventually},
+    harness::{Client, NOTHING_BY_ITSELF, Program, World, eventually},
 };
 
 /// Leases that are over soon after a process has died, and still outlast a process that a busy machine keeps waiting. A
@@ -51,7 +51,8 @@ impl Fleet {
 
     /// Saves a file with these sections in the place of what was there.
     pub(crate) fn save(&self, config: &str) -> anyhow::Result<()> {
-        let text = format!("{SHORT}{config}").replace("RECEIVER", self.receiver.url());
+        let text =
+            format!("{NOTHING_BY_ITSELF}{SHORT}{config}").replace("RECEIVER", self.receiver.url());
         Ok(fs::write(self.world.folder.join("jobs.toml"), text)?)
     }
 

@@ -26,6 +26,7 @@ const APP: &str = "millpond-app";
 /// What processes work on here, and what those do that read nothing.
 const WORKED_ON: &str = "default,sync,token,email";
 const WORKED_ON_BUT_SYNC: &str = "default,token,email";
+const WORKED_ON_OUTSIDE: &str = "webhook,conversions";
 /// Longest that a test waits for what has to wait itself: no pause here is longer than a minute.
 const PATIENCE: Duration = Duration::from_secs(150);
 
@@ -173,6 +174,14 @@ impl Scene {
     /// The same for a process that reads nothing of accounts.
     pub(super) async fn serve_without_sync(&self) -> anyhow::Result<(Program, Client)> {
         self.serve_on(WORKED_ON_BUT_SYNC, &[]).await
+    }
+
+    /// The same for a process that works on what comes from outside and on what reaches it.
+    pub(super) async fn serve_outside(
+        &self,
+        settings: &[(&str, &str)],
+    ) -> anyhow::Result<(Program, Client)> {
+        self.serve_on(WORKED_ON_OUTSIDE, settings).await
     }
 
     async fn serve_on(

@@ -2,11 +2,12 @@
 //! compared with what the sandbox itself exports of its world, row by row.
 
 mod changes;
+mod conversions;
 mod crash;
 mod fleet;
 mod history;
 mod reading;
-mod scene;
+pub(crate) mod scene;
 mod truth;
 mod watch;
 mod year;

@@ -193,11 +193,13 @@ async fn views_for_sql_show_what_the_tables_hold() -> anyhow::Result<()> {
     assert_eq!(
         views,
         [
+            "bi_account_days",
             "bi_accounts",
             "bi_entities",
             "bi_freshness",
             "bi_insights_daily",
             "bi_insights_hourly",
+            "bi_insights_monthly",
             "bi_syncs",
         ]
     );

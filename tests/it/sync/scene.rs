@@ -1,5 +1,5 @@
-//! What the tests here share: a sandbox of a size whose clock stands still, a process that is pointed at it, accounts at its
-//! platforms, and how jobs are worked off that wait for the platforms' clocks.
+//! What the tests here and those of metrics share: a sandbox of a size whose clock stands still, a process that is pointed
+//! at it, accounts at its platforms, and how jobs are worked off that wait for the platforms' clocks.
 
 use std::{fs::OpenOptions, io::Write, time::Duration};
 
@@ -15,10 +15,10 @@ use sqlx::{
 };
 use tokio::time::MissedTickBehavior;
 
-use crate::harness::{Client, NOTHING_BY_ITSELF, Program, World, world::free_port};
+use crate::harness::{Client, Program, World, world::free_port};
 
 /// The platforms, as they are called everywhere.
-pub(super) const PLATFORMS: [&str; 5] = ["meta", "google_ads", "linkedin", "tiktok", "x"];
+pub(crate) const PLATFORMS: [&str; 5] = ["meta", "google_ads", "linkedin", "tiktok", "x"];
 
 /// Calls are as fast as the platforms' own quotas allow.
 const CONFIG: &str = r#"
@@ -59,38 +59,38 @@ const REPORT_S: i64 = 16;
 const TOKEN_SECRET: &str = "signed-not-real";
 
 /// What a scene begins with.
-pub(super) struct Plan<'a> {
+pub(crate) struct Plan<'a> {
     /// One account of each is connected.
-    pub(super) platforms: &'a [&'static str],
+    pub(crate) platforms: &'a [&'static str],
     /// Of each account.
-    pub(super) campaigns: u32,
+    pub(crate) campaigns: u32,
     /// Whether the year before is read as soon as an account is connected.
-    pub(super) has_history: bool,
+    pub(crate) has_history: bool,
     /// What stands in jobs.toml beside what all tests here have.
-    pub(super) config: &'a str,
+    pub(crate) config: &'a str,
 }
 
 /// A process with accounts.
-pub(super) struct Scene {
-    pub(super) program: Program,
-    pub(super) client: Client,
-    pub(super) accounts: Vec<Account>,
-    pub(super) world: World,
+pub(crate) struct Scene {
+    pub(crate) program: Program,
+    pub(crate) client: Client,
+    pub(crate) accounts: Vec<Account>,
+    pub(crate) world: World,
     arguments: &'static [&'static str],
 }
 
 /// A connected account.
 #[derive(Debug, Clone)]
-pub(super) struct Account {
-    pub(super) platform: &'static str,
-    pub(super) id: Uuid,
+pub(crate) struct Account {
+    pub(crate) platform: &'static str,
+    pub(crate) id: Uuid,
     /// The platform's id of it.
-    pub(super) external_id: String,
+    pub(crate) external_id: String,
 }
 
 /// How the sandbox's clock goes on while jobs wait for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Pace {
+pub(crate) enum Pace {
     /// A little, once every job waits: reports get ready, and figures stay as they are.
     Steady,
     /// A quarter of an hour every second: quotas come back, and figures are restated meanwhile.
@@ -103,7 +103,7 @@ impl Scene {
         let campaigns = plan.campaigns.to_string();
         let world = World::of(&["--accounts", "1", "--campaigns", &campaigns]).await?;
         forgive_lost_workers(&world)?;
-        configure(&world, &[NOTHING_BY_ITSELF, CONFIG, plan.config].concat())?;
+        configure(&world, &[CONFIG, plan.config].concat())?;
         if !plan.has_history {
             configure(&world, WITHOUT_HISTORY)?;
         }
@@ -125,6 +125,34 @@ impl Scene {
             scene.connect(platform).await?;
         }
         Ok(scene)
+    }
+
+    /// Starts all of it with so many accounts of each platform. The year before them is not read: it is taken for asked for.
+    pub(crate) async fn without_a_past(of_each: usize, plan: &Plan<'_>) -> anyhow::Result<Self> {
+        // Some of them are not active.
+        let there_are = (of_each * 5 / 4 + 2).to_string();
+        let campaigns = plan.campaigns.to_string();
+        let world = World::of(&["--accounts", &there_are, "--campaigns", &campaigns]).await?;
+        configure(&world, &[CONFIG, plan.config].concat())?;
+        begin_quarter(&world).await?;
+        let (api, client) = serve(&world, &["--roles", "api"]).await?;
+        let mut accounts = Vec::new();
+        for &platform in plan.platforms {
+            let ids = external_ids(&world, platform, of_each).await?;
+            accounts.extend(connect(&world, &client, (platform, &ids)).await?);
+        }
+        sqlx::query("UPDATE marketing.accounts SET history_asked_at = now()")
+            .execute(&mut world.sql().await?)
+            .await?;
+        drop(api);
+        let (program, client) = serve(&world, &[]).await?;
+        Ok(Self {
+            program,
+            client,
+            accounts,
+            world,
+            arguments: &[],
+        })
     }
 
     /// Connects the one account of a platform.
@@ -154,7 +182,7 @@ impl Scene {
     }
 
     /// Waits until no job is left that reads accounts.
-    pub(super) async fn work_off(&self, pace: Pace) -> anyhow::Result<()> {
+    pub(crate) async fn work_off(&self, pace: Pace) -> anyhow::Result<()> {
         self.work_until(pace, None).await?;
         Ok(())
     }
@@ -219,7 +247,7 @@ impl Pace {
 }
 
 /// Every sync has read everything, and no job was given up.
-pub(super) async fn nothing_failed(world: &World) -> anyhow::Result<()> {
+pub(crate) async fn nothing_failed(world: &World) -> anyhow::Result<()> {
     let failed = sqlx::query_scalar::<_, String>(
         "SELECT concat_ws(' ', platform, sync_of, mode, level, granularity, first_day, state, error)
            FROM marketing.bi_syncs WHERE state <> 'succeeded'
@@ -269,7 +297,7 @@ fn configure(world: &World, text: &str) -> anyhow::Result<()> {
 }
 
 /// Starts a process that is pointed at the sandbox's platforms.
-pub(super) async fn serve(world: &World, arguments: &[&str]) -> anyhow::Result<(Program, Client)> {
+pub(crate) async fn serve(world: &World, arguments: &[&str]) -> anyhow::Result<(Program, Client)> {
     let mut command = world.millpond(&[&["serve"][..], arguments].concat())?;
     let told = world.environment.as_object();
     for (name, value) in told.context("the sandbox tells its variables")? {
@@ -279,7 +307,7 @@ pub(super) async fn serve(world: &World, arguments: &[&str]) -> anyhow::Result<(
 }
 
 /// Has a schedule's job done now.
-pub(super) async fn trigger(client: &Client, schedule: &str) -> anyhow::Result<()> {
+pub(crate) async fn trigger(client: &Client, schedule: &str) -> anyhow::Result<()> {
     let path = format!("/v1/schedules/{schedule}/trigger");
     let answer = client.post(&path, &json!({})).await?;
     anyhow::ensure!(answer.status == StatusCode::CREATED, "{answer:?}");
@@ -287,7 +315,7 @@ pub(super) async fn trigger(client: &Client, schedule: &str) -> anyhow::Result<(
 }
 
 /// Has a job begin now that waits for its time; it may have begun meanwhile.
-pub(super) async fn run_now(client: &Client, job: &str) -> anyhow::Result<()> {
+pub(crate) async fn run_now(client: &Client, job: &str) -> anyhow::Result<()> {
     let path = format!("/v1/jobs/{job}/run-now");
     let answer = client.post(&path, &json!({})).await?;
     let is_known = answer.status.is_success() || answer.status == StatusCode::CONFLICT;
@@ -359,7 +387,7 @@ pub(super) async fn connect(
 }
 
 /// Has the sandbox do something.
-pub(super) async fn control(world: &World, what: &str, body: &Value) -> anyhow::Result<Value> {
+pub(crate) async fn control(world: &World, what: &str, body: &Value) -> anyhow::Result<Value> {
     let path = format!("/_control/{what}");
     let answer = world.sandbox.post(&path, body).await?;
     anyhow::ensure!(answer.status.is_success(), "{what}: {answer:?}");
@@ -367,13 +395,13 @@ pub(super) async fn control(world: &World, what: &str, body: &Value) -> anyhow::
 }
 
 /// Changes the sandbox's clock, and tells what it says then.
-pub(super) async fn set_clock(world: &World, body: &Value) -> anyhow::Result<DateTime<Utc>> {
+pub(crate) async fn set_clock(world: &World, body: &Value) -> anyhow::Result<DateTime<Utc>> {
     let clock = control(world, "clock", body).await?;
     Ok(clock["now"].as_str().context("a time")?.parse()?)
 }
 
 /// Stops the sandbox's clock at the beginning of its next quarter of an hour: until its end all figures stay as they are.
-pub(super) async fn begin_quarter(world: &World) -> anyhow::Result<()> {
+pub(crate) async fn begin_quarter(world: &World) -> anyhow::Result<()> {
     let now = set_clock(world, &json!({})).await?;
     let next = (now.timestamp().div_euclid(QUARTER_S) + 1) * QUARTER_S;
     let next = DateTime::from_timestamp(next, 0).context("a time")?;

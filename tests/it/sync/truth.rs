@@ -115,6 +115,7 @@ async fn span(
     Ok(ends.map(|(first, last)| (first, last, read.2)))
 }
 
+/// What the platform has told. A round of roll-ups may strike meanwhile, which adds today as the sum of its hours.
 async fn stored(
     db: &mut PgConnection,
     account: Uuid,
@@ -128,7 +129,7 @@ async fn stored(
     let rows = format!(
         "SELECT entity_id, date, {hour}, impressions, clicks, (spend * 1000000)::int8, (conversions * 1000)::int8,
                 (leads * 1000)::int8, (revenue * 1000000)::int8
-           FROM marketing.{table} WHERE account = $1 AND level = $2"
+           FROM marketing.{table} WHERE account = $1 AND level = $2 AND origin = 'platform'"
     );
     let rows: Vec<StoredRow> = sqlx::query_as(&rows)
         .bind(account)

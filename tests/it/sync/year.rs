@@ -11,8 +11,8 @@ use super::{
     truth::{self, Figures, LEVELS},
 };
 
-/// A year, and the days before it that are asked for by hand.
-const DAYS: i64 = 366 + 14;
+/// A year without today, which goes on, and the days before it that are asked for by hand.
+const DAYS: i64 = 365 + 14;
 const TWO_DAYS_S: i64 = 2 * 24 * 60 * 60;
 
 /// Has the days before the year read: of the one half of the accounts by HTTP, of the other by the command.

@@ -9,9 +9,14 @@ mod explain;
 mod fleet;
 mod jobs;
 mod keys;
+mod leads;
+mod metrics;
+mod metrics_csv;
 mod replays;
+mod rules;
 mod schedules;
 mod syncs;
+mod webhook_endpoints;
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -28,9 +33,16 @@ pub(crate) use explain::Explanation;
 pub(crate) use fleet::{Kind, QueueStatus, WorkerStatus};
 pub(crate) use jobs::{JobDetail, JobSummary};
 pub(crate) use keys::{ApiKey, AuditEntry, CreatedKey};
+pub(crate) use leads::{COLUMNS as LEAD_COLUMNS, Lead};
+pub(crate) use metrics::MetricsReport;
+pub(crate) use metrics_csv::metrics_csv;
 pub(crate) use replays::{Replay, ReplayAnswer, ReplayDetail};
+pub(crate) use rules::{Alert, AlertEntry, CampaignChange, Recommendation, Strategy};
 pub(crate) use schedules::ScheduleStatus;
 pub(crate) use syncs::{Entity, EntityChange, Freshness, SyncEntry, Watched};
+pub(crate) use webhook_endpoints::{
+    SentAgain, WebhookDelivery, WebhookEndpoint, WebhookEndpointSecret,
+};
 
 /// A page of a list.
 #[derive(Serialize, ToSchema)]

@@ -2,6 +2,7 @@
 
 mod form;
 mod media;
+mod raw;
 mod read;
 mod room;
 
@@ -13,6 +14,7 @@ use axum::{
 use bytes::Bytes;
 
 pub(crate) use form::Form;
+pub(crate) use raw::RawBody;
 pub use read::Pace;
 pub(crate) use room::{BodyRoom, Share};
 

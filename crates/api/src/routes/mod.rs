@@ -2,6 +2,7 @@
 //! else has to be touched for a new one.
 
 mod accounts;
+mod alerts;
 mod audit;
 mod backfill;
 mod budgets;
@@ -17,13 +18,20 @@ mod health;
 mod jobs;
 mod keys;
 mod kinds;
+mod leads;
 mod meta_people;
+mod meta_webhooks;
+mod metrics;
 mod oauth;
 mod queues;
+mod recommendations;
 mod replays;
 mod schedules;
 mod selection;
+mod strategies;
 mod syncs;
+mod unsubscribe;
+mod webhook_endpoints;
 mod workers;
 
 use axum::{Router, middleware::from_fn_with_state};
@@ -51,8 +59,16 @@ pub fn router(state: ApiState) -> Router {
     let operations = syncs::operations(operations);
     let operations = entities::operations(operations);
     let operations = changes::operations(operations);
+    let operations = metrics::operations(operations);
+    let operations = strategies::operations(operations);
+    let operations = recommendations::operations(operations);
+    let operations = alerts::operations(operations);
     let operations = oauth::operations(operations);
     let operations = meta_people::operations(operations);
+    let operations = meta_webhooks::operations(operations);
+    let operations = leads::operations(operations);
+    let operations = webhook_endpoints::operations(operations);
+    let operations = unsubscribe::operations(operations);
     let operations = audit::operations(operations);
     let operations = health::operations(operations);
     let operations = docs::operations(operations);

@@ -31,6 +31,7 @@ async fn operations(api: &Api) -> Vec<Operation> {
                     .replace("{id}", &id)
                     .replace("{provider}", "meta")
                     .replace("{code}", "c")
+                    .replace("{token}", "t")
                     .replace("{queue}", "email")
                     .replace("{kind}", "email.send")
                     .replace("{fingerprint}", "f"),
@@ -134,13 +135,17 @@ async fn operations_that_need_no_key_say_so_and_answer_without(pool: PgPool) {
         .collect();
     paths.sort_unstable();
     let by_people_and_platforms = [
+        "/unsubscribe/t",
+        "/unsubscribe/t",
         "/v1/oauth/meta/callback",
+        "/webhooks/meta",
+        "/webhooks/meta",
         "/webhooks/meta/data-deletion",
         "/webhooks/meta/data-deletion/c",
         "/webhooks/meta/deauthorize",
     ];
     let probes = ["/livez", "/metrics", "/openapi.json", "/readyz"];
-    assert_eq!(paths, [probes, by_people_and_platforms].concat());
+    assert_eq!(paths, [&probes[..], &by_people_and_platforms].concat());
     for path in probes {
         assert_eq!(api.get(path, "").await.status, 200, "{path}");
     }

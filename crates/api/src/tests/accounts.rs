@@ -238,6 +238,7 @@ async fn set_up(pool: PgPool) -> (Api, Arc<OneToken>) {
         public_url: "https://jobs.example.com".parse().ok(),
         return_to: "https://app.example.com".parse().expect("an address"),
         meta_app_secret: Some(SecretString::from("fake-app-secret-not-real")),
+        ..AccountsSettings::default()
     };
     let accounts = Accounts::new(
         api.queue.clone(),

@@ -10,11 +10,16 @@ mod config_plan;
 mod document;
 mod enqueue;
 mod frame;
+mod inbound;
 mod limits;
+mod metrics;
 mod operate;
+mod rules;
 mod schedules;
 mod syncs;
 mod tenants;
+mod unsubscribe;
+mod webhook_endpoints;
 
 use std::sync::Arc;
 
@@ -216,6 +221,7 @@ fn kinds() -> [KindInfo; 4] {
         name: name.into(),
         schema: Arc::new(schema),
         batch: None,
+        late: None,
     };
     [
         kind("email.send", email),

@@ -21,7 +21,12 @@ pub(super) async fn run(ctx: &Context) -> anyhow::Result<ExitCode> {
     match ctx.database_url() {
         Ok(url) => {
             let database = compose::connect_lazily(url, Connections::Few).await?;
+            findings.extend(keys_to_encrypt(ctx, &config));
             let queue = compose::queue(database, config, false)?;
+            let queue = match ctx.cipher() {
+                Ok(Some(cipher)) => queue.with_cipher(cipher),
+                Ok(None) | Err(_) => queue, // what is wrong with it was found above
+            };
             let surroundings = Surroundings {
                 connections_per_process: compose::connections_per_process(),
                 file: fs::read_to_string(ctx.config_file.path()).ok(),
@@ -51,9 +56,28 @@ pub(super) async fn run(ctx: &Context) -> anyhow::Result<ExitCode> {
 async fn keys(ctx: &Context, queue: &Queue) -> Vec<Finding> {
     let is_up_to_date = queue.database().pending_migrations().await;
     match (is_up_to_date, ctx.accounts_on(queue)) {
-        (Ok(pending), Ok(accounts)) if pending.is_empty() => needed_keys::look(&accounts).await,
+        (Ok(pending), Ok(accounts)) if pending.is_empty() => {
+            let mut findings = needed_keys::look(&accounts).await;
+            findings.extend(needed_keys::look_at_payloads(queue).await);
+            findings
+        }
         _ => Vec::new(),
     }
+}
+
+/// Whether there are keys for the kinds whose payloads are to be encrypted.
+fn keys_to_encrypt(ctx: &Context, config: &Config) -> Vec<Finding> {
+    let Ok(None) = ctx.cipher() else {
+        return Vec::new();
+    };
+    let wanting = compose::keys_needed(config).map(|detail| Finding {
+        severity: Severity::Error,
+        check: "payloads",
+        detail,
+        why: "its jobs are refused, and those that wait fail",
+        remedy: "set MILLPOND_ENCRYPTION_KEYS for every process".to_owned(),
+    });
+    wanting.collect()
 }
 
 /// What the environment means, where it means anything: what is wrong with it was found above. Without `DATABASE_URL`

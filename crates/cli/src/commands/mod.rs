@@ -6,24 +6,28 @@ pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod dead;
 pub(crate) mod doctor;
+pub(crate) mod email;
 pub(crate) mod enqueue;
 mod explanation;
 pub(crate) mod jobs;
 pub(crate) mod keys;
 pub(crate) mod migrate;
 mod page;
+pub(crate) mod privacy;
 pub(crate) mod queues;
+pub(crate) mod rates;
 pub(crate) mod replays;
 pub(crate) mod sandbox;
 pub(crate) mod schedules;
 pub(crate) mod secrets;
 pub(crate) mod serve;
 
-use std::{fs, path, process::ExitCode};
+use std::{fs, path, process::ExitCode, sync::Arc};
 
 use marketing::accounts::Accounts;
 use queue::{
-    Actor, CheckConfig, ConfigStart, ConfigStartError, Database, FileSource, Queue, config::Problem,
+    Actor, CheckConfig, Cipher, ConfigStart, ConfigStartError, Database, FileSource, Queue,
+    config::Problem,
 };
 use secrecy::SecretString;
 
@@ -32,7 +36,7 @@ use crate::{
     compose::{self, Connections},
     config_file::{ConfigFile, ConfigFileError, Loaded},
     dev,
-    environment::Environment,
+    environment::{Environment, VariableProblem},
     failure::Misuse,
     output::{Output, one_line},
     settings::{self, LogSettings, Settings, SettingsProblems},
@@ -105,17 +109,29 @@ impl Context {
     ) -> anyhow::Result<Queue> {
         let start = ConfigStart::of_command(&database, text, compose::kind_names()).await;
         let start = start.map_err(|problems| self.invalid(problems))?;
-        Ok(compose::starting_queue(database, &start, false)?)
+        // What is wrong with the environment is told by what needs it; without keys payloads stay closed.
+        let cipher = self.cipher().ok().flatten();
+        Ok(compose::starting_queue(database, &start, cipher, false)?)
     }
 
     /// Connected accounts, with the keys of this environment, or of `millpond dev` in this folder where its database is
     /// used.
     pub(crate) fn accounts_on(&self, queue: &Queue) -> anyhow::Result<Accounts> {
         let mut settings = self.settings()?;
-        if settings.database_url.is_none() && settings.accounts.cipher.is_none() {
-            settings.accounts.cipher = dev::cipher_here()?;
-        }
+        settings.accounts.cipher = self.cipher_of(&settings)?;
         compose::accounts(&settings, queue)
+    }
+
+    /// The keys of this environment, or of `millpond dev` in this folder where its database is used.
+    pub(crate) fn cipher(&self) -> anyhow::Result<Option<Arc<Cipher>>> {
+        Ok(self.cipher_of(&self.settings()?)?)
+    }
+
+    fn cipher_of(&self, settings: &Settings) -> Result<Option<Arc<Cipher>>, VariableProblem> {
+        match &settings.accounts.cipher {
+            None if settings.database_url.is_none() => dev::cipher_here(),
+            cipher => Ok(cipher.clone()),
+        }
     }
 
     /// What a process begins with: its file, and what is in force for the fleet.
@@ -196,7 +212,10 @@ pub(crate) async fn run(command: Command, ctx: &Context) -> anyhow::Result<ExitC
         Command::Keys(command) => Box::pin(keys::run(&command, ctx)).await,
         Command::Accounts(command) => Box::pin(accounts::run(&command, ctx)).await,
         Command::Secrets(command) => Box::pin(secrets::run(&command, ctx)).await,
+        Command::Privacy(command) => Box::pin(privacy::run(&command, ctx)).await,
         Command::Config(command) => Box::pin(config::run(&command, ctx)).await,
+        Command::Email(command) => email::run(&command, ctx),
+        Command::Rates(command) => Box::pin(rates::run(&command, ctx)).await,
         Command::Doctor => Box::pin(doctor::run(ctx)).await,
         Command::Bench(args) => Box::pin(bench::run(&args, ctx)).await,
         Command::Sandbox(args) => Box::pin(sandbox::run(&args, ctx)).await,

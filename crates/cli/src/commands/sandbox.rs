@@ -72,6 +72,7 @@ fn tell(args: &Args, ctx: &Context, http: SocketAddr, smtp: SocketAddr) -> anyho
         ctx.output.json_line(&json!({
             "http": format!("http://{http}"),
             "smtp": format!("smtp://{smtp}"),
+            "resend": format!("http://{http}/resend"),
             "platforms": apis,
             "environment": environment,
             "tokens": tokens,
@@ -85,6 +86,7 @@ fn tell(args: &Args, ctx: &Context, http: SocketAddr, smtp: SocketAddr) -> anyho
     line("receivers", format!("http://{http}/hooks/NAME"));
     line("control", format!("http://{http}/_control/ledger"));
     line("mail server", format!("smtp://{smtp}"));
+    line("Resend", format!("http://{http}/resend"));
     line("mails", args.mail_dir.display().to_string());
     ctx.output.line(format_args!("{text}Ctrl-C stops it."))?;
     Ok(())

@@ -332,6 +332,9 @@ mod tests {
 
         let refused = refused.to_string();
         assert!(refused.contains("\"nightley\""), "{refused}");
-        assert!(refused.contains("nightly, sync-full"), "{refused}");
+        assert!(
+            refused.contains("nightly, ") && refused.contains(", sync-full"),
+            "{refused}"
+        );
     }
 }

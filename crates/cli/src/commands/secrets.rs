@@ -4,12 +4,12 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use marketing::accounts::{Rotated, Unopened, Verified};
-use queue::Queue;
+use queue::{PayloadFault, PayloadsRotated, PayloadsVerified, Queue};
 
 use super::Context;
 use crate::{
     failure::FAILED,
-    output::{LONGEST_TEXT, one_line},
+    output::{self, LONGEST_TEXT, one_line},
 };
 
 /// What can be done with secrets.
@@ -38,18 +38,59 @@ async fn run_on(queue: &Queue, command: &Command, ctx: &Context) -> anyhow::Resu
     let is_whole = match command {
         Command::Verify => {
             let verified = accounts.verify_secrets().await;
-            let verified = verified.context("cannot verify the secrets")?;
+            let mut verified = verified.context("cannot verify the secrets")?;
+            let payloads = queue.verify_payloads().await;
+            let payloads = payloads.context("cannot verify the payloads")?;
+            let in_the_clear = payloads.in_the_clear;
+            add_verified(&mut verified, payloads);
             ctx.output.answer(&verified, verified_told)?;
+            if in_the_clear > 0 {
+                output::note(format_args!(
+                    "{in_the_clear} payloads lie in the clear though their kind is encrypted: `millpond secrets rotate` seals them"
+                ));
+            }
             verified.unopened == 0
         }
         Command::Rotate => {
             let rotated = accounts.rotate_secrets(&ctx.actor()).await;
-            let rotated = rotated.context("cannot seal the secrets anew")?;
+            let mut rotated = rotated.context("cannot seal the secrets anew")?;
+            let payloads = queue.rotate_payloads(&ctx.actor()).await;
+            let payloads = payloads.context("cannot seal the payloads anew")?;
+            add_rotated(&mut rotated, payloads);
             ctx.output.answer(&rotated, rotated_told)?;
             rotated.left == 0 && rotated.faults.is_empty()
         }
     };
     Ok(is_whole)
+}
+
+/// Payloads are secrets like all others.
+fn add_verified(verified: &mut Verified, payloads: PayloadsVerified) {
+    let opened: u64 = payloads.opened.values().sum();
+    verified.values += opened + payloads.unopened;
+    verified.unopened += payloads.unopened;
+    for (key_id, values) in payloads.opened {
+        *verified.opened.entry(key_id).or_default() += values;
+    }
+    verified
+        .faults
+        .extend(payloads.faults.into_iter().map(unopened));
+}
+
+fn add_rotated(rotated: &mut Rotated, payloads: PayloadsRotated) {
+    rotated.rows += payloads.rows;
+    rotated.left += payloads.left;
+    rotated
+        .faults
+        .extend(payloads.faults.into_iter().map(unopened));
+}
+
+fn unopened(fault: PayloadFault) -> Unopened {
+    Unopened {
+        place: fault.place,
+        key_id: fault.key_id,
+        reason: fault.reason,
+    }
 }
 
 fn verified_told(verified: &Verified) -> String {

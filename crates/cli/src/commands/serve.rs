@@ -76,7 +76,7 @@ fn check(args: &Args, settings: &Settings, config: &Config) -> Result<(), Misuse
     if let Some(misuse) = unknown_queue(args.queues.as_deref(), config) {
         return Err(misuse);
     }
-    if settings.providers.smtp_url.is_some() && config.email.from.is_none() {
+    if settings.providers.takes_mail() && config.email.from.is_none() {
         return Err(Misuse::NoSender);
     }
     Ok(())
@@ -96,7 +96,8 @@ fn unknown_queue(asked: Option<&[String]>, config: &Config) -> Option<Misuse> {
 /// What this process could not start with.
 fn objections(args: &Args, ctx: &Context, settings: &Settings) -> CheckConfig {
     let listening_on = settings.http_addr.ip();
-    let common = compose::objections(&settings.providers, listening_on, &ctx.environment);
+    let environment = (&ctx.environment, settings.accounts.cipher.is_some());
+    let common = compose::objections(&settings.providers, listening_on, environment);
     let asked = args.queues.clone();
     Arc::new(move |config: &Config| {
         let missing = unknown_queue(asked.as_deref(), config);
@@ -126,7 +127,8 @@ async fn plan(
     if !start.is_of_file() {
         secrets = compose::secrets(&ctx.environment, &start.config())?;
     }
-    let queue = compose::starting_queue(database, &start, false)?;
+    let cipher = settings.accounts.cipher.clone();
+    let queue = compose::starting_queue(database, &start, cipher, false)?;
     let accounts = compose::accounts(&settings, &queue)?;
     let app = compose::app(&settings, secrets, (&queue, &accounts), listening_on)
         .with_context(|| unsuitable(&start))?;

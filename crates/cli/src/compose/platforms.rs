@@ -13,6 +13,7 @@ use providers::{
     meta::{Meta, MetaConfig},
     platform::{AdPlatform, Door, OpenDoor},
     tiktok::{TikTok, TikTokConfig},
+    webhook::OutboundPolicy,
     x::{X, XConfig},
 };
 use queue::Queue;
@@ -26,6 +27,12 @@ pub(crate) fn accounts(settings: &Settings, queue: &Queue) -> anyhow::Result<Acc
         public_url: environment.public_url.clone(),
         return_to: environment.return_to.clone(),
         meta_app_secret: settings.providers.meta_app_secret.clone(),
+        meta_app_secret_before: environment.meta_app_secret_before.clone(),
+        meta_verify_token: environment.meta_verify_token.clone(),
+        outbound: OutboundPolicy {
+            allow: settings.providers.outbound_allow.clone(),
+            ..OutboundPolicy::default()
+        },
     };
     let platforms = platforms(&settings.providers, environment)?;
     // What people ask for at once is let out at once; jobs bring doors of their own, which keep the fleet's quotas.
@@ -89,6 +96,9 @@ fn google_ads(environment: &AccountsEnvironment) -> GoogleAdsConfig {
     }
     if let Some(url) = &of_google.auth_url {
         config.auth_url = url.clone();
+    }
+    if let Some(url) = &of_google.data_url {
+        config.data_url = url.clone();
     }
     config
 }

@@ -176,12 +176,14 @@ impl Dev<'_> {
         let providers = &self.settings.providers;
         compose::check_file(providers, listening_on, &self.loaded.config)?;
         let mut secrets = compose::secrets(&self.ctx.environment, &self.loaded.config)?;
-        let objections = compose::objections(providers, listening_on, &self.ctx.environment);
+        let cipher = self.settings.accounts.cipher.clone();
+        let environment = (&self.ctx.environment, cipher.is_some());
+        let objections = compose::objections(providers, listening_on, environment);
         let start = self.ctx.start(&database, &self.loaded, objections).await?;
         if !start.is_of_file() {
             secrets = compose::secrets(&self.ctx.environment, &start.config())?;
         }
-        let queue = compose::starting_queue(database, &start, self.args.demo)?;
+        let queue = compose::starting_queue(database, &start, cipher, self.args.demo)?;
         let accounts = compose::accounts(&self.settings, &queue)?;
         let app = compose::app(&self.settings, secrets, (&queue, &accounts), listening_on)
             .with_context(|| unsuitable(&start))?;

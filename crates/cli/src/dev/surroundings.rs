@@ -91,7 +91,7 @@ impl Surroundings {
 
 /// Points what the environment left open about mails and endpoints at this machine.
 fn complete(providers: &mut ProviderSettings, smtp: SocketAddr) {
-    if providers.smtp_url.is_none() {
+    if !providers.takes_mail() {
         providers.smtp_url = Some(SecretString::from(format!("smtp://{smtp}?tls=none")));
     }
     if providers.outbound_allow.is_empty() {
@@ -145,6 +145,7 @@ mod tests {
             (&google.url, "/google_ads/v26"),
             (&google.oauth_url, "/google_ads/"),
             (&google.auth_url, "/google_ads/o/oauth2/v2/auth"),
+            (&google.data_url, "/google_ads/v1"),
             (&accounts.linkedin.url, "/linkedin/rest"),
             (&accounts.linkedin.oauth_url, "/linkedin/oauth/v2"),
             (&accounts.tiktok.url, "/tiktok/open_api/v1.3/"),

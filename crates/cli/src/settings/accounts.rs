@@ -26,6 +26,10 @@ pub(crate) struct AccountsEnvironment {
     pub(crate) return_to: ReturnTo,
     /// `MILLPOND_META_APP_ID`; its address and secret are beside the other settings of Meta.
     pub(crate) meta_app_id: Option<String>,
+    /// `MILLPOND_META_APP_SECRET_BEFORE`: while the app's secret is changed.
+    pub(crate) meta_app_secret_before: Option<SecretString>,
+    /// `MILLPOND_META_WEBHOOK_VERIFY_TOKEN`; `None`: Meta's events are not asked for.
+    pub(crate) meta_verify_token: Option<SecretString>,
     /// Google Ads.
     pub(crate) google_ads: GoogleAdsEnvironment,
     /// LinkedIn.
@@ -42,6 +46,7 @@ pub(crate) struct GoogleAdsEnvironment {
     pub(crate) url: Option<Url>,
     pub(crate) oauth_url: Option<Url>,
     pub(crate) auth_url: Option<Url>,
+    pub(crate) data_url: Option<Url>,
     pub(crate) client_id: Option<String>,
     pub(crate) client_secret: Option<SecretString>,
     pub(crate) developer_token: Option<SecretString>,
@@ -95,10 +100,13 @@ impl AccountsEnvironment {
             cipher: read.cipher(),
             public_url: read.address("MILLPOND_PUBLIC_URL"),
             meta_app_id: read.text("MILLPOND_META_APP_ID"),
+            meta_app_secret_before: read.secret("MILLPOND_META_APP_SECRET_BEFORE"),
+            meta_verify_token: read.secret("MILLPOND_META_WEBHOOK_VERIFY_TOKEN"),
             google_ads: GoogleAdsEnvironment {
                 url: read.address("MILLPOND_GOOGLE_ADS_URL"),
                 oauth_url: read.address("MILLPOND_GOOGLE_OAUTH_URL"),
                 auth_url: read.address("MILLPOND_GOOGLE_AUTH_URL"),
+                data_url: read.address("MILLPOND_GOOGLE_DATA_URL"),
                 client_id: read.text("MILLPOND_GOOGLE_CLIENT_ID"),
                 client_secret: read.secret("MILLPOND_GOOGLE_CLIENT_SECRET"),
                 developer_token: read.secret("MILLPOND_GOOGLE_DEVELOPER_TOKEN"),

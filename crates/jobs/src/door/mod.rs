@@ -16,7 +16,7 @@ use marketing::{
     sync::{LoggedCall, Syncs},
 };
 use providers::{
-    Detail, Error as ProviderError,
+    Admission, Detail, Error as ProviderError,
     platform::{CallRecord, Door, Pass, Platform},
 };
 use queue::{BudgetHandle, JobContext, Outcome, config::BudgetScope};
@@ -198,6 +198,15 @@ impl Door for JobDoor {
             account: self.account,
             call: record,
         });
+    }
+}
+
+/// For clients that ask call by call and tell of none.
+impl Admission for JobDoor {
+    type Pass = Pass;
+
+    async fn admit(&self) -> Result<Pass, ProviderError> {
+        Door::admit(self, 1).await
     }
 }
 

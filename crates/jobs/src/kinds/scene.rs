@@ -15,9 +15,9 @@ use providers::{
     Detail, Error as ProviderError,
     platform::{
         AdAccount, AdPlatform, Authorization, AuthorizeRequest, Caller, CodeExchange, Cursor, Door,
-        Entity, EntityQuery, EntityStatus, EntityType, Grant, Granularity, InsightQuery,
-        InsightRow, Insights, Level, OpenDoor, Page, Platform, ReportRun, ReportState, TokenHealth,
-        Tokens,
+        Edit, EditOrder, Edited, Entity, EntityQuery, EntityStatus, EntityType, Grant, Granularity,
+        InsightQuery, InsightRow, Insights, Level, OpenDoor, Page, Platform, ReportRun,
+        ReportState, TokenHealth, Tokens,
     },
 };
 use queue::JobInfo;
@@ -54,6 +54,10 @@ pub(crate) struct Known {
     /// What of an account belongs to whoever gave access.
     pub(crate) of_the_grant: Option<EntityType>,
     pub(crate) reports_looked_at: Vec<String>,
+    /// What becomes of edits, one after another; those beyond are done.
+    pub(crate) edits: VecDeque<Edited>,
+    /// What was edited.
+    pub(crate) edited: Vec<Edit>,
     on_entities: Asked<EntityQuery, Page<Entity>>,
     on_insights: Asked<InsightQuery, Insights>,
     on_report_rows: Asked<InsightQuery, Page<InsightRow>>,
@@ -83,6 +87,8 @@ impl Scripted {
                 reports_of: vec![Level::AdSet, Level::Ad],
                 of_the_grant: None,
                 reports_looked_at: Vec::new(),
+                edits: VecDeque::new(),
+                edited: Vec::new(),
                 on_entities: Box::new(|_, _| Ok(no_more(Vec::new()))),
                 on_insights: Box::new(|_, _| Ok(Insights::Rows(no_more(Vec::new())))),
                 on_report_rows: Box::new(|_, _| Ok(no_more(Vec::new()))),
@@ -365,6 +371,22 @@ impl AdPlatform for Scripted {
         Box::pin(async move {
             self.works()?;
             (self.known().on_report_rows)(query, after)
+        })
+    }
+
+    fn edit<'a>(
+        &'a self,
+        _caller: Caller<'a>,
+        order: &'a EditOrder,
+    ) -> BoxFuture<'a, Result<Vec<Edited>, ProviderError>> {
+        Box::pin(async move {
+            self.works()?;
+            let mut known = self.known();
+            known.edited.extend(order.edits.iter().cloned());
+            let told = order.edits.iter();
+            Ok(told
+                .map(|_| known.edits.pop_front().unwrap_or(Edited::Done))
+                .collect())
         })
     }
 

@@ -6,6 +6,8 @@ use chrono::Utc;
 use marketing::{
     PgPool, Platforms,
     accounts::{Accounts, AccountsSettings},
+    email::Templates,
+    outbound::Outbound,
     sync::Syncs,
 };
 use providers::{
@@ -64,21 +66,25 @@ pub(crate) fn app_with(db: PgPool, meta_url: &str, platforms: Platforms) -> App 
     let cipher = Cipher::read(&SecretString::from(KEY)).expect("a key");
     let door: Arc<dyn Door> = Arc::new(OpenDoor);
     let syncs = Syncs::new(queue.clone());
+    let settings = AccountsSettings {
+        outbound: policy.clone(),
+        public_url: Some("https://jobs.example.com".parse().expect("a URL")),
+        ..AccountsSettings::default()
+    };
+    let parts = (platforms, door);
+    let accounts = Accounts::new(queue.clone(), Some(Arc::new(cipher)), parts, settings);
     App {
         db,
-        accounts: Accounts::new(
-            queue.clone(),
-            Some(Arc::new(cipher)),
-            (platforms, door),
-            AccountsSettings::default(),
-        ),
+        outbound: Outbound::new(&accounts),
+        accounts,
         doors: Doors::start(syncs.clone()),
         syncs,
         queue,
         meta: Meta::new(meta).expect("loopback may be plain http"),
         meta_token: Some(SecretString::from("fake-token")),
         mailer: None,
-        email: EmailSource::new(EmailSettings::default),
+        templates: Templates::default(),
+        email: EmailSource::new(|_| EmailSettings::default()),
         caller: Caller::new(policy, TIMEOUT).expect("this machine can make a client"),
         signers: Signers::default(),
         target_signers: Signers::default(),

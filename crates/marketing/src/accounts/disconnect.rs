@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use providers::platform::{Grant, Platform};
+use providers::platform::{Access, Caller, Grant, Platform};
 use queue::{Actor, Deed, Queue};
 use serde_json::json;
 use sqlx::{Connection as _, PgConnection};
@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::{
     AccountId, AccountStatus, Accounts, AccountsError, ConnectionId,
+    connect::access,
     error::too_slow,
     show::acting_for,
     status::{LONGEST_REASON, names},
@@ -46,7 +47,12 @@ pub struct Disconnected {
     pub cancelled_jobs: u64,
     /// The grant has ended: its secrets are wiped.
     pub is_grant_ended: bool,
+    connection: ConnectionId,
+    /// Pages that nobody has connected any more.
+    pages: Vec<String>,
     ended: Option<(Platform, Grant)>,
+    /// What the person gave is used by another grant.
+    is_shared: bool,
 }
 
 /// What a transaction has disconnected.
@@ -59,6 +65,8 @@ struct Ended {
     grant: Option<HeldRow>,
     /// The person has given another grant that is in use, maybe to another tenant.
     is_shared: bool,
+    /// Those of them that are Pages which nobody has connected any more.
+    pages: Vec<String>,
 }
 
 impl Accounts {
@@ -90,7 +98,7 @@ impl Accounts {
         if ended.accounts.is_empty() {
             ended.accounts.push(account.0);
         }
-        self.clear_up(ended, reason, actor).await
+        self.clear_up(connection, ended, (reason, actor)).await
     }
 
     /// Disconnects a grant that has ended at the platform.
@@ -101,22 +109,61 @@ impl Accounts {
         actor: &Actor,
     ) -> Result<Disconnected, AccountsError> {
         let ended = self.end(connection, None, (reason, actor)).await?;
-        self.clear_up(ended, reason, actor).await
+        self.clear_up(connection, ended, (reason, actor)).await
     }
 
-    /// Asks the platform to take a grant back that was disconnected here. `false`: it has no way to, there is nothing to take
-    /// back, or what the person gave is used by another grant, which the platform may end with it.
+    /// Asks the platform to send no more events of Pages, and to take a grant back that was disconnected here. `false`: it has
+    /// no way to, there is nothing to take back, or what the person gave is used by another grant, which the platform may end
+    /// with it.
     ///
     /// # Errors
     /// [`AccountsError::Platform`] with what the platform says: its owner can take it back there.
     pub async fn revoke(&self, disconnected: &Disconnected) -> Result<bool, AccountsError> {
-        let Some((platform, grant)) = &disconnected.ended else {
+        Box::pin(self.stop_events(disconnected)).await;
+        let to_take_back = disconnected.ended.as_ref();
+        let to_take_back = to_take_back.filter(|_| !disconnected.is_shared);
+        let Some((platform, grant)) = to_take_back else {
             return Ok(false);
         };
         let client = self.client(*platform)?;
         let asked = timeout(LONGEST_CALL, client.revoke(self.door(), grant)).await;
         let revoked = asked.unwrap_or_else(|_| Err(too_slow(*platform, "end of the grant")));
         Ok(revoked?)
+    }
+
+    /// Has events of Pages end that nobody has connected any more. Those that are sent all the same meet nobody here, so that
+    /// what does not succeed is only told.
+    async fn stop_events(&self, disconnected: &Disconnected) {
+        let Ok(client) = self.client(Platform::Meta) else {
+            return;
+        };
+        let door = self.door();
+        let stopping = async {
+            for page in &disconnected.pages {
+                let stop = |access: Access| async move {
+                    let caller = Caller {
+                        access: &access,
+                        door,
+                    };
+                    client.stop_events(caller, page).await
+                };
+                match &disconnected.ended {
+                    Some((_, grant)) => stop(access(grant, None)).await?,
+                    None => {
+                        let grant = disconnected.connection;
+                        Box::pin(self.with_fresh_token_of(grant, door, stop)).await?
+                    }
+                };
+            }
+            Ok::<(), AccountsError>(())
+        };
+        let stopped = timeout(LONGEST_CALL, stopping).await;
+        let stopped = stopped
+            .unwrap_or_else(|_| Err(too_slow(Platform::Meta, "end of a page's events").into()));
+        if let Err(error) = stopped {
+            tracing::warn!(connection.id = %disconnected.connection, error = %queue::error_chain(&error),
+                "a platform still sends events of a page that is disconnected");
+        }
     }
 
     /// Ends an account, or all of a grant, in one transaction.
@@ -151,8 +198,10 @@ impl Accounts {
             let of_grant = grant.as_ref().map(|_| connection);
             let answered: Vec<Uuid> = ids.iter().copied().chain(of_grant).collect();
             cache::forget(&mut *tx, &answered).await?;
+            let pages = accounts::pages_left(&mut *tx, &ids).await?;
             let ended = Ended {
                 accounts,
+                pages,
                 meant: ids,
                 grant,
                 is_shared: connections::is_shared(&mut *tx, connection).await?,
@@ -170,9 +219,9 @@ impl Accounts {
     /// Cancels what waits for accounts, and then lets go what held it: in this order nothing of it starts.
     async fn clear_up(
         &self,
+        connection: ConnectionId,
         ended: Ended,
-        reason: &str,
-        actor: &Actor,
+        (reason, actor): (&str, &Actor),
     ) -> Result<Disconnected, AccountsError> {
         let names = names(&ended.meant);
         let cancelled_jobs = self
@@ -191,17 +240,19 @@ impl Accounts {
         .await?;
         self.queue().wake(&released);
         let is_grant_ended = ended.grant.is_some();
-        let to_take_back = ended.grant.filter(|_| !ended.is_shared);
         Ok(Disconnected {
+            connection,
+            pages: ended.pages,
+            is_shared: ended.is_shared,
             accounts: ended.accounts.into_iter().map(AccountId).collect(),
             cancelled_jobs,
             is_grant_ended,
-            ended: to_take_back.and_then(|row| self.to_take_back(row)),
+            ended: ended.grant.and_then(|row| self.last_tokens(row)),
         })
     }
 
-    /// The tokens that a platform is to take back; what does not open is only wiped.
-    fn to_take_back(&self, row: HeldRow) -> Option<(Platform, Grant)> {
+    /// The tokens of a grant that has ended, for the platform; what does not open is only wiped.
+    fn last_tokens(&self, row: HeldRow) -> Option<(Platform, Grant)> {
         let held = HeldGrant::of(row).ok()?;
         let connection = held.seen.connection;
         match self.vault().open_tokens(connection.0, &held.tokens) {

@@ -13,10 +13,14 @@ use super::{
     Accounts, AccountsError,
     vault::{place_of_verifier, places_of_tokens, reseal, reseal_tokens},
 };
-use crate::store::{
-    Session, StoreError,
-    sealed::{self, TokensRow, VerifierRow},
-    within_deadline,
+use crate::{
+    inbound::place_of_answers,
+    outbound::place_of_secret,
+    store::{
+        Session, StoreError,
+        sealed::{self, SingleRow, TokensRow},
+        within_deadline,
+    },
 };
 
 /// Most values that are named one by one.
@@ -123,9 +127,10 @@ impl Accounts {
                 try_key(&mut tried, cipher, value, &place);
             }
         }
-        for row in verifiers(&db, Uuid::nil()).await?.unwrap_or_default().0 {
-            let place = place_of_verifier(row.id);
-            try_key(&mut tried, cipher, &row.verifier, &place);
+        for of in Single::ALL {
+            for row in singles(&db, of, Uuid::nil()).await?.unwrap_or_default().0 {
+                try_key(&mut tried, cipher, &row.sealed, &of.place(row.id));
+            }
         }
         let wrong = tried.into_iter().filter(|(_, tried)| !tried.opens);
         let wrong = wrong.map(|(key_id, Tried { values, .. })| WrongKey { key_id, values });
@@ -150,12 +155,14 @@ impl Accounts {
             }
             after = last;
         }
-        after = Uuid::nil();
-        while let Some((rows, last)) = verifiers(&db, after).await? {
-            for row in rows {
-                verified.tried(cipher, &row.verifier, &place_of_verifier(row.id));
+        for of in Single::ALL {
+            after = Uuid::nil();
+            while let Some((rows, last)) = singles(&db, of, after).await? {
+                for row in rows {
+                    verified.tried(cipher, &row.sealed, &of.place(row.id));
+                }
+                after = last;
             }
-            after = last;
         }
         Ok(verified)
     }
@@ -175,7 +182,9 @@ impl Accounts {
             rotated.left = 0;
             rotated.faults.clear();
             self.rotate_tokens(cipher, &mut rotated).await?;
-            self.rotate_verifiers(cipher, &mut rotated).await?;
+            for of in Single::ALL {
+                self.rotate_singles(cipher, of, &mut rotated).await?;
+            }
             if rotated.left == 0 {
                 break;
             }
@@ -218,19 +227,20 @@ impl Accounts {
         Ok(())
     }
 
-    async fn rotate_verifiers(
+    async fn rotate_singles(
         &self,
         cipher: &Cipher,
+        of: Single,
         rotated: &mut Rotated,
     ) -> Result<(), AccountsError> {
         let db = self.db();
         let mut after = Uuid::nil();
-        while let Some((rows, last)) = verifiers(&db, after).await? {
-            for VerifierRow { id, verifier: old } in rows {
+        while let Some((rows, last)) = singles(&db, of, after).await? {
+            for SingleRow { id, sealed: old } in rows {
                 if cipher.is_newest(&old) {
                     continue;
                 }
-                let new = match reseal(cipher, &old, &place_of_verifier(id)) {
+                let new = match reseal(cipher, &old, &of.place(id)) {
                     Ok(new) => new,
                     Err(fault) => {
                         rotated.fault(fault);
@@ -239,8 +249,14 @@ impl Accounts {
                 };
                 let done = within_deadline(async {
                     let mut session = Session::open(&db).await?;
-                    let done =
-                        sealed::reseal_verifier(session.connection(), id, &old, &new).await?;
+                    let conn = session.connection();
+                    let done = match of {
+                        Single::Verifier => sealed::reseal_verifier(conn, id, &old, &new).await?,
+                        Single::WebhookSecret => {
+                            sealed::reseal_secret(conn, id, &old, &new).await?
+                        }
+                        Single::LeadAnswers => sealed::reseal_answers(conn, id, &old, &new).await?,
+                    };
                     session.done();
                     Ok(done)
                 });
@@ -359,14 +375,43 @@ async fn tokens(db: &PgPool, after: Uuid) -> Result<Option<(Vec<TokensRow>, Uuid
     Ok(last.map(|last| (rows, last)))
 }
 
-/// The same of people who are away at a platform.
-async fn verifiers(
+/// Columns of which each row holds a sealed value of its own.
+#[derive(Clone, Copy)]
+enum Single {
+    /// Of people who are away at a platform.
+    Verifier,
+    /// Of endpoints that are told of what happens.
+    WebhookSecret,
+    /// What people answered in forms.
+    LeadAnswers,
+}
+
+impl Single {
+    const ALL: [Self; 3] = [Self::Verifier, Self::WebhookSecret, Self::LeadAnswers];
+
+    fn place(self, id: Uuid) -> SealedPlace {
+        match self {
+            Self::Verifier => place_of_verifier(id),
+            Self::WebhookSecret => place_of_secret(id),
+            Self::LeadAnswers => place_of_answers(id),
+        }
+    }
+}
+
+/// The same of such a column.
+async fn singles(
     db: &PgPool,
+    of: Single,
     after: Uuid,
-) -> Result<Option<(Vec<VerifierRow>, Uuid)>, StoreError> {
+) -> Result<Option<(Vec<SingleRow>, Uuid)>, StoreError> {
     let rows = within_deadline(async {
         let mut session = Session::open(db).await?;
-        let rows = sealed::verifiers_after(session.connection(), after).await?;
+        let conn = session.connection();
+        let rows = match of {
+            Single::Verifier => sealed::verifiers_after(conn, after).await?,
+            Single::WebhookSecret => sealed::secrets_after(conn, after).await?,
+            Single::LeadAnswers => sealed::answers_after(conn, after).await?,
+        };
         session.done();
         Ok(rows)
     })

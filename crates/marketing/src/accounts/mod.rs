@@ -9,6 +9,7 @@ mod error;
 mod freshness;
 mod gauges;
 mod keys;
+mod mailing;
 mod oauth;
 pub mod orders;
 mod people;
@@ -25,7 +26,10 @@ mod words;
 
 use std::sync::Arc;
 
-use providers::platform::{AdPlatform, Door, OpenDoor, Platform};
+use providers::{
+    platform::{AdPlatform, Door, OpenDoor, Platform},
+    webhook::OutboundPolicy,
+};
 use queue::{Cipher, Queue};
 use secrecy::SecretString;
 use sqlx::PgPool;
@@ -38,9 +42,11 @@ pub use error::AccountsError;
 pub use freshness::{ListedAccount, StoredAsOf};
 pub use gauges::AccountGauges;
 pub use keys::{KeyUse, Rotated, Unopened, Verified, WrongKey};
+pub use mailing::Subscription;
 pub use oauth::{OauthAnswer, OauthAsk, OauthReturn, OauthStarted, ReturnTo, ReturnToError};
 pub use people::DeletionReceipt;
 pub use refresh::Refreshed;
+pub(crate) use show::is_address;
 pub use token::{HeldToken, SeenTokens};
 pub use view::{
     Account, AccountChange, AccountFilter, FoundAccount, NotificationChange, Notifications,
@@ -60,6 +66,12 @@ pub struct AccountsSettings {
     pub return_to: ReturnTo,
     /// Meta's app secret: its callbacks are signed with it.
     pub meta_app_secret: Option<SecretString>,
+    /// The app secret before that, while Meta may still sign with it.
+    pub meta_app_secret_before: Option<SecretString>,
+    /// What Meta shows when it asks whether its events may be sent here; `None`: they may not.
+    pub meta_verify_token: Option<SecretString>,
+    /// Where customers' endpoints may be.
+    pub outbound: OutboundPolicy,
 }
 
 /// Connected accounts; cheap to clone, one a process. No `Debug`: it holds keys.
@@ -106,11 +118,11 @@ impl Accounts {
         &self.0.platforms
     }
 
-    fn queue(&self) -> &Queue {
+    pub(crate) fn queue(&self) -> &Queue {
         &self.0.queue
     }
 
-    fn db(&self) -> PgPool {
+    pub(crate) fn db(&self) -> PgPool {
         self.0.queue.database().pool()
     }
 
@@ -118,8 +130,16 @@ impl Accounts {
         &self.0.vault
     }
 
-    fn settings(&self) -> &AccountsSettings {
+    pub(crate) fn settings(&self) -> &AccountsSettings {
         &self.0.settings
+    }
+
+    /// The keys.
+    ///
+    /// # Errors
+    /// [`AccountsError::NoKeys`].
+    pub(crate) fn cipher(&self) -> Result<&Cipher, AccountsError> {
+        self.vault().cipher()
     }
 
     fn door(&self) -> &dyn Door {

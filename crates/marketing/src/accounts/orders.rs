@@ -94,20 +94,31 @@ fn job(kind: &'static str, account: &Account, payload: &Value, source: Source) -
     }
 }
 
-/// The jobs of a back-fill: a month each, the newest first, all levels of a month before the month before it.
-fn backfill_jobs(account: &Account, days: Days, levels: &[Level], source: Source) -> Vec<NewJob> {
+/// The last day that is asked for by the day. Where a platform tells hours, the day that goes on is asked for by them: what it
+/// told of such a day by the day would stand for the whole of it until it is asked again.
+#[must_use]
+pub fn last_by_day(finest: Granularity, today: NaiveDate) -> NaiveDate {
+    match finest {
+        Granularity::Hour => today.pred_opt().unwrap_or(today),
+        Granularity::Day => today,
+    }
+}
+
+/// The jobs of a back-fill: a stretch of days each, the newest first, all levels of a stretch before the stretch before it.
+fn backfill_jobs(
+    account: &Account,
+    (days, last_by_day): (Days, NaiveDate),
+    levels: &[Level],
+    source: Source,
+) -> Vec<NewJob> {
     let mut jobs = Vec::new();
-    let mut last = days.to;
-    while last >= days.from {
-        let first = last
-            .checked_sub_days(DaySpan::new(WINDOW_DAYS - 1))
-            .map_or(days.from, |first| first.max(days.from));
+    for (granularity, stretch) in stretches(days, last_by_day) {
         for level in levels {
             let scope = InsightScope {
                 level: *level,
-                granularity: Granularity::Day,
-                from: first,
-                to: last,
+                granularity,
+                from: stretch.from,
+                to: stretch.to,
                 breakdowns: Vec::new(),
             };
             jobs.push(NewJob {
@@ -116,16 +127,41 @@ fn backfill_jobs(account: &Account, days: Days, levels: &[Level], source: Source
                 ..insights_sync(account, &scope, source)
             });
         }
+    }
+    jobs
+}
+
+/// Cuts days into months, the newest first; those behind the last one that is asked for by the day are read by the hour.
+fn stretches(days: Days, last_by_day: NaiveDate) -> Vec<(Granularity, Days)> {
+    let mut stretches = Vec::new();
+    if let Some(first) = last_by_day.succ_opt().filter(|first| *first <= days.to) {
+        let by_hour = Days {
+            from: first.max(days.from),
+            to: days.to,
+        };
+        stretches.push((Granularity::Hour, by_hour));
+    }
+    let mut last = days.to.min(last_by_day);
+    while last >= days.from {
+        let first = last
+            .checked_sub_days(DaySpan::new(WINDOW_DAYS - 1))
+            .map_or(days.from, |first| first.max(days.from));
+        let by_day = Days {
+            from: first,
+            to: last,
+        };
+        stretches.push((Granularity::Day, by_day));
         let Some(before) = first.pred_opt() else {
             break;
         };
         last = before;
     }
-    jobs
+    stretches
 }
 
 impl Accounts {
-    /// Has figures of past days read anew, of these levels, by jobs that let all others go first.
+    /// Has figures of past days read anew, of these levels, by jobs that let all others go first. Today is read by the hour
+    /// where its platform tells hours.
     ///
     /// # Errors
     /// [`AccountsError::NotFound`], also for another tenant's account; [`AccountsError::Invalid`] for days that lie in the
@@ -141,12 +177,15 @@ impl Accounts {
         if account.status == AccountStatus::Disconnected {
             return Err(AccountsError::Disconnected);
         }
-        check(&account, days)?;
-        let jobs = backfill_jobs(&account, days, levels, source);
+        let today = account.day_of(Utc::now());
+        check(&account, days, today)?;
+        let asked = (days, self.last_by_day(&account, today));
+        let jobs = backfill_jobs(&account, asked, levels, source);
         self.store_jobs(jobs).await
     }
 
-    /// Has the history of a new account read: a year by the day. It is asked for once.
+    /// Has the history of a new account read: a year by the day, and today by the hour where there are hours. It is asked for
+    /// once.
     ///
     /// # Errors
     /// When the engine or the database did not take part: it is asked for again then.
@@ -161,7 +200,8 @@ impl Accounts {
                 .unwrap_or(to),
             to,
         };
-        let jobs = backfill_jobs(account, days, &Level::ALL, Source::Handler);
+        let asked = (days, self.last_by_day(account, to));
+        let jobs = backfill_jobs(account, asked, &Level::ALL, Source::Handler);
         self.store_jobs(jobs).await?;
         // After a crash in between the same jobs are asked for again, and those that wait stand for them.
         let db = self.db();
@@ -200,6 +240,12 @@ impl Accounts {
         }
     }
 
+    fn last_by_day(&self, account: &Account, today: NaiveDate) -> NaiveDate {
+        let client = self.platforms().of(account.platform);
+        let finest = client.map_or(Granularity::Day, |client| client.finest());
+        last_by_day(finest, today)
+    }
+
     async fn lacks_history(&self, account: AccountId) -> Result<bool, AccountsError> {
         let db = self.db();
         let lacking = within_deadline(async {
@@ -229,7 +275,7 @@ impl Accounts {
     }
 }
 
-fn check(account: &Account, days: Days) -> Result<(), AccountsError> {
+fn check(account: &Account, days: Days, today: NaiveDate) -> Result<(), AccountsError> {
     if account.kind != AccountKind::AdAccount {
         return Err(AccountsError::invalid(
             "/account_id",
@@ -243,7 +289,6 @@ fn check(account: &Account, days: Days) -> Result<(), AccountsError> {
             format!("must be 0 to {} days after from", LONGEST_SCOPE_DAYS - 1),
         ));
     }
-    let today = account.day_of(Utc::now());
     if days.to > today {
         return Err(AccountsError::invalid(
             "/to",
@@ -303,13 +348,14 @@ mod tests {
         }
     }
 
-    /// First and last days of the jobs for one level.
-    fn windows(of: Days) -> Vec<(String, String)> {
-        let jobs = backfill_jobs(&account(None), of, &[Level::Ad], Source::Cli);
+    /// How the jobs for one level read, with their first and last days.
+    fn windows(of: Days, last_by_day: &str) -> Vec<String> {
+        let asked = (of, day(last_by_day));
+        let jobs = backfill_jobs(&account(None), asked, &[Level::Ad], Source::Cli);
         let payloads = jobs.iter().map(|job| {
             let payload: Value = serde_json::from_str(job.payload.get()).expect("JSON");
             let text = |name: &str| payload[name].as_str().unwrap_or_default().to_owned();
-            (text("from"), text("to"))
+            [text("granularity"), text("from"), text("to")].join(" ")
         });
         payloads.collect()
     }
@@ -317,29 +363,40 @@ mod tests {
     // Fails when a day is left out or read twice.
     #[test]
     fn a_back_fill_is_cut_into_months_the_newest_first() {
-        let owned = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
-            let pairs = pairs.iter();
-            pairs
-                .map(|(from, to)| ((*from).to_owned(), (*to).to_owned()))
-                .collect()
-        };
+        let windows = |of| windows(of, "2026-11-21");
 
         assert_eq!(
             windows(days("2026-01-01", "2026-02-15")),
-            owned(&[("2026-01-17", "2026-02-15"), ("2026-01-01", "2026-01-16")])
+            ["day 2026-01-17 2026-02-15", "day 2026-01-01 2026-01-16"]
         );
-        let one = owned(&[("2026-02-15", "2026-02-15")]);
-        assert_eq!(windows(days("2026-02-15", "2026-02-15")), one);
+        assert_eq!(
+            windows(days("2026-02-15", "2026-02-15")),
+            ["day 2026-02-15 2026-02-15"]
+        );
+    }
+
+    // Fails when a day that goes on is asked for by the day where there are hours, or is left out where there are none.
+    #[test]
+    fn a_back_fill_of_today_is_read_by_the_hour_where_there_are_hours() {
+        let today = day("2026-11-22");
+        let with_hours = last_by_day(Granularity::Hour, today).to_string();
+        let without = last_by_day(Granularity::Day, today).to_string();
+        let three = days("2026-11-20", "2026-11-22");
+        let one = days("2026-11-22", "2026-11-22");
+
+        assert_eq!(
+            windows(three, &with_hours),
+            ["hour 2026-11-22 2026-11-22", "day 2026-11-20 2026-11-21"]
+        );
+        assert_eq!(windows(one, &with_hours), ["hour 2026-11-22 2026-11-22"]);
+        assert_eq!(windows(three, &without), ["day 2026-11-20 2026-11-22"]);
     }
 
     #[test]
     fn back_fills_let_everything_else_go_first_and_belong_to_the_tenant() {
-        let jobs = backfill_jobs(
-            &account(None),
-            days("2026-01-01", "2026-01-05"),
-            &Level::ALL,
-            Source::Http,
-        );
+        let asked = (days("2026-01-01", "2026-01-05"), day("2026-11-21"));
+
+        let jobs = backfill_jobs(&account(None), asked, &Level::ALL, Source::Http);
 
         assert_eq!(jobs.len(), 4);
         for job in &jobs {

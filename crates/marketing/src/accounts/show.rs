@@ -6,12 +6,12 @@ use sqlx::Connection as _;
 
 use super::{
     Account, AccountChange, AccountFilter, AccountId, Accounts, AccountsError, ConnectionId,
-    Notifications, StatusChange, TokenClocks, connect::said, stored_word,
+    Notifications, StatusChange, TokenClocks, connect::said, mailing::turned_on, stored_word,
 };
 use crate::store::{
     Session,
     accounts::{self, AccountRow, HistoryRow, ListQuery},
-    connections, within_deadline,
+    connections, mail_optouts, within_deadline,
 };
 
 /// Begins the cursors of this list.
@@ -108,6 +108,7 @@ impl Accounts {
             }
             connections::change_owner(&mut *tx, id.0, new.owner_email.as_deref(), &notifications)
                 .await?;
+            mail_optouts::opt_in(&mut *tx, id.0, &turned_on(new.notifications)).await?;
             let deed = Deed {
                 action: "account.update",
                 target: Some(&target),
@@ -143,21 +144,22 @@ pub(super) fn check_address(
     pointer: &'static str,
     address: Option<&str>,
 ) -> Result<(), AccountsError> {
-    let is_address = |address: &str| {
-        let has_at = address
-            .split_once('@')
-            .is_some_and(|(name, host)| !name.is_empty() && !host.is_empty());
-        let is_plain = |c: char| !c.is_control() && !c.is_whitespace();
-        address.is_empty()
-            || (has_at && address.len() <= LONGEST_ADDRESS && address.chars().all(is_plain))
-    };
-    if address.is_none_or(is_address) {
+    if address.is_none_or(|address| address.is_empty() || is_address(address)) {
         return Ok(());
     }
     Err(AccountsError::invalid(
         pointer,
         "must be an address such as ada@example.com",
     ))
+}
+
+/// Whether mail can be sent there, as far as a look tells.
+pub(crate) fn is_address(text: &str) -> bool {
+    let has_at = text
+        .split_once('@')
+        .is_some_and(|(name, host)| !name.is_empty() && !host.is_empty());
+    let is_plain = |c: char| !c.is_control() && !c.is_whitespace();
+    has_at && text.len() <= LONGEST_ADDRESS && text.chars().all(is_plain)
 }
 
 /// An account as others see it.

@@ -1,11 +1,14 @@
 //! What became of an event, and why.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use providers::{Error as ProviderError, meta::conversions::Refused};
+use queue::JobId;
 use serde::{Deserialize, Serialize};
 
-/// Meta's code for a batch with an event that is too old.
-const META_TOO_OLD: &str = "100/2804003";
+/// The destinations' codes for an event that is too old: Meta's, and Google's of uploads.
+const TOO_OLD: [&str; 3] = ["100/2804003", "EXPIRED_EVENT", "CONVERSION_EXPIRED"];
 
 /// What became of an event that a job asked to deliver.
 #[derive(Debug)]
@@ -34,6 +37,8 @@ pub enum Fate {
     AlreadySent {
         /// When.
         at: Option<DateTime<Utc>>,
+        /// The job that sent it.
+        by: JobId,
     },
     /// It can never be sent as it is.
     Refused(Refusal),
@@ -41,6 +46,11 @@ pub enum Fate {
     InDoubt {
         /// Since when.
         since: Option<DateTime<Utc>>,
+    },
+    /// The destination has put it off, or has not said yet what became of it: ask again then.
+    Later {
+        /// How long to wait.
+        wait: Duration,
     },
     /// Another job has it in its hands at this moment: ask again.
     Contended,
@@ -83,6 +93,19 @@ impl Refusal {
         }
     }
 
+    /// What the destination said later of an event that it had accepted.
+    pub(super) fn of_processing(reason: &str, expired: bool) -> Self {
+        let reason = Reason {
+            pointer: String::new(),
+            message: "accepted and then not counted".to_owned(),
+            code: Some(reason.to_owned()),
+        };
+        Self {
+            expired,
+            reasons: vec![reason],
+        }
+    }
+
     /// The destination's verdict on a single event; `None` where the failure is not about the event.
     pub(super) fn of_provider(error: &ProviderError) -> Option<Self> {
         let detail = match error {
@@ -101,7 +124,10 @@ impl Refusal {
             code: detail.code.clone(),
         };
         Some(Self {
-            expired: detail.code.as_deref() == Some(META_TOO_OLD),
+            expired: detail
+                .code
+                .as_deref()
+                .is_some_and(|code| TOO_OLD.contains(&code)),
             reasons: vec![reason],
         })
     }

@@ -1,5 +1,7 @@
 //! Deliveries against a database and a Meta that answers oddly.
 
+mod outcomes;
+
 use chrono::Utc;
 use providers::{
     Admission,
@@ -126,6 +128,7 @@ fn word(fate: &Fate) -> &'static str {
         Fate::Refused(Refusal { expired: true, .. }) => "expired",
         Fate::Refused(_) => "refused",
         Fate::InDoubt { .. } => "in doubt",
+        Fate::Later { .. } => "later",
         Fate::Contended => "contended",
         Fate::Failed(_) => "failed",
     }

@@ -1,13 +1,22 @@
 //! Takes a template's data apart, member by member, so that whatever is wrong is named and nothing of it is quoted.
 
+use std::str::FromStr;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use rust_decimal::Decimal;
 use serde_json::{Map, Value, json};
+use url::Url;
 
 use super::{DataProblem, EmailError};
 
 /// Longest line, such as a name or a subject, in characters.
 const LONGEST_LINE: usize = 200;
+/// Most items of a list.
+const MOST_ITEMS: usize = 50;
 /// Longest text, in characters.
 const LONGEST_TEXT: usize = 100_000;
+/// Longest address of a page, in characters.
+const LONGEST_URL: usize = 2_000;
 /// What no line has, as [`char::is_control`] says it.
 const NO_CONTROL: &str = r"^[^\x00-\x1f\x7f-\x9f]*$";
 /// As [`NO_CONTROL`], but for line breaks and tabs.
@@ -60,6 +69,99 @@ impl<'a> Members<'a> {
             .ok_or_else(|| self.wrong(DataProblem::Missing(member)))
     }
 
+    /// One of these words.
+    pub(super) fn word(
+        &mut self,
+        member: &'static str,
+        (words, expected): (&[&str], &'static str),
+    ) -> Result<&'a str, EmailError> {
+        self.string(member, |text| words.contains(&text), expected)?
+            .ok_or_else(|| self.wrong(DataProblem::Missing(member)))
+    }
+
+    /// A time, as RFC 3339 writes it.
+    pub(super) fn time(&mut self, member: &'static str) -> Result<DateTime<Utc>, EmailError> {
+        self.read(member, "a time such as \"2026-11-20T09:00:00Z\"")
+    }
+
+    /// A day.
+    pub(super) fn day(&mut self, member: &'static str) -> Result<NaiveDate, EmailError> {
+        self.read(member, "a day such as \"2026-11-20\"")
+    }
+
+    /// A number with a point, as text: it never passes through a binary fraction.
+    pub(super) fn decimal(&mut self, member: &'static str) -> Result<Decimal, EmailError> {
+        self.read(member, "a number in quotes, such as \"12.50\"")
+    }
+
+    /// As [`Self::decimal`], or `None` where the member is absent or null.
+    pub(super) fn optional_decimal(
+        &mut self,
+        member: &'static str,
+    ) -> Result<Option<Decimal>, EmailError> {
+        match self.members.get(member) {
+            None | Some(Value::Null) => {
+                self.asked_for.push(member);
+                Ok(None)
+            }
+            Some(_) => self.decimal(member).map(Some),
+        }
+    }
+
+    /// The address of a page, or `None` where the member is absent or null.
+    pub(super) fn optional_url(
+        &mut self,
+        member: &'static str,
+    ) -> Result<Option<&'a str>, EmailError> {
+        let is_page = |text: &str| {
+            is_sized(text, LONGEST_URL)
+                && Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "https" | "http"))
+        };
+        self.string(member, is_page, "an address that begins with https://")
+    }
+
+    /// A number of things; none where the member is absent or null.
+    pub(super) fn count(&mut self, member: &'static str) -> Result<u64, EmailError> {
+        self.asked_for.push(member);
+        match self.members.get(member) {
+            None | Some(Value::Null) => Ok(0),
+            Some(value) => value.as_u64().ok_or_else(|| {
+                let expected = "a whole number that is not negative";
+                self.wrong(DataProblem::Form { member, expected })
+            }),
+        }
+    }
+
+    /// Lines of text, at most 50.
+    pub(super) fn lines(&mut self, member: &'static str) -> Result<Vec<&'a str>, EmailError> {
+        let expected = "a list of lines of text of at most 200 characters";
+        let items = self.items(member, expected)?;
+        let lines = items.iter().map(|item| match item {
+            Value::String(text)
+                if !text.contains(char::is_control) && is_sized(text, LONGEST_LINE) =>
+            {
+                Ok(text.trim())
+            }
+            _ => Err(self.wrong(DataProblem::Form { member, expected })),
+        });
+        lines.collect()
+    }
+
+    /// Objects, at most 50; who reads one finishes it.
+    pub(super) fn objects(&mut self, member: &'static str) -> Result<Vec<Self>, EmailError> {
+        let expected = "a list of objects";
+        let items = self.items(member, expected)?;
+        let objects = items.iter().map(|item| match item {
+            Value::Object(members) => Ok(Self {
+                template: self.template,
+                members,
+                asked_for: Vec::new(),
+            }),
+            _ => Err(self.wrong(DataProblem::Form { member, expected })),
+        });
+        objects.collect()
+    }
+
     /// Refuses what nobody asked for.
     pub(super) fn finish(self) -> Result<(), EmailError> {
         match self
@@ -70,6 +172,32 @@ impl<'a> Members<'a> {
             Some(name) => Err(self.wrong(DataProblem::Unknown(name.chars().take(64).collect()))),
             None => Ok(()),
         }
+    }
+
+    /// The items of a list of at most 50; none where the member is absent or null.
+    fn items(
+        &mut self,
+        member: &'static str,
+        expected: &'static str,
+    ) -> Result<&'a [Value], EmailError> {
+        self.asked_for.push(member);
+        match self.members.get(member) {
+            None | Some(Value::Null) => Ok(&[]),
+            Some(Value::Array(items)) if items.len() <= MOST_ITEMS => Ok(items),
+            Some(_) => Err(self.wrong(DataProblem::Form { member, expected })),
+        }
+    }
+
+    /// What a text stands for.
+    fn read<T: FromStr>(
+        &mut self,
+        member: &'static str,
+        expected: &'static str,
+    ) -> Result<T, EmailError> {
+        let text = self.string(member, |text| text.parse::<T>().is_ok(), expected)?;
+        let text = text.ok_or_else(|| self.wrong(DataProblem::Missing(member)))?;
+        text.parse()
+            .map_err(|_| self.wrong(DataProblem::Form { member, expected }))
     }
 
     fn string(
@@ -107,6 +235,36 @@ pub(super) fn optional_line_schema() -> Value {
 /// The schema of what [`Members::text`] takes.
 pub(super) fn text_schema() -> Value {
     text_schema_of(&["string"], NO_OTHER_CONTROL, LONGEST_TEXT)
+}
+
+/// The schema of what [`Members::time`] takes.
+pub(super) fn time_schema() -> Value {
+    json!({ "type": "string", "pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T" })
+}
+
+/// The schema of what [`Members::day`] takes.
+pub(super) fn day_schema() -> Value {
+    json!({ "type": "string", "pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$" })
+}
+
+/// The schema of what [`Members::decimal`] takes, and with `null` of what [`Members::optional_decimal`] takes.
+pub(super) fn decimal_schema(types: &[&str]) -> Value {
+    json!({ "type": types, "pattern": r"^-?[0-9]{1,20}(\.[0-9]{1,10})?$" })
+}
+
+/// The schema of what [`Members::optional_url`] takes.
+pub(super) fn optional_url_schema() -> Value {
+    json!({ "type": ["string", "null"], "maxLength": LONGEST_URL, "pattern": "^https?://[^ ]+$" })
+}
+
+/// The schema of what [`Members::count`] takes.
+pub(super) fn count_schema() -> Value {
+    json!({ "type": ["integer", "null"], "minimum": 0 })
+}
+
+/// The schema of a list, as [`Members::lines`] and [`Members::objects`] take it.
+pub(super) fn list_schema(of: &Value) -> Value {
+    json!({ "type": ["array", "null"], "maxItems": MOST_ITEMS, "items": of })
 }
 
 fn text_schema_of(types: &[&str], pattern: &str, longest: usize) -> Value {

@@ -1,16 +1,43 @@
 //! What a mail says, and what is known of its delivery. How mail reaches a server is the business of `providers`.
 
+mod alert;
 mod data;
+mod digest;
+mod look;
+mod needs_reauth;
+mod news;
+mod own;
 mod plain;
 mod receipts;
+mod sync_failed;
+mod token_expiring;
+mod topic;
 mod welcome;
+mod words;
 
 use serde_json::Value;
 
-pub use receipts::{Begun, MailIdentity, Unsent, begin_send, record_sent, record_unsent};
+pub use look::{Brand, Look};
+pub use news::{
+    Failing, FailingAccount, MailOwner, WeekAccount, WeekOf, WeekTotal, digest_owners,
+    failing_accounts, last_week_of,
+};
+pub use own::{OwnProblem, OwnTemplates, OwnTemplatesError, PREFIX as OWN_PREFIX};
+pub use receipts::{
+    Begun, MailIdentity, Unsent, begin_send, forget_old_sends, record_sent, record_unsent,
+};
+pub use topic::{Topic, UnknownTopic};
 
 /// Every template, by name.
-const TEMPLATES: &[Template] = &[plain::TEMPLATE, welcome::TEMPLATE];
+const TEMPLATES: &[Template] = &[
+    alert::TEMPLATE,
+    digest::TEMPLATE,
+    needs_reauth::TEMPLATE,
+    plain::TEMPLATE,
+    sync_failed::TEMPLATE,
+    token_expiring::TEMPLATE,
+    welcome::TEMPLATE,
+];
 
 /// A mail's content: both forms say the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,10 +54,12 @@ pub struct RenderedMail {
 #[derive(Debug, thiserror::Error)]
 pub enum EmailError {
     /// There is no such template.
-    #[error("there is no template {name:?}; known are {}", template_names().collect::<Vec<_>>().join(", "))]
+    #[error("there is no template {name:?}; known are {known}")]
     UnknownTemplate {
         /// What was asked for, cut at 64 characters.
         name: String,
+        /// The ones that there are.
+        known: String,
     },
     /// The data does not suit the template.
     #[error("template \"{template}\" {problem}")]
@@ -40,6 +69,9 @@ pub enum EmailError {
         /// Which member is wrong, and how.
         problem: DataProblem,
     },
+    /// A template of the operator's failed with this data.
+    #[error(transparent)]
+    Own(#[from] OwnProblem),
     /// The template itself failed: a fault of ours.
     #[error("template \"{template}\" could not be rendered")]
     Render {
@@ -76,7 +108,7 @@ pub enum DataProblem {
 /// A template: its name, how it turns data into a mail, the JSON Schema of what it takes, and data to try it with.
 struct Template {
     name: &'static str,
-    render: fn(&Value) -> Result<RenderedMail, EmailError>,
+    render: fn(&Value, &Look) -> Result<RenderedMail, EmailError>,
     schema: fn() -> Value,
     sample: fn() -> Value,
 }
@@ -93,31 +125,69 @@ pub fn data_schemas() -> impl Iterator<Item = (&'static str, Value)> {
         .map(|template| (template.name, (template.schema)()))
 }
 
-/// Renders a template with its data.
-///
-/// # Errors
-/// [`EmailError::UnknownTemplate`] and [`EmailError::Data`] are the caller's, [`EmailError::Render`] is ours.
-pub fn render(template: &str, data: &Value) -> Result<RenderedMail, EmailError> {
-    let template = find(template)?;
-    (template.render)(data)
+/// The templates of this process: those that are built in, and the operator's.
+#[derive(Default)]
+pub struct Templates {
+    own: OwnTemplates,
 }
 
-/// Data to try a template with.
-///
-/// # Errors
-/// [`EmailError::UnknownTemplate`].
-pub fn sample(template: &str) -> Result<Value, EmailError> {
-    let template = find(template)?;
-    Ok((template.sample)())
-}
+impl Templates {
+    /// With the operator's.
+    #[must_use]
+    pub fn with(own: OwnTemplates) -> Self {
+        Self { own }
+    }
 
-fn find(name: &str) -> Result<&'static Template, EmailError> {
-    TEMPLATES
-        .iter()
-        .find(|template| template.name == name)
-        .ok_or_else(|| EmailError::UnknownTemplate {
+    /// The names of all of them, as payloads use them.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        let built_in = template_names().map(str::to_owned);
+        built_in.chain(self.own.names()).collect()
+    }
+
+    /// Renders a template with its data. One of the operator's in the place of a built-in one takes the same data.
+    ///
+    /// # Errors
+    /// [`EmailError::UnknownTemplate`] and [`EmailError::Data`] are the caller's, [`EmailError::Own`] is the operator's,
+    /// [`EmailError::Render`] is ours.
+    pub fn render(
+        &self,
+        template: &str,
+        data: &Value,
+        look: &Look,
+    ) -> Result<RenderedMail, EmailError> {
+        if let Some(own) = template.strip_prefix(OWN_PREFIX) {
+            let mail = self.own.render(own, data, look)?;
+            return mail.ok_or_else(|| self.unknown(template));
+        }
+        let built_in = find(template).ok_or_else(|| self.unknown(template))?;
+        let mail = (built_in.render)(data, look)?;
+        Ok(self.own.render(template, data, look)?.unwrap_or(mail))
+    }
+
+    /// Data to try a template with; of one of the operator's, what stands beside it.
+    ///
+    /// # Errors
+    /// [`EmailError::UnknownTemplate`].
+    pub fn sample(&self, template: &str) -> Result<Value, EmailError> {
+        if let Some(own) = template.strip_prefix(OWN_PREFIX) {
+            let sample = self.own.sample(own);
+            return sample.ok_or_else(|| self.unknown(template));
+        }
+        let sample = find(template).map(|template| (template.sample)());
+        sample.ok_or_else(|| self.unknown(template))
+    }
+
+    fn unknown(&self, name: &str) -> EmailError {
+        EmailError::UnknownTemplate {
             name: name.chars().take(64).collect(),
-        })
+            known: self.names().join(", "),
+        }
+    }
+}
+
+fn find(name: &str) -> Option<&'static Template> {
+    TEMPLATES.iter().find(|template| template.name == name)
 }
 
 #[cfg(test)]

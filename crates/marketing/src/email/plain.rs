@@ -6,7 +6,7 @@ use askama::Template as _;
 use serde_json::{Value, json};
 
 use super::{
-    EmailError, RenderedMail, Template,
+    EmailError, Look, RenderedMail, Template,
     data::{Members, line_schema, text_schema},
 };
 
@@ -22,6 +22,7 @@ pub(super) const TEMPLATE: Template = Template {
 #[derive(askama::Template)]
 #[template(path = "email/plain.html")]
 struct Html<'a> {
+    look: &'a Look,
     subject: &'a str,
     paragraphs: Vec<Vec<&'a str>>,
 }
@@ -29,10 +30,11 @@ struct Html<'a> {
 #[derive(askama::Template)]
 #[template(path = "email/plain.txt")]
 struct Text<'a> {
+    look: &'a Look,
     text: &'a str,
 }
 
-fn render(data: &Value) -> Result<RenderedMail, EmailError> {
+fn render(data: &Value, look: &Look) -> Result<RenderedMail, EmailError> {
     let mut members = Members::of(NAME, data)?;
     let subject = members.line("subject")?;
     let text = members.text("text")?;
@@ -44,8 +46,9 @@ fn render(data: &Value) -> Result<RenderedMail, EmailError> {
     };
     Ok(RenderedMail {
         subject: subject.to_owned(),
-        text: Text { text }.render().map_err(failed)?,
+        text: Text { look, text }.render().map_err(failed)?,
         html: Html {
+            look,
             subject,
             paragraphs: paragraphs(text),
         }

@@ -1,12 +1,19 @@
 //! A mail cannot be unsent, so each send leaves an intent before and a receipt after. An attempt that finds an intent
 //! without a receipt cannot know whether the mail went out: it sends once more, with the same Message-ID.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use queue::JobId;
 use sha2::{Digest, Sha256};
 use sqlx::PgPool;
 
 use crate::store::{Session, StoreError, email_sends, within_deadline};
+
+/// For how long a receipt is kept: longer than any key that names a day, a week or a year comes again.
+const KEPT: Duration = Duration::from_secs(400 * 24 * 60 * 60);
+/// Most receipts that are deleted at once.
+const MOST_FORGOTTEN: i64 = 10_000;
 
 /// What makes two sends the same mail: the job, on all its attempts and replays, or a key of the business.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -144,6 +151,22 @@ pub async fn record_unsent(
     .await
 }
 
+/// Deletes receipts of mails that were begun more than 400 days ago, up to 10,000 at a time; tells how many. A business key that
+/// comes again after that sends again.
+///
+/// # Errors
+/// When the database did not take part.
+pub async fn forget_old_sends(db: &PgPool) -> Result<u64, StoreError> {
+    within_deadline(async {
+        let mut session = Session::open(db).await?;
+        let conn = session.connection();
+        let gone = email_sends::prune(conn, KEPT.as_secs_f64(), MOST_FORGOTTEN).await?;
+        session.done();
+        Ok(gone)
+    })
+    .await
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -226,6 +249,28 @@ mod tests {
         let still = begin_send(&db, &mail, second, MESSAGE_ID).await?;
 
         assert_eq!((meanwhile, still), (Begun::Underway, Begun::Underway));
+        Ok(())
+    }
+
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn old_receipts_go_and_young_ones_stay(db: PgPool) -> anyhow::Result<()> {
+        for (identity, days) in [("old", 401), ("young", 399)] {
+            sqlx::query(
+                "INSERT INTO marketing.email_sends (identity, job_id, message_id, state, begun_at, ended_at)
+                 VALUES ($1, gen_random_uuid(), '<x@y>', 'sent', now() - make_interval(days => $2), now())",
+            )
+            .bind(identity)
+            .bind(days)
+            .execute(&db)
+            .await?;
+        }
+
+        let gone = forget_old_sends(&db).await?;
+
+        let left: Vec<String> = sqlx::query_scalar("SELECT identity FROM marketing.email_sends")
+            .fetch_all(&db)
+            .await?;
+        assert_eq!((gone, left), (1, vec!["young".to_owned()]));
         Ok(())
     }
 

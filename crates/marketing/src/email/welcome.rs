@@ -4,7 +4,7 @@ use askama::Template as _;
 use serde_json::{Value, json};
 
 use super::{
-    EmailError, RenderedMail, Template,
+    EmailError, Look, RenderedMail, Template,
     data::{Members, line_schema, optional_line_schema},
 };
 
@@ -20,6 +20,7 @@ pub(super) const TEMPLATE: Template = Template {
 #[derive(askama::Template)]
 #[template(path = "email/welcome.html")]
 struct Html<'a> {
+    look: &'a Look,
     subject: &'a str,
     name: &'a str,
     product: Option<&'a str>,
@@ -28,11 +29,12 @@ struct Html<'a> {
 #[derive(askama::Template)]
 #[template(path = "email/welcome.txt")]
 struct Text<'a> {
+    look: &'a Look,
     name: &'a str,
     product: Option<&'a str>,
 }
 
-fn render(data: &Value) -> Result<RenderedMail, EmailError> {
+fn render(data: &Value, look: &Look) -> Result<RenderedMail, EmailError> {
     let mut members = Members::of(NAME, data)?;
     let name = members.line("name")?;
     let product = members.optional_line("product")?;
@@ -47,8 +49,15 @@ fn render(data: &Value) -> Result<RenderedMail, EmailError> {
         source,
     };
     Ok(RenderedMail {
-        text: Text { name, product }.render().map_err(failed)?,
+        text: Text {
+            look,
+            name,
+            product,
+        }
+        .render()
+        .map_err(failed)?,
         html: Html {
+            look,
             subject: &subject,
             name,
             product,

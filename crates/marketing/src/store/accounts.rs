@@ -211,12 +211,17 @@ pub(crate) async fn set_status_of_connection(
          changed AS (
              UPDATE marketing.accounts a SET status = $2, status_changed_at = now(), updated_at = now()
                FROM before WHERE a.id = before.id
-          RETURNING a.id, a.tenant, before.status AS was),
+          RETURNING a.id, a.tenant, a.platform, a.external_id, before.status AS was),
          told AS (
              INSERT INTO marketing.events (kind, tenant, account, data)
-             SELECT 'account.status_changed', tenant, id,
-                    jsonb_build_object('was', was, 'became', $2::text, 'reason', $4::text)
-               FROM changed ORDER BY id)
+             SELECT e.kind, c.tenant, c.id, e.data
+               FROM changed c
+              CROSS JOIN LATERAL (VALUES
+                    ('account.status_changed', jsonb_build_object('was', c.was, 'became', $2::text, 'reason', $4::text)),
+                    ('account.needs_reauth', jsonb_build_object('platform', c.platform, 'external_id', c.external_id,
+                                                                'reason', $4::text))) AS e (kind, data)
+              WHERE e.kind = 'account.status_changed' OR $2 = 'needs_reauth' -- which has an event of its own, too
+              ORDER BY c.id, e.kind DESC)
          INSERT INTO marketing.account_history (account, actor, was, became, reason)
          SELECT id, $3, was, $2, $4 FROM changed ORDER BY id
       RETURNING account",
@@ -298,6 +303,24 @@ pub(crate) async fn is_left_empty(
         connection,
     )
     .fetch_one(db)
+    .await
+}
+
+/// Meta's ids of those of these accounts that are Pages which nobody has connected any more.
+pub(crate) async fn pages_left(
+    db: impl PgExecutor<'_>,
+    accounts: &[Uuid],
+) -> Result<Vec<String>, sqlx::Error> {
+    sqlx::query_scalar!(
+        "SELECT DISTINCT a.external_id
+           FROM marketing.accounts a
+          WHERE a.id = ANY ($1) AND a.platform = 'meta' AND a.kind = 'page'
+            AND NOT EXISTS (SELECT FROM marketing.accounts o
+                             WHERE o.external_id = a.external_id AND o.platform = a.platform AND o.kind = a.kind
+                               AND o.status <> 'disconnected')",
+        accounts,
+    )
+    .fetch_all(db)
     .await
 }
 

@@ -104,3 +104,23 @@ pub(crate) async fn record_unsent(
     .await?;
     Ok(())
 }
+
+/// Deletes mails that were begun so many seconds ago, at most so many; tells how many.
+pub(crate) async fn prune(
+    db: impl PgExecutor<'_>,
+    older_than_s: f64,
+    most: i64,
+) -> Result<u64, sqlx::Error> {
+    let gone = sqlx::query!(
+        r#"DELETE FROM marketing.email_sends
+            WHERE identity = ANY(ARRAY(
+                  SELECT identity FROM marketing.email_sends
+                   WHERE begun_at < now() - make_interval(secs => $1)
+                   ORDER BY begun_at LIMIT $2 FOR UPDATE SKIP LOCKED))"#,
+        older_than_s,
+        most,
+    )
+    .execute(db)
+    .await?;
+    Ok(gone.rows_affected())
+}

@@ -1,5 +1,5 @@
-//! Table `events`: what is to be told to others. Rows are written by the statements whose changes they tell; nobody takes them
-//! out yet but retention.
+//! Table `events`: what is to be told to others. Rows are written by the statements whose changes they tell, and by a trigger
+//! where jobs die; they are taken out in `outbound_deliveries`, and what nobody takes retention does.
 
 use sqlx::PgExecutor;
 

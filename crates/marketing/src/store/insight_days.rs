@@ -81,7 +81,8 @@ pub(crate) struct PrunedHours {
 }
 
 /// Deletes the hours of the oldest day of an account and level that ended so many days ago, if the day's own figures were
-/// read after its end, wherever on earth it was, or nobody reads them any more: the account is disconnected.
+/// read after its end, wherever on earth it was, or nobody reads them any more: the account is disconnected, and the hours
+/// are added up.
 pub(crate) async fn prune_hours(
     db: impl PgExecutor<'_>,
     keep_days: i32,
@@ -97,7 +98,11 @@ pub(crate) async fn prune_hours(
                         WHERE d.account = h.account AND d.level = h.level AND d.granularity = 'day'
                           AND d.breakdowns = h.breakdowns AND d.date = h.date
                           AND d.read_at >= (h.date + 2)::timestamp AT TIME ZONE 'UTC' LIMIT 1),
-                      (SELECT true FROM marketing.accounts a WHERE a.id = h.account AND a.status = 'disconnected'),
+                      (SELECT true FROM marketing.accounts a
+                        WHERE a.id = h.account AND a.status = 'disconnected'
+                          AND NOT EXISTS (SELECT FROM marketing.rollups_due r
+                                           WHERE r.grain = 'day' AND r.account = h.account AND r.level = h.level
+                                             AND r.breakdowns = h.breakdowns AND r.bucket = h.date)),
                       false) -- two EXISTS in an OR would be hashes of all
                 ORDER BY h.date LIMIT 1 FOR UPDATE SKIP LOCKED),
            gone AS (

@@ -1,8 +1,11 @@
 //! Every statement on schema `marketing`, a file a table, and what keeps a silent database from holding its caller.
 
 pub(crate) mod accounts;
+pub(crate) mod alert_history;
+pub(crate) mod alerts;
 pub(crate) mod api_calls;
 pub(crate) mod cache;
+pub(crate) mod campaign_changes;
 pub(crate) mod connections;
 pub(crate) mod conversion_events;
 pub(crate) mod data_deletions;
@@ -13,13 +16,28 @@ pub(crate) mod entity_changes;
 pub(crate) mod events;
 pub(crate) mod freshness;
 pub(crate) mod history;
+pub(crate) mod inbound_events;
 pub(crate) mod insight_days;
 pub(crate) mod insights;
+pub(crate) mod leads;
+pub(crate) mod mail_news;
+pub(crate) mod mail_optouts;
 pub(crate) mod oauth_states;
+pub(crate) mod outbound_deliveries;
+pub(crate) mod outbound_endpoints;
+pub(crate) mod page_subscriptions;
+pub(crate) mod people;
+pub(crate) mod performance;
+pub(crate) mod rates;
+pub(crate) mod recommendations;
 pub(crate) mod report_runs;
+pub(crate) mod rollups;
+pub(crate) mod rule_figures;
 pub(crate) mod sealed;
 mod session;
+pub(crate) mod social_engagements;
 pub(crate) mod social_insights;
+pub(crate) mod strategies;
 pub(crate) mod syncs;
 pub(crate) mod watches;
 

@@ -63,24 +63,89 @@ pub(crate) async fn reseal_tokens(
     Ok(resealed.rows_affected() == 1)
 }
 
-/// The sealed verifier of a person who is away at a platform.
-pub(crate) struct VerifierRow {
+/// A row with one sealed value.
+pub(crate) struct SingleRow {
     pub(crate) id: Uuid,
-    pub(crate) verifier: Vec<u8>,
+    pub(crate) sealed: Vec<u8>,
 }
 
-/// Up to 200 verifiers that are still wanted, behind one.
+/// Up to 200 verifiers of people who are away at a platform that are still wanted, behind one.
 pub(crate) async fn verifiers_after(
     db: impl PgExecutor<'_>,
     after: Uuid,
-) -> Result<Vec<VerifierRow>, sqlx::Error> {
+) -> Result<Vec<SingleRow>, sqlx::Error> {
     sqlx::query_as!(
-        VerifierRow,
-        "SELECT id, verifier FROM marketing.oauth_states WHERE id > $1 AND expires_at > now() ORDER BY id LIMIT 200",
+        SingleRow,
+        "SELECT id, verifier AS sealed FROM marketing.oauth_states WHERE id > $1 AND expires_at > now() ORDER BY id LIMIT 200",
         after,
     )
     .fetch_all(db)
     .await
+}
+
+/// Up to 200 secrets of endpoints that have not ended, behind one.
+pub(crate) async fn secrets_after(
+    db: impl PgExecutor<'_>,
+    after: Uuid,
+) -> Result<Vec<SingleRow>, sqlx::Error> {
+    sqlx::query_as!(
+        SingleRow,
+        "SELECT id, secret AS sealed FROM marketing.webhook_secrets
+          WHERE id > $1 AND (expires_at IS NULL OR expires_at > now()) ORDER BY id LIMIT 200",
+        after,
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// Puts a secret that was sealed anew in the place of the same secret; `false` where it is gone by now.
+pub(crate) async fn reseal_secret(
+    db: impl PgExecutor<'_>,
+    id: Uuid,
+    old: &[u8],
+    new: &[u8],
+) -> Result<bool, sqlx::Error> {
+    let resealed = sqlx::query!(
+        "UPDATE marketing.webhook_secrets SET secret = $3 WHERE id = $1 AND secret = $2",
+        id,
+        old,
+        new,
+    )
+    .execute(db)
+    .await?;
+    Ok(resealed.rows_affected() == 1)
+}
+
+/// Up to 200 leads, behind one.
+pub(crate) async fn answers_after(
+    db: impl PgExecutor<'_>,
+    after: Uuid,
+) -> Result<Vec<SingleRow>, sqlx::Error> {
+    sqlx::query_as!(
+        SingleRow,
+        "SELECT id, answers AS sealed FROM marketing.leads WHERE id > $1 ORDER BY id LIMIT 200",
+        after,
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// Puts answers that were sealed anew in the place of the same answers; `false` where they are other ones by now.
+pub(crate) async fn reseal_answers(
+    db: impl PgExecutor<'_>,
+    id: Uuid,
+    old: &[u8],
+    new: &[u8],
+) -> Result<bool, sqlx::Error> {
+    let resealed = sqlx::query!(
+        "UPDATE marketing.leads SET answers = $3 WHERE id = $1 AND answers = $2",
+        id,
+        old,
+        new,
+    )
+    .execute(db)
+    .await?;
+    Ok(resealed.rows_affected() == 1)
 }
 
 /// The same for a verifier.
@@ -118,6 +183,8 @@ pub(crate) async fn keys_in_use(db: impl PgExecutor<'_>) -> Result<Vec<KeyCount>
              FROM (SELECT access_token AS sealed FROM marketing.connections
                    UNION ALL SELECT refresh_token FROM marketing.connections
                    UNION ALL SELECT token_secret FROM marketing.connections
+                   UNION ALL SELECT secret FROM marketing.webhook_secrets WHERE expires_at IS NULL OR expires_at > now()
+                   UNION ALL SELECT answers FROM marketing.leads
                    UNION ALL SELECT verifier FROM marketing.oauth_states WHERE expires_at > now()) AS everything
             WHERE sealed IS NOT NULL
             GROUP BY 1 ORDER BY 1"#

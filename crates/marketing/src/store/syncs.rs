@@ -51,21 +51,29 @@ pub(crate) struct ErrorColumns<'a> {
     pub(crate) message: &'a str,
 }
 
-/// Closes syncs that made no progress for so long, of one account or of all, up to 500; tells which.
+/// Closes syncs that made no progress for so long, of one account or of all, up to 500, and tells of them; gives which.
 pub(crate) async fn close_stale(
     db: impl PgExecutor<'_>,
     account: Option<Uuid>,
     idle_s: f64,
 ) -> Result<Vec<Uuid>, sqlx::Error> {
     sqlx::query_scalar!(
-        "UPDATE marketing.syncs
-            SET state = 'failed', finished_at = now(), error_class = COALESCE(error_class, 'lost'),
-                error = COALESCE(error, 'no attempt went on with it')
-          WHERE id = ANY (ARRAY(SELECT id FROM marketing.syncs
-                                 WHERE state = 'running' AND ($1::uuid IS NULL OR account = $1)
-                                   AND progressed_at < now() - make_interval(secs => $2)
-                                 LIMIT 500 FOR UPDATE SKIP LOCKED)) -- in no order: that of ids is of all that there ever were
-      RETURNING id",
+        r#"WITH closed AS (
+               UPDATE marketing.syncs s
+                  SET state = 'failed', finished_at = now(), error_class = COALESCE(error_class, 'lost'),
+                      error = COALESCE(error, 'no attempt went on with it')
+                WHERE id = ANY (ARRAY(SELECT id FROM marketing.syncs
+                                       WHERE state = 'running' AND ($1::uuid IS NULL OR account = $1)
+                                         AND progressed_at < now() - make_interval(secs => $2)
+                                       LIMIT 500 FOR UPDATE SKIP LOCKED)) -- in no order: that of ids is of all that there ever were
+            RETURNING s.id, s.account, marketing.sync_as_told(s) AS data),
+           told AS (
+               INSERT INTO marketing.events (kind, tenant, account, data)
+               SELECT 'sync.failed', a.tenant, c.account, c.data
+                 FROM closed c
+                 JOIN marketing.accounts a ON a.id = c.account
+                ORDER BY c.id)
+           SELECT id AS "id!" FROM closed"#,
         account,
         idle_s,
     )
@@ -175,7 +183,7 @@ pub(crate) async fn set_back(
     .await
 }
 
-/// Ends a sync; `false`: it is not this run's any more.
+/// Ends a sync, and tells of it; `false`: it is not this run's any more.
 pub(crate) async fn finish(
     db: impl PgExecutor<'_>,
     fence: Fence,
@@ -183,9 +191,15 @@ pub(crate) async fn finish(
     error: Option<ErrorColumns<'_>>,
 ) -> Result<bool, sqlx::Error> {
     let finished = sqlx::query!(
-        "UPDATE marketing.syncs
-            SET state = $3, finished_at = now(), progressed_at = now(), cursor = NULL, error_class = $4, error = $5
-          WHERE id = $1 AND run = $2 AND state = 'running'",
+        "WITH finished AS (
+             UPDATE marketing.syncs s
+                SET state = $3, finished_at = now(), progressed_at = now(), cursor = NULL, error_class = $4, error = $5
+              WHERE id = $1 AND run = $2 AND state = 'running'
+          RETURNING s.account, s.state, marketing.sync_as_told(s) AS data)
+         INSERT INTO marketing.events (kind, tenant, account, data)
+         SELECT CASE f.state WHEN 'failed' THEN 'sync.failed' ELSE 'sync.completed' END, a.tenant, f.account, f.data
+           FROM finished f
+           JOIN marketing.accounts a ON a.id = f.account",
         fence.sync,
         fence.run,
         state,

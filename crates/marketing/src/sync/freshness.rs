@@ -148,7 +148,7 @@ fn nanos(time: DateTime<Utc>) -> TimeDelta {
 }
 
 /// When a day begins: where the clock skips midnight, at the first hour that there is.
-fn start_of(zone: Tz, date: NaiveDate) -> Option<DateTime<Utc>> {
+pub(crate) fn start_of(zone: Tz, date: NaiveDate) -> Option<DateTime<Utc>> {
     (0..4).find_map(|hour| {
         let time = NaiveTime::from_hms_opt(hour, 0, 0)?;
         let local = zone.from_local_datetime(&date.and_time(time)).earliest()?;

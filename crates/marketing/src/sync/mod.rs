@@ -17,7 +17,7 @@ mod prune;
 mod reports;
 mod slo;
 mod social;
-mod storable;
+pub(crate) mod storable;
 #[cfg(test)]
 mod tests;
 mod watch;
@@ -35,6 +35,7 @@ pub use calls::LoggedCall;
 pub use changes::{ChangedField, EntityChange};
 pub use entities::Stored;
 pub use error::SyncError;
+pub(crate) use freshness::start_of;
 pub use freshness::{Freshness, FreshnessOf};
 pub use insights::Replaced;
 pub use listing::{EntityFilter, StoredEntity};

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 /// The text without U+0000.
-pub(super) fn text(text: &str) -> Cow<'_, str> {
+pub(crate) fn text(text: &str) -> Cow<'_, str> {
     if text.contains('\0') {
         Cow::Owned(text.replace('\0', ""))
     } else {
@@ -15,12 +15,12 @@ pub(super) fn text(text: &str) -> Cow<'_, str> {
 }
 
 /// The text without U+0000, to keep.
-pub(super) fn owned(value: &str) -> String {
+pub(crate) fn owned(value: &str) -> String {
     text(value).into_owned()
 }
 
 /// The document without U+0000.
-pub(super) fn document(value: &Value) -> Value {
+pub(crate) fn document(value: &Value) -> Value {
     match value {
         Value::String(word) => Value::String(owned(word)),
         Value::Array(items) => items.iter().map(document).collect(),

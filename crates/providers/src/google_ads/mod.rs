@@ -3,6 +3,8 @@
 
 mod accounts;
 mod changes;
+mod conversions;
+mod edits;
 mod entities;
 mod errors;
 mod insights;
@@ -25,9 +27,9 @@ use crate::{
     error::{Detail, Error},
     http::{self, Http},
     platform::{
-        AdAccount, AdPlatform, Authorization, AuthorizeRequest, Caller, CodeExchange, Cursor, Door,
-        Entity, EntityQuery, EntityType, Grant, Granularity, InsightQuery, Insights, Page,
-        Platform, TokenHealth, Tokens, recent::Pauses,
+        AdAccount, AdPlatform, Authorization, AuthorizeRequest, Caller, CodeExchange,
+        ConversionApi, Cursor, Door, EditOrder, Edited, Entity, EntityQuery, EntityType, Grant,
+        Granularity, InsightQuery, Insights, Page, Platform, TokenHealth, Tokens, recent::Pauses,
     },
 };
 
@@ -36,6 +38,9 @@ pub const DEFAULT_BASE_URL: &str = "https://googleads.googleapis.com/v26";
 
 /// Where tokens are got and taken back.
 pub const DEFAULT_OAUTH_URL: &str = "https://oauth2.googleapis.com";
+
+/// The Data Manager API, which takes conversion events, with its version.
+pub const DEFAULT_DATA_URL: &str = "https://datamanager.googleapis.com/v1";
 
 /// The page where people give access.
 pub const DEFAULT_AUTH_URL: &str = "https://accounts.google.com/o/oauth2/v2/auth";
@@ -57,6 +62,8 @@ pub struct GoogleAdsConfig {
     pub oauth_url: Url,
     /// The page where people give access; plain `http` for loopback hosts only.
     pub auth_url: Url,
+    /// The Data Manager API with its version; plain `http` for loopback hosts only.
+    pub data_url: Url,
     /// The client's id; `None`: nobody can give access by OAuth, and no token can be refreshed.
     pub client_id: Option<String>,
     /// The client's secret, as its id.
@@ -74,6 +81,7 @@ impl Default for GoogleAdsConfig {
             base_url: url(DEFAULT_BASE_URL),
             oauth_url: url(DEFAULT_OAUTH_URL),
             auth_url: url(DEFAULT_AUTH_URL),
+            data_url: url(DEFAULT_DATA_URL),
             client_id: None,
             client_secret: None,
             developer_token: None,
@@ -88,6 +96,7 @@ pub struct GoogleAds {
     base_url: Url,
     oauth_url: Url,
     auth_url: Url,
+    data_url: Url,
     client_id: Option<String>,
     client_secret: Option<SecretString>,
     developer_token: Option<SecretString>,
@@ -104,11 +113,13 @@ impl GoogleAds {
         http::require_safe_base(PROVIDER, &config.base_url)?;
         http::require_safe_base(PROVIDER, &config.oauth_url)?;
         http::require_safe_base(PROVIDER, &config.auth_url)?;
+        http::require_safe_base(PROVIDER, &config.data_url)?;
         Ok(Self {
             http: Http::new(PROVIDER, ANSWER_LIMIT, http::client_builder(config.timeout))?,
             base_url: config.base_url,
             oauth_url: config.oauth_url,
             auth_url: config.auth_url,
+            data_url: config.data_url,
             client_id: config.client_id,
             client_secret: config.client_secret,
             developer_token: config.developer_token,
@@ -146,6 +157,10 @@ impl AdPlatform for GoogleAds {
         }
     }
 
+    fn conversions(&self) -> Option<&dyn ConversionApi> {
+        Some(self)
+    }
+
     fn accounts<'a>(
         &'a self,
         caller: Caller<'a>,
@@ -178,6 +193,14 @@ impl AdPlatform for GoogleAds {
         after: Option<&'a Cursor>,
     ) -> BoxFuture<'a, Result<Insights, Error>> {
         Box::pin(async move { self.figures(caller, query, after).await.map(Insights::Rows) })
+    }
+
+    fn edit<'a>(
+        &'a self,
+        caller: Caller<'a>,
+        order: &'a EditOrder,
+    ) -> BoxFuture<'a, Result<Vec<Edited>, Error>> {
+        Box::pin(self.make_edits(caller, order))
     }
 
     fn authorize_url(&self, request: &AuthorizeRequest) -> Result<Authorization, Error> {

@@ -20,8 +20,9 @@ use crate::{
     },
 };
 
-/// What is asked for: everything that the API has is behind this one.
-const SCOPE: &str = "https://www.googleapis.com/auth/adwords";
+/// What is asked for: everything that the API has is behind the first, and conversion events behind the second.
+const SCOPE: &str =
+    "https://www.googleapis.com/auth/adwords https://www.googleapis.com/auth/datamanager";
 
 /// The wait after a refusal for which Google names none.
 const PAUSE: Duration = Duration::from_secs(60);

@@ -121,6 +121,76 @@ impl GoogleAds {
         .await
     }
 
+    /// Makes changes, each of which counts as an operation of its own. What became of each is told in their order.
+    pub(super) async fn mutate(
+        &self,
+        caller: Caller<'_>,
+        customer: &str,
+        operations: &[Value],
+    ) -> Result<Vec<Result<(), Error>>, Error> {
+        let body = json!({ "mutateOperations": operations, "partialFailure": true });
+        let ask = Ask {
+            customer,
+            query: "",
+        };
+        let request = self.post(caller, &ask, "googleAds:mutate", &body)?;
+        let call = Call {
+            weight: u32::try_from(operations.len()).unwrap_or(u32::MAX),
+            ..self.call("POST customers/{id}/googleAds:mutate", caller)
+        };
+        call.send(&self.http, request, |answer| {
+            let whose = (caller.access, customer);
+            let read = self.read(answer, whose, |body| {
+                let body: Value = serde_json::from_slice(body).ok()?;
+                body.get("mutateOperationResponses")?;
+                Some(body)
+            });
+            Reading {
+                result: read
+                    .result
+                    .map(|body| self.fates(answer, &body, operations.len(), whose)),
+                request_id: read.request_id,
+                usage: read.usage,
+            }
+        })
+        .await
+    }
+
+    /// What became of each operation, of which `partialFailureError` names those that failed.
+    fn fates(
+        &self,
+        answer: &Answer,
+        body: &Value,
+        count: usize,
+        whose: (&Access, &str),
+    ) -> Vec<Result<(), Error>> {
+        let mut fates: Vec<Result<(), Error>> = vec![Ok(()); count];
+        let Some(error) = body.get("partialFailureError") else {
+            return fates;
+        };
+        let mut problem = Problem::read(error);
+        let faults = std::mem::take(&mut problem.faults);
+        if faults.is_empty() {
+            let refusal = self.refusal(answer, &problem, whose);
+            return vec![Err(refusal); count];
+        }
+        for fault in faults {
+            let at = index(&fault.place);
+            let alone = Problem {
+                faults: vec![fault],
+                request_id: problem.request_id.clone(),
+                ..Problem::default()
+            };
+            let refusal = self.refusal(answer, &alone, whose);
+            match at.and_then(|at| fates.get_mut(at)) {
+                Some(fate) => *fate = Err(refusal),
+                // It names none: whichever it is about, none can be told to be made.
+                None => fates.fill(Err(refusal)),
+            }
+        }
+        fates
+    }
+
     fn call<'a>(&self, endpoint: &'static str, caller: Caller<'a>) -> Call<'a> {
         Call {
             platform: PLATFORM,
@@ -146,7 +216,7 @@ impl GoogleAds {
         Ok(request.json(body))
     }
 
-    fn signed(&self, request: RequestBuilder, access: &Access) -> RequestBuilder {
+    pub(super) fn signed(&self, request: RequestBuilder, access: &Access) -> RequestBuilder {
         let request = request.bearer_auth(access.token.expose_secret());
         match &self.developer_token {
             Some(token) => request.header("developer-token", token.expose_secret()),
@@ -154,7 +224,7 @@ impl GoogleAds {
         }
     }
 
-    fn url(&self, segments: &[&str]) -> Result<Url, Error> {
+    pub(super) fn url(&self, segments: &[&str]) -> Result<Url, Error> {
         let mut url = self.base_url.clone();
         url.path_segments_mut()
             .map_err(|()| refused("the base address cannot have a path"))?
@@ -165,7 +235,7 @@ impl GoogleAds {
 
     /// Reads an answer; `take` gives `None` for what is no answer to the question. `whose` says with which token and of
     /// which account it was asked.
-    fn read<T>(
+    pub(super) fn read<T>(
         &self,
         answer: &Answer,
         (access, customer): (&Access, &str),
@@ -233,7 +303,7 @@ impl GoogleAds {
         self.failure(class, None, detail, customer)
     }
 
-    fn failure(
+    pub(super) fn failure(
         &self,
         class: Class,
         delay: Option<Duration>,
@@ -268,6 +338,13 @@ impl GoogleAds {
             }),
         }
     }
+}
+
+/// Which operation a place is in: 3 of `mutate_operations[3].campaign_operation`.
+fn index(place: &str) -> Option<usize> {
+    let (_, rest) = place.split_once('[')?;
+    let (index, _) = rest.split_once(']')?;
+    index.parse().ok()
 }
 
 /// Whether a token of a page is what is wrong.

@@ -122,7 +122,8 @@ impl Problem {
         errors.next().map(|error| Self::read(&error))
     }
 
-    fn read(error: &Value) -> Self {
+    /// An error's envelope, which also stands where a part of a request failed.
+    pub(super) fn read(error: &Value) -> Self {
         let mut problem = Self {
             status: text(error, "status"),
             message: text(error, "message"),

@@ -2,6 +2,8 @@
 //! the hour, lists without asking what changed since, and never says how long a refusal lasts.
 
 mod assets;
+mod conversions;
+mod edits;
 mod entities;
 mod errors;
 mod insights;
@@ -23,9 +25,9 @@ use crate::{
     error::{Detail, Error},
     http::{self, Http},
     platform::{
-        AdAccount, AdPlatform, Authorization, AuthorizeRequest, Caller, CodeExchange, Cursor, Door,
-        Entity, EntityQuery, EntityType, Grant, Granularity, InsightQuery, Insights, Page,
-        Platform, TokenHealth, Tokens,
+        AdAccount, AdPlatform, Authorization, AuthorizeRequest, Caller, CodeExchange,
+        ConversionApi, Cursor, Door, EditOrder, Edited, Entity, EntityQuery, EntityType, Grant,
+        Granularity, InsightQuery, Insights, Page, Platform, TokenHealth, Tokens,
         recent::{Pauses, Recent},
         wanted::DeadMetrics,
     },
@@ -160,6 +162,10 @@ impl AdPlatform for LinkedIn {
         LONGEST_WINDOW_DAYS
     }
 
+    fn conversions(&self) -> Option<&dyn ConversionApi> {
+        Some(self)
+    }
+
     fn accounts<'a>(
         &'a self,
         caller: Caller<'a>,
@@ -196,6 +202,14 @@ impl AdPlatform for LinkedIn {
             // Its `paging` means nothing: a result is always whole.
             Ok(Insights::Rows(Page { items, next: None }))
         })
+    }
+
+    fn edit<'a>(
+        &'a self,
+        caller: Caller<'a>,
+        order: &'a EditOrder,
+    ) -> BoxFuture<'a, Result<Vec<Edited>, Error>> {
+        Box::pin(self.make_edits(caller, order))
     }
 
     fn authorize_url(&self, request: &AuthorizeRequest) -> Result<Authorization, Error> {

@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// What is asked for: to read accounts, what they hold, and figures.
-const SCOPES: &str = "r_ads r_ads_reporting";
+const SCOPES: &str = "r_ads r_ads_reporting rw_ads";
 
 const TOKEN: &str = "POST oauth/v2/accessToken";
 const INTROSPECTION: &str = "POST oauth/v2/introspectToken";

@@ -1,17 +1,18 @@
 //! Questions to the Marketing API: headers, the tunnel for long queries, and what becomes of the answer.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use chrono::Utc;
-use reqwest::{Method, RequestBuilder, header::CONTENT_TYPE};
+use reqwest::{Method, RequestBuilder, StatusCode, header::CONTENT_TYPE};
 use secrecy::ExposeSecret;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
+use url::Url;
 
 use super::{
     ANSWER_LIMIT, LinkedIn, PLATFORM, PROVIDER,
     errors::{Class, Problem, Throttle},
     pauses, refused,
-    restli::Query,
+    restli::{Query, list},
 };
 use crate::{
     error::{Detail, Error},
@@ -19,6 +20,7 @@ use crate::{
     platform::{
         Caller, Usage,
         call::{Call, Reading},
+        members,
     },
 };
 
@@ -42,7 +44,119 @@ pub(super) struct Question<'a> {
     pub(super) names_finder: bool,
 }
 
+/// Where a batch of changes goes: an endpoint with `{id}` in it, and the account's id.
+pub(super) struct PatchPlace<'a> {
+    endpoint: &'static str,
+    account: &'a str,
+}
+
+/// The place of an account's changes.
+pub(super) fn of_account<'a>(endpoint: &'static str, account: &'a str) -> PatchPlace<'a> {
+    PatchPlace { endpoint, account }
+}
+
+/// What is set of entities, by their keys. Several changes of one entity are one.
+#[derive(Default)]
+pub(super) struct Patches(Map<String, Value>);
+
+impl Patches {
+    pub(super) fn set(&mut self, key: &str, members: Map<String, Value>) {
+        let patch = self
+            .0
+            .entry(key)
+            .or_insert_with(|| json!({ "patch": { "$set": {} } }));
+        if let Some(set) = patch
+            .pointer_mut("/patch/$set")
+            .and_then(Value::as_object_mut)
+        {
+            set.extend(members);
+        }
+    }
+}
+
 impl LinkedIn {
+    /// Makes changes of many entities in one call, and tells what became of each that the answer names, by its key.
+    pub(super) async fn patch(
+        &self,
+        caller: Caller<'_>,
+        place: PatchPlace<'_>,
+        patches: &Patches,
+    ) -> Result<HashMap<String, Result<(), Error>>, Error> {
+        let token = caller.access.token.expose_secret();
+        let query = Query::default().with("ids", &list(patches.0.keys()));
+        let mut url = self.url(place.endpoint.trim_start_matches("POST "), place.account)?;
+        url.set_query(Some(query.as_str()));
+        let request = self
+            .http
+            .request(Method::POST, url)
+            .bearer_auth(token)
+            .header("LinkedIn-Version", self.version.as_str())
+            .header("X-Restli-Protocol-Version", "2.0.0")
+            .header("X-RestLi-Method", "BATCH_PARTIAL_UPDATE")
+            .json(&json!({ "entities": patches.0 }));
+        let call = Call {
+            platform: PLATFORM,
+            endpoint: place.endpoint,
+            weight: 1,
+            door: caller.door,
+        };
+        call.send(&self.http, request, |answer| {
+            let result = self.judge(answer, place.endpoint, token);
+            Reading {
+                result: result.map(|body| self.fates(answer, &body, (place.endpoint, token))),
+                request_id: request_id(answer).map(str::to_owned),
+                usage: Usage::default(),
+            }
+        })
+        .await
+    }
+
+    /// What became of each entity: `results` have a status each, `errors` an envelope.
+    fn fates(
+        &self,
+        answer: &Answer,
+        body: &Value,
+        (endpoint, token): (&'static str, &str),
+    ) -> HashMap<String, Result<(), Error>> {
+        let told = |name: &str| body.get(name).and_then(Value::as_object);
+        let mut fates = HashMap::new();
+        for (name, member) in [("results", "error"), ("errors", "")] {
+            for (key, entry) in told(name).into_iter().flatten() {
+                let envelope = entry.get(member).unwrap_or(entry);
+                let status = entry.get("status").or_else(|| envelope.get("status"));
+                let status = status
+                    .and_then(members::integer)
+                    .and_then(|status| StatusCode::from_u16(u16::try_from(status).ok()?).ok())
+                    .unwrap_or(StatusCode::BAD_REQUEST);
+                let fate = match Problem::read(envelope, status) {
+                    None => Ok(()),
+                    Some(problem) => {
+                        let mut detail = said(answer, &problem.message, &[token]);
+                        detail = detail.status(status.as_u16());
+                        if let Some(codes) = problem.codes() {
+                            detail = detail.code(&codes);
+                        }
+                        let class = Class::of(&problem, status);
+                        Err(self.failure(class, detail, endpoint, token))
+                    }
+                };
+                fates.insert(key.clone(), fate);
+            }
+        }
+        fates
+    }
+
+    /// The address of a path, with `{id}` in the place of the account's id.
+    fn url(&self, path: &str, account: &str) -> Result<Url, Error> {
+        let path = path.replace(ID, account);
+        let mut url = self.base_url.clone();
+        url.path_segments_mut()
+            .map_err(|()| refused("the base address cannot have a path"))?
+            .pop_if_empty()
+            .extend(path.split('/'));
+        Ok(url)
+    }
+
     /// Asks, and reads the answer by `read`, which gives `None` for what is no answer to this question.
     pub(super) async fn ask<T>(
         &self,
@@ -95,15 +209,8 @@ impl LinkedIn {
         question: &Question<'_>,
         through_tunnel: bool,
     ) -> Result<RequestBuilder, Error> {
-        let path = question
-            .endpoint
-            .trim_start_matches("GET ")
-            .replace(ID, question.account.unwrap_or_default());
-        let mut url = self.base_url.clone();
-        url.path_segments_mut()
-            .map_err(|()| refused("the base address cannot have a path"))?
-            .pop_if_empty()
-            .extend(path.split('/'));
+        let path = question.endpoint.trim_start_matches("GET ");
+        let mut url = self.url(path, question.account.unwrap_or_default())?;
 
         let query = question.query.as_str();
         let request = if through_tunnel {
@@ -124,7 +231,12 @@ impl LinkedIn {
     }
 
     /// The body of an answer that is no refusal.
-    fn judge(&self, answer: &Answer, endpoint: &'static str, token: &str) -> Result<Value, Error> {
+    pub(super) fn judge(
+        &self,
+        answer: &Answer,
+        endpoint: &'static str,
+        token: &str,
+    ) -> Result<Value, Error> {
         let status = answer.status;
         let Ok(body) = serde_json::from_slice::<Value>(&answer.body) else {
             let is_cut = status.is_success() && answer.body.len() >= ANSWER_LIMIT;

@@ -7,8 +7,8 @@ use crate::{
     error::Error,
     platform::{
         AdAccount, AdPlatform, Authorization, AuthorizeRequest, Caller, CodeExchange, Cursor, Door,
-        Entity, EntityQuery, EntityType, Grant, Granularity, InsightQuery, InsightRow, Insights,
-        Page, Platform, ReportRun, ReportState, TokenHealth, Tokens,
+        EditOrder, Edited, Entity, EntityQuery, EntityType, Grant, Granularity, InsightQuery,
+        InsightRow, Insights, Page, Platform, ReportRun, ReportState, TokenHealth, Tokens,
     },
 };
 
@@ -113,6 +113,14 @@ impl AdPlatform for Meta {
         Box::pin(self.report_page(caller, run, query, after))
     }
 
+    fn edit<'a>(
+        &'a self,
+        caller: Caller<'a>,
+        order: &'a EditOrder,
+    ) -> BoxFuture<'a, Result<Vec<Edited>, Error>> {
+        Box::pin(self.make_edits(caller, order))
+    }
+
     fn authorize_url(&self, request: &AuthorizeRequest) -> Result<Authorization, Error> {
         self.dialog(request)
     }
@@ -142,6 +150,14 @@ impl AdPlatform for Meta {
             let looked_at = self.look_at(door, &grant.access_token).await?;
             Ok(looked_at.health)
         })
+    }
+
+    fn stop_events<'a>(
+        &'a self,
+        caller: Caller<'a>,
+        page_id: &'a str,
+    ) -> BoxFuture<'a, Result<bool, Error>> {
+        Box::pin(self.stop_page_events(caller, page_id))
     }
 
     fn revoke<'a>(

@@ -10,12 +10,14 @@ mod answer;
 mod batch;
 mod call;
 pub mod conversions;
+mod edits;
 mod entities;
 mod errors;
 pub mod graph_batch;
 mod insights;
 pub mod instagram_insights;
 mod lead_forms;
+pub mod leads;
 mod money;
 mod oauth;
 pub mod page_insights;
@@ -25,6 +27,7 @@ mod proof;
 mod reports;
 mod social;
 mod status;
+pub mod subscriptions;
 #[cfg(test)]
 mod tests;
 mod time;
@@ -38,6 +41,7 @@ use reqwest::Method;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
+pub use leads::Lead;
 pub use pages::ManagedPage;
 pub use social::{SocialFigures, SocialValue};
 

@@ -3,7 +3,7 @@
 use rust_decimal::Decimal;
 use serde_json::Value;
 
-use crate::platform::members;
+use crate::platform::{edit::units, members};
 
 /// Currencies without a minor unit, as Meta documents them. It has none with another minor unit than the hundredth.
 const WITHOUT_MINOR_UNIT: [&str; 11] = [
@@ -14,11 +14,20 @@ const WITHOUT_MINOR_UNIT: [&str; 11] = [
 /// amount means nothing then.
 pub(super) fn budget(value: Option<&Value>, currency: Option<&str>) -> Option<Decimal> {
     let amount = members::integer(value?).filter(|amount| *amount != 0)?;
-    let places = match currency? {
-        code if WITHOUT_MINOR_UNIT.contains(&code) => 0,
-        _ => 2,
-    };
-    Some(Decimal::new(amount, places))
+    Some(Decimal::new(amount, places(currency?)))
+}
+
+/// A budget as Meta is told it. `None` for one that is no whole number of minor units, and where the currency is not known.
+pub(super) fn minor_units(budget: Decimal, currency: Option<&str>) -> Option<i64> {
+    units(budget, places(currency?))
+}
+
+fn places(currency: &str) -> u32 {
+    if WITHOUT_MINOR_UNIT.contains(&currency) {
+        0
+    } else {
+        2
+    }
 }
 
 #[cfg(test)]
@@ -38,6 +47,16 @@ mod tests {
         for currency in WITHOUT_MINOR_UNIT {
             assert_eq!(told(json!("5000"), Some(currency)).as_deref(), Some("5000"));
         }
+    }
+
+    #[test]
+    fn a_budget_is_told_in_the_unit_that_it_is_read_in() {
+        let budget = |text: &str| text.parse::<Decimal>().expect("a number");
+
+        assert_eq!(minor_units(budget("50.00"), Some("USD")), Some(5_000));
+        assert_eq!(minor_units(budget("5000"), Some("JPY")), Some(5_000));
+        assert_eq!(minor_units(budget("50.5"), Some("JPY")), None);
+        assert_eq!(minor_units(budget("50"), None), None);
     }
 
     #[test]

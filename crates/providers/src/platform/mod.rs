@@ -2,7 +2,10 @@
 //! platform means by its own words stands in its folder; here is only what all of them can say.
 
 pub(crate) mod call;
+mod conversion;
+pub(crate) mod conversion_event;
 mod door;
+pub(crate) mod edit;
 mod entity;
 mod grant;
 mod insight;
@@ -20,7 +23,12 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+pub use conversion::{
+    Answer as ConversionAnswer, ConversionApi, ConversionTarget, Outgoing, Receipt, RequestOutcome,
+    Via,
+};
 pub use door::{CallRecord, Door, OpenDoor, Pass, Usage};
+pub use edit::{Edit, EditOrder, Edited, MOST_EDITS, SetTo};
 pub use entity::{AdAccount, Entity, EntityQuery, EntityStatus, EntityType, StatusRule};
 pub use grant::{
     Authorization, AuthorizeRequest, CodeExchange, Grant, RequestToken, TokenHealth, Tokens,
@@ -173,6 +181,11 @@ pub trait AdPlatform: Send + Sync {
         matches!(level, Level::AdSet | Level::Ad).then_some(REPORT_FROM_DAYS)
     }
 
+    /// What takes conversion events there; `None`: nothing behind this trait does.
+    fn conversions(&self) -> Option<&dyn ConversionApi> {
+        None
+    }
+
     /// A page of the ad accounts that a grant reaches.
     ///
     /// # Errors
@@ -226,6 +239,21 @@ pub trait AdPlatform: Send + Sync {
         unknown_there(self.platform(), NO_REPORTS)
     }
 
+    /// Sets states and budgets of what an account holds, and tells what became of each edit, in their order. Each sets a value,
+    /// so that it may be made once more where nobody knows whether it was.
+    ///
+    /// # Errors
+    /// As every call, where none of them was made.
+    fn edit<'a>(
+        &'a self,
+        _caller: Caller<'a>,
+        _order: &'a EditOrder,
+    ) -> BoxFuture<'a, Result<Vec<Edited>, Error>> {
+        let message = "the platform lets nothing be changed";
+        let detail = Detail::new(self.platform().as_str(), message, &[]);
+        Box::pin(async move { Err(Error::Rejected { detail }) })
+    }
+
     /// The token that a person is sent away with where the platform wants to be asked for one first (OAuth 1.0a); `None`: it
     /// does not, and the person is sent to [`Self::authorize_url`].
     fn request_token<'a>(
@@ -274,6 +302,16 @@ pub trait AdPlatform: Send + Sync {
         door: &'a dyn Door,
         grant: &'a Grant,
     ) -> BoxFuture<'a, Result<TokenHealth, Error>>;
+
+    /// Ends what the platform sends of its own accord about a Page that a grant reaches. `Ok(false)`: it sends nothing, or the
+    /// grant reaches the Page no more.
+    fn stop_events<'a>(
+        &'a self,
+        _caller: Caller<'a>,
+        _page_id: &'a str,
+    ) -> BoxFuture<'a, Result<bool, Error>> {
+        Box::pin(async { Ok(false) })
+    }
 
     /// Takes a grant back at the platform. `Ok(false)`: the platform has no way to.
     fn revoke<'a>(

@@ -11,13 +11,16 @@ use lettre::{
 };
 use url::Host;
 
-use super::{Mail, PROVIDER};
-use crate::error::{Detail, Error};
+use super::PROVIDER;
+use crate::{
+    error::Error,
+    mail::{self, Mail, ONE_CLICK},
+};
 
 /// Most recipients of one mail.
 const RECIPIENTS_LIMIT: usize = 100;
 
-/// Longest line that a header may unfold to, in bytes.
+/// Longest `Message-ID`, in bytes.
 const HEADER_LIMIT: usize = 998;
 
 /// The message and its envelope.
@@ -58,6 +61,20 @@ pub(super) fn compose(mail: &Mail) -> Result<Message, Error> {
             "auto-generated".to_owned(),
         ));
     }
+    if let Some(url) = &mail.unsubscribe {
+        // Not folded: readers of mail look for the whole address in one piece.
+        let header = mail::list_unsubscribe(PROVIDER, url)?;
+        builder = builder
+            .raw_header(HeaderValue::dangerous_new_pre_encoded(
+                HeaderName::new_from_ascii_str("List-Unsubscribe"),
+                header.clone(),
+                header,
+            ))
+            .raw_header(HeaderValue::new(
+                HeaderName::new_from_ascii_str("List-Unsubscribe-Post"),
+                ONE_CLICK.to_owned(),
+            ));
+    }
 
     let text = mail.text.clone();
     match mail.html.clone() {
@@ -91,21 +108,6 @@ fn with_ascii_domain(address: &Address) -> Option<Address> {
     Address::new(address.user(), domain).ok()
 }
 
-/// What every text in a header keeps to: one line of no forged words.
-fn check_text(member: &'static str, text: &str) -> Result<(), Error> {
-    if text.chars().any(char::is_control) {
-        return Err(refuse(member, "must not contain control characters"));
-    }
-    // Readers would decode it: what was checked is not what is shown.
-    if text.contains("=?") && text.contains("?=") {
-        return Err(refuse(member, "must not contain encoded words"));
-    }
-    if text.len() > HEADER_LIMIT {
-        return Err(refuse(member, "is longer than 998 bytes"));
-    }
-    Ok(())
-}
-
 fn check_message_id(id: &str) -> Result<(), Error> {
     let is_id = id.len() <= HEADER_LIMIT
         && id
@@ -130,8 +132,10 @@ fn is_atom(text: &str) -> bool {
             .all(|b| b.is_ascii_graphic() && !b"<>()[]@,;:\\\"".contains(&b))
 }
 
+fn check_text(member: &'static str, text: &str) -> Result<(), Error> {
+    mail::check_text(PROVIDER, member, text)
+}
+
 fn refuse(member: &'static str, message: &str) -> Error {
-    Error::Rejected {
-        detail: Detail::new(PROVIDER, &format!("{member} {message}"), &[]),
-    }
+    mail::refuse(PROVIDER, member, message)
 }

@@ -11,12 +11,14 @@ mod tests;
 
 use std::time::{Duration, Instant};
 
+use futures::future::BoxFuture;
 use secrecy::SecretString;
 use tokio::time::timeout_at;
 
 use self::{connections::Connections, server::Server};
 use crate::{
     error::{Detail, Error},
+    mail::{Mail, MailTransport, Sent},
     metrics,
     scrub::scrub,
 };
@@ -36,33 +38,6 @@ pub struct SmtpConfig {
     pub extra_root_pem: Option<Vec<u8>>,
     /// Longest whole delivery of one mail, connecting included.
     pub timeout: Duration,
-}
-
-/// A mail. Addresses are `ada@example.com` or `Ada Lovelace <ada@example.com>`.
-pub struct Mail {
-    /// Who it is from.
-    pub from: String,
-    /// Where answers go, if not there.
-    pub reply_to: Option<String>,
-    /// Who it is to, at most 100: all of them get it, or none.
-    pub to: Vec<String>,
-    /// One line.
-    pub subject: String,
-    /// The plain form.
-    pub text: String,
-    /// The form with mark-up.
-    pub html: Option<String>,
-    /// `<id@domain>`, the same on every attempt.
-    pub message_id: String,
-    /// Mark it as written by a machine, so that no machine answers.
-    pub auto_submitted: bool,
-}
-
-/// A mail that the server took.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sent {
-    /// The server's reply, at most 500 characters; many name the mail's place in their queue.
-    pub response: String,
 }
 
 /// Checks an address as a [`Mailer`] would, without connecting.
@@ -92,19 +67,6 @@ impl Mailer {
         })
     }
 
-    /// Sends a mail.
-    ///
-    /// # Errors
-    /// [`Error::Rejected`] for a mail that breaks a rule of ours (the message names the member) or that the server
-    /// refuses for good; [`Error::Config`] when it does not know us; [`Error::Unavailable`] for every refusal for now,
-    /// greylisting included; [`Error::TimedOut`].
-    pub async fn send(&self, mail: &Mail) -> Result<Sent, Error> {
-        let started = Instant::now();
-        let result = self.try_send(mail).await;
-        metrics::call_finished(PROVIDER, started.elapsed(), &result);
-        result
-    }
-
     async fn try_send(&self, mail: &Mail) -> Result<Sent, Error> {
         let message = message::compose(mail)?;
         let bytes = message.formatted();
@@ -128,6 +90,18 @@ impl Mailer {
         let response = format!("{} {}", reply.code(), lines.join(" "));
         Ok(Sent {
             response: scrub(&response, &[], REPLY_LIMIT),
+        })
+    }
+}
+
+impl MailTransport for Mailer {
+    /// Every refusal for now, greylisting included, is [`Error::Unavailable`].
+    fn send<'a>(&'a self, mail: &'a Mail) -> BoxFuture<'a, Result<Sent, Error>> {
+        Box::pin(async move {
+            let started = Instant::now();
+            let result = self.try_send(mail).await;
+            metrics::call_finished(PROVIDER, started.elapsed(), &result);
+            result
         })
     }
 }

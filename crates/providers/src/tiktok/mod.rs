@@ -2,7 +2,9 @@
 //! every path ends in a slash, and `-` is no number.
 
 mod assets;
+mod conversions;
 mod csv;
+mod edits;
 mod entities;
 mod errors;
 mod insights;
@@ -23,9 +25,10 @@ use crate::{
     error::{Detail, Error},
     http::{self, Http},
     platform::{
-        AdAccount, AdPlatform, Authorization, AuthorizeRequest, Caller, CodeExchange, Cursor, Door,
-        Entity, EntityQuery, EntityType, Grant, Granularity, InsightQuery, InsightRow, Insights,
-        Page, Platform, ReportRun, ReportState, TokenHealth, Tokens,
+        AdAccount, AdPlatform, Authorization, AuthorizeRequest, Caller, CodeExchange,
+        ConversionApi, Cursor, Door, EditOrder, Edited, Entity, EntityQuery, EntityType, Grant,
+        Granularity, InsightQuery, InsightRow, Insights, Page, Platform, ReportRun, ReportState,
+        TokenHealth, Tokens,
         recent::{Pauses, Recent},
         wanted::DeadMetrics,
     },
@@ -142,6 +145,10 @@ impl AdPlatform for TikTok {
         }
     }
 
+    fn conversions(&self) -> Option<&dyn ConversionApi> {
+        Some(self)
+    }
+
     fn accounts<'a>(
         &'a self,
         caller: Caller<'a>,
@@ -200,6 +207,14 @@ impl AdPlatform for TikTok {
         after: Option<&'a Cursor>,
     ) -> BoxFuture<'a, Result<Page<InsightRow>, Error>> {
         Box::pin(self.rows_of_report(caller, run, query, after))
+    }
+
+    fn edit<'a>(
+        &'a self,
+        caller: Caller<'a>,
+        order: &'a EditOrder,
+    ) -> BoxFuture<'a, Result<Vec<Edited>, Error>> {
+        Box::pin(self.make_edits(caller, order))
     }
 
     fn authorize_url(&self, request: &AuthorizeRequest) -> Result<Authorization, Error> {

@@ -181,14 +181,19 @@ pub(super) fn is_of_this_machine(ip: IpAddr) -> bool {
     UdpSocket::bind((ip, 0)).is_ok()
 }
 
-/// The address that the URL names without the help of a resolver. `localhost` is one: it means this machine everywhere.
+/// The address that the URL names without the help of a resolver. `localhost` and what is below it are one: they mean this
+/// machine everywhere.
 fn literal_address(url: &Url) -> Option<IpAddr> {
     match url.host()? {
         Host::Ipv4(ip) => Some(ip.into()),
         Host::Ipv6(ip) => Some(ip.into()),
-        Host::Domain("localhost") => Some(Ipv4Addr::LOCALHOST.into()),
-        Host::Domain(_) => None,
+        Host::Domain(name) => is_localhost(name).then_some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
     }
+}
+
+fn is_localhost(name: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    name == "localhost" || name.ends_with(".localhost")
 }
 
 const fn v4(a: u8, b: u8, c: u8, d: u8, prefix: u8) -> Ipv4Net {

@@ -39,7 +39,7 @@ async fn addresses_of(name: String) -> io::Result<Vec<IpAddr>> {
     Ok(found.map(|address| address.ip()).collect())
 }
 
-/// A resolver that tells of no address that must not be called.
+/// A resolver that tells nothing of a name with an address that must not be called.
 pub(super) struct GuardedResolver<L> {
     policy: Arc<OutboundPolicy>,
     lookup: L,
@@ -66,15 +66,14 @@ async fn permitted(
     if found.is_empty() {
         return Err(io::Error::from(io::ErrorKind::NotFound).into());
     }
-    let permitted: Vec<SocketAddr> = found
-        .into_iter()
-        .filter(|ip| policy.permits(*ip))
-        .take(ADDRESSES_LIMIT)
-        // Port 0 stands for the URL's own.
-        .map(|ip| SocketAddr::new(ip.to_canonical(), 0))
-        .collect();
-    if permitted.is_empty() {
+    // A name of a public host that leads into a network of ours as well is somebody's try.
+    if !found.iter().all(|ip| policy.permits(*ip)) {
         return Err(Refusal::Network.into());
     }
-    Ok(Box::new(permitted.into_iter()))
+    // Port 0 stands for the URL's own.
+    let addresses = found
+        .into_iter()
+        .take(ADDRESSES_LIMIT)
+        .map(|ip| SocketAddr::new(ip.to_canonical(), 0));
+    Ok(Box::new(addresses))
 }

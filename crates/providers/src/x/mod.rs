@@ -2,7 +2,9 @@
 //! token is one of OAuth 1.0a; others are sent as they are. By a browser people give the former where the app has a key to
 //! sign with.
 
+mod conversions;
 mod dance;
+mod edits;
 mod entities;
 mod errors;
 mod figures;
@@ -29,10 +31,10 @@ use crate::{
     error::{Detail, Error},
     http::{self, Http},
     platform::{
-        AdAccount, AdPlatform, Authorization, AuthorizeRequest, Caller, CodeExchange, Cursor, Door,
-        Entity, EntityQuery, EntityType, Grant, Granularity, InsightQuery, InsightRow, Insights,
-        Level, Page, Platform, ReportRun, ReportState, RequestToken, TokenHealth, Tokens,
-        VerifierExchange,
+        AdAccount, AdPlatform, Authorization, AuthorizeRequest, Caller, CodeExchange,
+        ConversionApi, Cursor, Door, EditOrder, Edited, Entity, EntityQuery, EntityType, Grant,
+        Granularity, InsightQuery, InsightRow, Insights, Level, Page, Platform, ReportRun,
+        ReportState, RequestToken, TokenHealth, Tokens, VerifierExchange,
         recent::{Pauses, Recent},
     },
 };
@@ -169,6 +171,10 @@ impl AdPlatform for X {
         Some(insights::REPORT_FROM_DAYS)
     }
 
+    fn conversions(&self) -> Option<&dyn ConversionApi> {
+        Some(self)
+    }
+
     fn accounts<'a>(
         &'a self,
         caller: Caller<'a>,
@@ -219,6 +225,14 @@ impl AdPlatform for X {
         after: Option<&'a Cursor>,
     ) -> BoxFuture<'a, Result<Page<InsightRow>, Error>> {
         Box::pin(self.rows(caller, run, query, after))
+    }
+
+    fn edit<'a>(
+        &'a self,
+        caller: Caller<'a>,
+        order: &'a EditOrder,
+    ) -> BoxFuture<'a, Result<Vec<Edited>, Error>> {
+        Box::pin(self.make_edits(caller, order))
     }
 
     fn authorize_url(&self, request: &AuthorizeRequest) -> Result<Authorization, Error> {

@@ -89,7 +89,11 @@ impl X {
         }
     }
 
-    fn request(&self, access: &Access, question: &Question<'_>) -> Result<RequestBuilder, Error> {
+    pub(super) fn request(
+        &self,
+        access: &Access,
+        question: &Question<'_>,
+    ) -> Result<RequestBuilder, Error> {
         let mut url = below(&self.ads_url, question.path)?;
         let authorization = match &access.token_secret {
             Some(token_secret) => self.signature(access, token_secret, (question, &url))?,
@@ -137,7 +141,7 @@ impl X {
         })
     }
 
-    fn read<T: DeserializeOwned>(
+    pub(super) fn read<T: DeserializeOwned>(
         &self,
         answer: &Answer,
         access: &Access,

@@ -2,17 +2,41 @@
 
 use serde_json::Value;
 
-use crate::job::payload::field_path;
+use uuid::Uuid;
+
+use crate::{
+    job::payload::field_path,
+    sealing::{self, Sealer, Unopened},
+};
 
 /// What stands in place of a field that is never shown.
 const HIDDEN: &str = "[redacted]";
 /// What stands in place of a payload of which nobody here knows what to hide.
 const UNKNOWN: &str = "[redacted: this process does not know the kind]";
 
+/// What stands in place of a payload that lies encrypted and does not open here.
+const SEALED: &str = "[encrypted: it does not open in this process]";
+/// What stands in place of a payload that lay encrypted and is gone.
+const GONE: &str = "[wiped: its job is done, or it was about somebody who is forgotten]";
+
+/// The payload of a job as people may see it: opened where it lies encrypted, and then as [`redacted`] has it.
+pub(super) fn shown(
+    sealer: Option<&Sealer>,
+    job: Uuid,
+    stored: &str,
+    fields: Option<&[String]>,
+) -> Value {
+    match sealing::opened(sealer, job, stored) {
+        Ok(plain) => redacted(&plain, fields),
+        Err(Unopened::Wiped) => Value::String(GONE.to_owned()),
+        Err(Unopened::NoKeys | Unopened::Cipher(_)) => Value::String(SEALED.to_owned()),
+    }
+}
+
 /// A stored payload with the named fields hidden. Where it is not known which those are (`None`), because this process
 /// does not know the kind, nothing of it is shown, and so with one that cannot be read, because somebody wrote into the table: in its place
 /// stands a note that says so.
-pub(super) fn redacted(payload: &str, fields: Option<&[String]>) -> Value {
+fn redacted(payload: &str, fields: Option<&[String]>) -> Value {
     let Some(fields) = fields else {
         return Value::String(UNKNOWN.to_owned());
     };

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::redact::redacted;
+use super::redact::shown;
 use crate::{
     client::Shared,
     config::Config,
@@ -138,7 +138,12 @@ impl JobDetail {
         let policy = config.policy(&summary.kind);
         let is_known = shared.kind_names().any(|name| name == summary.kind);
         Self {
-            payload: redacted(&detail.payload, is_known.then_some(&*policy.redact)),
+            payload: shown(
+                shared.sealer(),
+                summary.id,
+                &detail.payload,
+                is_known.then_some(&*policy.redact),
+            ),
             attempts: attempts(detail.attempts),
             progress: detail.progress,
             result: detail.result,

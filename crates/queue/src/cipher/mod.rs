@@ -71,9 +71,19 @@ impl Cipher {
     /// Seals a value for its place, under the newest key.
     #[must_use]
     pub fn seal(&self, plain: &[u8], place: &SealedPlace) -> Vec<u8> {
+        seal_under(self.newest(), (plain, rand::random()), place)
+    }
+
+    /// The same, but a value is sealed alike each time: for what must not change when it is made again. Whoever sees two of
+    /// them sees whether they are of one value, and nothing else: the cipher is made to bear a nonce that is not new.
+    #[must_use]
+    pub fn seal_alike(&self, plain: &[u8], place: &SealedPlace) -> Vec<u8> {
+        seal_under(self.newest(), (plain, [0; NONCE_BYTES]), place)
+    }
+
+    fn newest(&self) -> &Key {
         let newest = self.keys.first();
-        let newest = newest.expect("a cipher is made with at least one key");
-        seal_under(newest, plain, place)
+        newest.expect("a cipher is made with at least one key")
     }
 
     /// Opens a value that lies in this place.
@@ -127,7 +137,7 @@ impl Cipher {
         let here = SealedPlace::new("millpond.self_test", Uuid::nil(), "here");
         let elsewhere = SealedPlace::new("millpond.self_test", Uuid::nil(), "elsewhere");
         self.keys.iter().all(|key| {
-            let sealed = seal_under(key, PLAIN, &here);
+            let sealed = seal_under(key, (PLAIN, rand::random()), &here);
             let opens = self
                 .open(&sealed, &here)
                 .is_ok_and(|plain| plain.as_slice() == PLAIN);
@@ -166,7 +176,11 @@ impl<'a> Envelope<'a> {
     }
 }
 
-fn seal_under(key: &Key, plain: &[u8], place: &SealedPlace) -> Vec<u8> {
+fn seal_under(
+    key: &Key,
+    (plain, nonce): (&[u8], [u8; NONCE_BYTES]),
+    place: &SealedPlace,
+) -> Vec<u8> {
     let id = key.id().as_bytes();
     let id_bytes = u8::try_from(id.len()).expect("ids of keys have at most 32 bytes");
     let mut sealed =
@@ -175,7 +189,6 @@ fn seal_under(key: &Key, plain: &[u8], place: &SealedPlace) -> Vec<u8> {
     sealed.extend_from_slice(id);
     let data = associated_data(&sealed, place);
 
-    let nonce: [u8; NONCE_BYTES] = rand::random();
     let payload = Payload {
         msg: plain,
         aad: &data,

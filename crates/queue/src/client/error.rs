@@ -71,6 +71,14 @@ pub enum EnqueueError {
     /// with the same idempotency key tells.
     #[error("the job could not be stored")]
     Unavailable(#[source] DatabaseError),
+    /// The kind's payloads are to be encrypted, and this process has no keys.
+    #[error(
+        "payloads of the kind \"{kind}\" are encrypted, and MILLPOND_ENCRYPTION_KEYS is not set here"
+    )]
+    NoKeys {
+        /// The kind.
+        kind: String,
+    },
     /// Another item of an atomic batch was refused.
     #[error("another item of the batch was refused")]
     NotKept,

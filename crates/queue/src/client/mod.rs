@@ -5,13 +5,14 @@ mod batch;
 mod enqueuer;
 mod error;
 mod health;
+mod joined;
 mod keyring;
 mod prepare;
 mod seen;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -21,6 +22,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub(crate) use batch::settle_conflict;
 pub use error::EnqueueError;
 pub use health::Health;
+pub use joined::{JoinedJob, WhereOneWaits};
 pub use keyring::AuthenticatedKey;
 pub(crate) use keyring::hash as hash_secret;
 pub(crate) use prepare::account_of;
@@ -28,16 +30,19 @@ pub(crate) use seen::{Asked, Seen};
 
 use crate::{
     budgets::{self, Budgets},
-    config::{Config, FairBy},
+    cipher::Cipher,
+    config::{Config, FairBy, Policy},
     db::{Database, DatabaseError, within},
     doorbell::Bell,
     handler::KindInfo,
     job::{Enqueued, Idempotency, JobId, JobState, NewJob, Source, payload::field_path},
     live::{ConfigStart, InForce, LiveConfig},
     metrics::{self, EnqueueLabels},
+    sealing::Sealer,
     store::{
         gates::facts::take_places,
         insert::Answer,
+        payload_keys,
         schema::{self, QueuesSet},
     },
 };
@@ -97,6 +102,8 @@ pub(crate) struct Shared {
     backlog: Backlog,
     keyring: Keyring,
     health: health::Checker,
+    /// Seals payloads; empty where no keys are configured.
+    sealer: OnceLock<Sealer>,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -111,6 +118,27 @@ impl Shared {
     pub(crate) fn tell_of_config(&self) {
         self.live.news.ring();
         self.bell.config();
+    }
+
+    /// Who seals and opens payloads here; `None` without keys.
+    pub(crate) fn sealer(&self) -> Option<&Sealer> {
+        self.sealer.get()
+    }
+
+    /// Who seals new payloads of a kind; `None`: they lie as they are.
+    fn sealer_of(&self, kind: &str, policy: &Policy) -> Result<Option<&Sealer>, EnqueueError> {
+        match self.sealer() {
+            _ if !policy.encrypt => Ok(None),
+            None if policy.needs_keys => Err(EnqueueError::NoKeys {
+                kind: kind.to_owned(),
+            }),
+            sealer => Ok(sealer),
+        }
+    }
+
+    /// Whether payloads of a kind lie encrypted.
+    pub(crate) fn seals(&self, policy: &Policy) -> bool {
+        policy.encrypt && (policy.needs_keys || self.sealer().is_some())
     }
 
     /// Whether this process has registered a kind.
@@ -176,6 +204,7 @@ impl Queue {
             backlog: Backlog::default(),
             keyring: Keyring::default(),
             health: health::Checker::default(),
+            sealer: OnceLock::new(),
             db,
             live,
             kinds,
@@ -186,6 +215,14 @@ impl Queue {
         Ok(Self {
             shared: Arc::new(shared),
         })
+    }
+
+    /// Gives the keys that payloads are sealed with and open under. To be called before the first job; whoever comes
+    /// second changes nothing.
+    #[must_use]
+    pub fn with_cipher(self, cipher: Arc<Cipher>) -> Self {
+        self.shared.sealer.get_or_init(|| Sealer::new(cipher));
+        self
     }
 
     /// What `jobs.toml` says now: ask when it is needed, since it changes.
@@ -241,10 +278,17 @@ impl Queue {
     pub async fn announce(&self) -> Result<(), DatabaseError> {
         let config = self.shared.config();
         let queues = queues_set(&config);
+        let sealer = self.shared.sealer().filter(|_| {
+            let mut kinds = self.shared.kinds.keys();
+            kinds.any(|name| self.shared.seals(&config.policy(name)))
+        });
         let mut session = self.shared.db.request().await?;
         let told = within(async {
             let conn = session.conn();
             schema::remember_queues(&mut *conn, &queues).await?;
+            if let Some(sealer) = sealer {
+                payload_keys::remember(&mut *conn, sealer.key_id()).await?;
+            }
             for name in self.shared.kinds.keys() {
                 schema::remember_kind(&mut *conn, &self.kind_seen(name)).await?;
             }
@@ -268,6 +312,7 @@ impl Queue {
             per_key_concurrency: kind.and_then(|kind| kind.per_key_concurrency).map(stored),
             account_path: policy.account.as_deref().map(field_path),
             budget: kind.and_then(|kind| kind.budget.clone()),
+            encrypt: self.shared.seals(&policy),
             key_path: policy.key.as_deref().map(field_path),
             unique_rule: policy.unique.as_ref().map(|rule| {
                 json!({

@@ -14,6 +14,7 @@ use crate::{
         payload::{self, NoKey},
     },
     schedules::stamp,
+    sealing,
     store::insert::{JobRow, UniqueRow},
 };
 
@@ -45,6 +46,9 @@ impl Shared {
             return Err(EnqueueError::TooLarge { limit_bytes });
         }
         let mut value = payload::read(job.payload.get()).map_err(EnqueueError::PayloadSyntax)?;
+        if value.get(sealing::MEMBER).is_some() {
+            return Err(reserved());
+        }
         if let Some(known) = known {
             let fits = fits_schema(known, &value);
             if fits.is_err() && stamp::may_bear_one(job.source) && stamp::take_off(&mut value) {
@@ -52,8 +56,20 @@ impl Shared {
             } else {
                 fits?;
             }
+            let late = too_late(known, &value);
+            if !late.is_empty() {
+                return Err(EnqueueError::Payload(late));
+            }
         }
         self.fields(job, &policy, seen)
+    }
+
+    /// Whether a payload of this kind has come too late for what it asks for, as far as this process knows the kind.
+    pub(crate) fn is_late(&self, kind: &str, payload: &str) -> bool {
+        let Some(known) = self.kinds.get(kind) else {
+            return false;
+        };
+        payload::read(payload).is_ok_and(|value| !too_late(known, &value).is_empty())
     }
 
     fn known_kind(&self, kind: &Arc<str>) -> Result<&KnownKind, EnqueueError> {
@@ -91,12 +107,11 @@ impl Shared {
             return Err(field("/priority", "must be 0 (first) to 9"));
         }
         let (run_at, delay_seconds) = start(job.start)?;
-        let key = match job.key {
-            Some(key) => Some(key),
-            None => match policy.key.as_deref() {
-                Some(name) => key_of(job.payload.get(), name)?,
-                None => None,
-            },
+        let sealer = self.sealer_of(&job.kind, policy)?;
+        let key = match (job.key, policy.key.as_deref()) {
+            (Some(key), _) => Some(key),
+            (None, Some(name)) => key_of(job.payload.get(), name, sealer.is_some())?,
+            (None, None) => None,
         };
         let unique = match job.unique {
             Some(unique) => Some(stated_unique(unique)?),
@@ -107,9 +122,11 @@ impl Shared {
         };
         let tenant = name("/tenant", job.tenant)?;
         let account = policy.account.as_deref();
+        let id = JobId::new();
+        let payload = job.payload.get();
         Ok(JobRow {
-            id: JobId::new(),
-            account: account.and_then(|field| account_of(job.payload.get(), field)),
+            id,
+            account: account.and_then(|field| account_of(payload, field)),
             fair: self.turn_of(&queue, tenant.as_deref()),
             queue,
             kind: job.kind.to_string(),
@@ -120,7 +137,11 @@ impl Shared {
             tenant,
             key: name("/key", key)?,
             unique,
-            payload: Box::<str>::from(job.payload).into_string(),
+            payload: match sealer {
+                Some(sealer) => sealer.seal(id.0, payload),
+                None => Box::<str>::from(job.payload).into_string(),
+            },
+            sealer: sealer.cloned(),
             tags: tags(job.tags)?,
             traceparent: job.traceparent,
             replay_of: job.replay_of.map(|id| id.0),
@@ -134,6 +155,11 @@ impl Shared {
             FairBy::Tenant => Some(tenant.unwrap_or_default().to_owned()),
         }
     }
+}
+
+fn too_late(known: &KnownKind, value: &Value) -> Vec<PayloadProblem> {
+    let late = known.info.late;
+    late.map_or_else(Vec::new, |late| late(value, Utc::now()))
 }
 
 fn fits_schema(known: &KnownKind, value: &Value) -> Result<(), EnqueueError> {
@@ -259,9 +285,14 @@ fn unique_by_rule(rule: &UniqueRule, payload: &str) -> Result<UniqueRow, Enqueue
     })
 }
 
-/// What groups a job with others; nothing where the payload has no single value there.
-fn key_of(payload: &str, name: &str) -> Result<Option<String>, EnqueueError> {
+/// What groups a job with others; nothing where the payload has no single value there. Of a payload that lies encrypted
+/// only a hash is kept outside of it.
+fn key_of(payload: &str, name: &str, is_sealed: bool) -> Result<Option<String>, EnqueueError> {
     match payload::field_text(payload, name) {
+        Ok(Some(key)) if is_sealed => Ok(Some(format!(
+            "sha256:{}",
+            hex::encode(Sha256::digest(key.as_bytes()))
+        ))),
         Ok(key) => Ok(key),
         Err(NoKey::NotSingle) => Ok(None),
         Err(why @ NoKey::NotAsWritten) => Err(no_key(name, why)),
@@ -273,6 +304,13 @@ fn key_of(payload: &str, name: &str) -> Result<Option<String>, EnqueueError> {
 pub(crate) fn account_of(payload: &str, field: &str) -> Option<String> {
     let account = payload::field_text(payload, field).ok()??;
     is_name(&account, LONGEST_NAME).then_some(account)
+}
+
+fn reserved() -> EnqueueError {
+    EnqueueError::Payload(vec![PayloadProblem {
+        pointer: payload::field_of(&[sealing::MEMBER.to_owned()]),
+        message: "is the name that encrypted payloads have for themselves".to_owned(),
+    }])
 }
 
 fn no_key(field: &str, why: NoKey) -> EnqueueError {

@@ -91,6 +91,8 @@ impl Shared {
             priority: seen.priority,
             key: seen.key_path.map(|path| field_of(&path)),
             account: seen.account_path.map(|path| field_of(&path)),
+            encrypt: seen.encrypt,
+            needs_keys: seen.encrypt,
             unique: seen
                 .unique_rule
                 .and_then(|rule| serde_json::from_value(rule).ok())

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    backoff::{Backoff, BackoffShape},
+    backoff::{Backoff, BackoffShape, Jitter},
     key::Given,
     section::Section,
     shape::{integer, time},
@@ -12,6 +12,8 @@ use super::{
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);
+/// The priority after which there is none.
+const LAST: i16 = 9;
 
 /// What holds for jobs where neither their queue nor their kind says otherwise.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,6 +72,22 @@ impl Layer {
                     "How long succeeded jobs are kept, up to 3650d; \"0s\" keeps none.",
                 )
                 .inherit(time(Duration::ZERO..=3_650 * DAY), &below.retain_succeeded),
+        }
+    }
+
+    /// The same for a kind that has a plan of its own: its attempts and the waits between them, each up to a fifth longer. What
+    /// may go on for days comes after the rest of its queue.
+    pub(super) fn with_plan(&self, waits: &[Duration]) -> Self {
+        let attempts = u32::try_from(waits.len()).unwrap_or(u32::MAX);
+        let backoff = Backoff::Delays {
+            delays: waits.to_vec(),
+            jitter: Jitter::Late,
+        };
+        Self {
+            priority: Given::built_in((self.priority.value + 1).min(LAST)),
+            max_attempts: Given::built_in(attempts.saturating_add(1)),
+            backoff: Given::built_in(backoff),
+            ..self.clone()
         }
     }
 

@@ -1,6 +1,6 @@
 //! `[kinds."family.action"]`: what holds for jobs of one kind, all layers applied.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc, time::Duration};
 
 use serde_json::Value;
 use toml::{Spanned, de::DeValue};
@@ -29,6 +29,30 @@ const DEFAULT_ACCOUNT: &str = "account_id";
 /// Most fields of one kind that are never shown.
 const MAX_REDACTED: usize = 100;
 
+/// Whose payloads statements write or read: the database has no keys.
+const READ_BY_STATEMENTS: [&str; 4] = [
+    "sync.account",
+    "sync.insights",
+    "webhook.deliver",
+    "webhook.process",
+];
+
+/// Messages that one endpoint gets at a time: however slow it is, and however many wait for it, others get theirs.
+const DELIVERIES_AT_ONCE: u32 = 5;
+
+/// When a message is sent again, as Standard Webhooks advise: for about three days.
+const DELIVERY_PLAN: [Duration; 9] = [
+    Duration::from_secs(5),
+    Duration::from_secs(5 * 60),
+    Duration::from_secs(30 * 60),
+    Duration::from_secs(2 * 60 * 60),
+    Duration::from_secs(5 * 60 * 60),
+    Duration::from_secs(10 * 60 * 60),
+    Duration::from_secs(14 * 60 * 60),
+    Duration::from_secs(20 * 60 * 60),
+    Duration::from_secs(24 * 60 * 60),
+];
+
 /// What holds for jobs of one kind.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Policy {
@@ -56,6 +80,8 @@ pub struct Policy {
     pub redact: Vec<String>,
     /// Whether payloads are encrypted at rest.
     pub encrypt: bool,
+    /// Whether jobs are refused where there are no keys to encrypt with: the file asks for it by name.
+    pub needs_keys: bool,
     /// The endpoint that does the work, for an upstream app's own kinds.
     pub target: Option<Target>,
 }
@@ -102,6 +128,7 @@ impl Policy {
             unique: None,
             redact: Vec::new(),
             encrypt: false,
+            needs_keys: false,
             target: None,
         }
     }
@@ -118,7 +145,8 @@ impl Policy {
             named("queue", &below.names.queues),
             default_queue(name).to_owned(),
         );
-        let values = Layer::read(section, below.layer_of(&queue)).values();
+        let layer = built_in.layer(below.layer_of(&queue));
+        let values = Layer::read(section, &layer).values();
         let target = Target::read(section);
         let actions = if built_in.calls_endpoint || target.is_some() {
             ClassActions::of_endpoint()
@@ -126,7 +154,7 @@ impl Policy {
             ClassActions::built_in()
         };
 
-        Self {
+        let policy = Self {
             on: section
                 .key("on", "What a failure of each class leads to.")
                 .table(|section| ClassActions::read(section, &actions)),
@@ -148,10 +176,19 @@ impl Policy {
                 .or(Redacted(built_in.redact), owned(built_in.redact)),
             encrypt: section
                 .key("encrypt", "Whether payloads are encrypted at rest.")
-                .later()
-                .or(flag(), false),
+                .or(flag(), built_in.holds_people),
             target,
             ..Self::plain(queue, values)
+        };
+        if policy.encrypt && READ_BY_STATEMENTS.contains(&name) {
+            section.refuse(
+                "encrypt",
+                "payloads of this kind name rows and no people, and the database reads them itself",
+            );
+        }
+        Self {
+            needs_keys: policy.encrypt && section.has("encrypt"),
+            ..policy
         }
     }
 }
@@ -167,15 +204,13 @@ impl Kind {
         refuse_unknown(name, section, below.names);
         warn_of_later(name, section, below.names);
         let policy = Policy::read(name, section, below);
-        let per_key_concurrency = section
-            .key(
-                "per_key_concurrency",
-                "Attempts with one key that the fleet runs at a time.",
-            )
-            .optional(integer(1..=10_000));
-        let budget = BuiltIn::of(name).read_budget(section, below.names);
+        let built_in = BuiltIn::of(name);
+        let per_key_concurrency = built_in.read_per_key(section);
+        let budget = built_in.read_budget(section, below.names);
 
-        if per_key_concurrency.is_some() && !section.has("key") && policy.key.is_none() {
+        let has_key =
+            policy.key.is_some() || section.has("key") || built_in.per_key_concurrency.is_some();
+        if per_key_concurrency.is_some() && !has_key {
             section.refuse(
                 "per_key_concurrency",
                 "needs key, the field that groups jobs",
@@ -215,28 +250,36 @@ fn warn_of_later(name: &str, section: &mut Section<'_>, names: &Names<'_>) {
 struct BuiltIn {
     calls_endpoint: bool,
     key: Option<&'static str>,
+    /// Of jobs that bear keys without a field that says so, the attempts with one key at a time.
+    per_key_concurrency: Option<u32>,
     budget: Option<&'static str>,
     redact: &'static [&'static str],
+    /// Its payloads hold personal data, which is encrypted wherever there are keys.
+    holds_people: bool,
     /// The fields of which no two jobs that are not done have the same values; empty: any may.
     unique: &'static [&'static str],
+    /// The waits between its attempts, of which it has one more; empty: those of its queue.
+    plan: &'static [Duration],
 }
 
 impl BuiltIn {
     const NOTHING: Self = Self {
         calls_endpoint: false,
         key: None,
+        per_key_concurrency: None,
         budget: None,
         redact: &[],
+        holds_people: false,
         unique: &[],
+        plan: &[],
     };
 
     fn of(name: &str) -> Self {
         match name {
             "conversion.send" => Self {
                 key: Some("/dataset_id"),
-                // Its one destination in this release.
-                budget: Some("meta"),
                 redact: &["/event/user_data", "/events"],
+                holds_people: true,
                 ..Self::NOTHING
             },
             // An upstream app's Authorization and its like stand there.
@@ -245,8 +288,15 @@ impl BuiltIn {
                 redact: &["/headers"],
                 ..Self::NOTHING
             },
+            // Their key is the endpoint.
+            "webhook.deliver" => Self {
+                per_key_concurrency: Some(DELIVERIES_AT_ONCE),
+                unique: &["delivery_id"],
+                plan: &DELIVERY_PLAN,
+                ..Self::NOTHING
+            },
             // What one of them finds another one would find too.
-            "token.refresh" | "token.validate" => Self {
+            "token.refresh" | "token.validate" | "webhook.catch_up" => Self {
                 unique: &["account_id"],
                 ..Self::NOTHING
             },
@@ -271,6 +321,15 @@ impl BuiltIn {
         }
     }
 
+    /// What holds for the kind where its section says nothing.
+    fn layer<'l>(&self, below: &'l Layer) -> Cow<'l, Layer> {
+        if self.plan.is_empty() {
+            Cow::Borrowed(below)
+        } else {
+            Cow::Owned(below.with_plan(self.plan))
+        }
+    }
+
     fn read_unique(&self, section: &mut Section<'_>) -> Option<UniqueRule> {
         let unique = section.key(
             "unique",
@@ -287,6 +346,18 @@ impl BuiltIn {
         match self.key {
             Some(built_in) => Some(key.or(field(), built_in.to_owned())),
             None => key.optional(field()),
+        }
+    }
+
+    fn read_per_key(&self, section: &mut Section<'_>) -> Option<u32> {
+        let key = section.key(
+            "per_key_concurrency",
+            "Attempts with one key that the fleet runs at a time.",
+        );
+        let most = integer(1..=10_000);
+        match self.per_key_concurrency {
+            Some(built_in) => Some(key.or(most, built_in)),
+            None => key.optional(most),
         }
     }
 
@@ -336,4 +407,43 @@ impl Shape for Redacted {
 
 fn owned(fields: &[&str]) -> Vec<String> {
     fields.iter().map(|field| (*field).to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::Config;
+
+    #[test]
+    fn people_are_encrypted_where_there_are_keys_and_keys_are_demanded_by_name_alone() {
+        let of = |text: &str| {
+            let config = Config::parse(text, &["conversion.send"]).expect("the text is right");
+            let policy = config.config.policy("conversion.send");
+            (policy.encrypt, policy.needs_keys)
+        };
+
+        assert_eq!(of(""), (true, false));
+        assert_eq!(
+            of("[kinds.\"conversion.send\"]\nencrypt = true"),
+            (true, true)
+        );
+        assert_eq!(
+            of("[kinds.\"conversion.send\"]\nencrypt = false"),
+            (false, false)
+        );
+    }
+
+    // Fails when webhooks or syncs stop as somebody has what they say of themselves encrypted.
+    #[test]
+    fn what_the_database_reads_itself_cannot_be_encrypted() {
+        let is_taken = |kind: &str, encrypt: bool| {
+            let text = format!("[kinds.\"{kind}\"]\nencrypt = {encrypt}");
+            Config::parse(&text, &[kind]).is_ok()
+        };
+
+        for kind in super::READ_BY_STATEMENTS {
+            assert!(is_taken(kind, false), "{kind}");
+            assert!(!is_taken(kind, true), "{kind}");
+        }
+        assert!(is_taken("http.request", true));
+    }
 }

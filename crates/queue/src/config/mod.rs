@@ -11,6 +11,7 @@ mod defaults;
 mod document;
 mod email;
 mod field;
+mod formula;
 mod key;
 mod kinds;
 mod named;
@@ -46,7 +47,8 @@ pub use budgets::{Budget, BudgetScope, Feedback};
 pub use changes::changed_keys;
 pub use dead_letters::{DeadLetters, Replay};
 pub use defaults::Defaults;
-pub use email::Email;
+pub use email::{Email, EmailBrand, TenantEmail};
+pub use formula::{Figure, Formula, FormulaError};
 pub use kinds::{Kind, Policy};
 pub use names::default_queue;
 pub(crate) use names::is_provider;
@@ -66,7 +68,7 @@ use self::{
     document::Lines,
     kinds::Below,
     names::{BUDGETS, NameRule, Names, QUEUES},
-    objectives::formula,
+    objectives::kpi,
     queues::QueueLayer,
     section::{Findings, Header, Reader, Section},
     shape::integer,
@@ -97,7 +99,7 @@ pub struct Config {
     pub budgets: BTreeMap<String, Budget>,
     /// By name.
     pub schedules: BTreeMap<String, Schedule>,
-    /// Formulas by the name of the metric that they make up.
+    /// Formulas by the name of the metric that they make up, as [`Formula::parse`] takes them.
     pub kpis: BTreeMap<String, String>,
     /// By name.
     pub slos: BTreeMap<String, Slo>,
@@ -149,6 +151,13 @@ impl Config {
     pub fn policy(&self, kind: &str) -> Arc<Policy> {
         let policy = self.kinds.get(kind).map(|kind| &kind.policy);
         Arc::clone(policy.unwrap_or(&self.fallback))
+    }
+
+    /// The kinds that the file asks to have encrypted: no process can take or run their jobs without keys.
+    pub fn kinds_that_need_keys(&self) -> impl Iterator<Item = &str> {
+        let kinds = self.kinds.iter();
+        let kinds = kinds.filter(|(_, kind)| kind.policy.needs_keys);
+        kinds.map(|(name, _)| name.as_str())
     }
 
     /// The kinds whose work upstream apps do at endpoints of their own.
@@ -270,8 +279,7 @@ fn read_root(root: &mut Section<'_>, names: &Names<'_>) -> Config {
         schedules: read_schedules(root, names),
         kpis: root
             .key("kpis", "Formulas of metrics that are made up of others.")
-            .later()
-            .table(|section| section.each_value(NameRule::Metric, &formula())),
+            .table(|section| section.each_value(NameRule::Metric, &kpi())),
         slos: read_slos(root),
         dead_letters: root
             .key("dead_letters", "What becomes of jobs that failed for good.")

@@ -4,7 +4,7 @@ use toml::de::{DeTable, DeValue};
 
 /// The product's kinds, of this release and of later ones, which a file may name already. What else is registered, or has
 /// a `target` in the file, need not stand here.
-pub(super) const KINDS: [&str; 22] = [
+pub(super) const KINDS: [&str; 26] = [
     "sync.fanout",
     "sync.account",
     "sync.insights",
@@ -17,8 +17,12 @@ pub(super) const KINDS: [&str; 22] = [
     "aggregate.monthly",
     "aggregate.cross_platform",
     "webhook.process",
+    "webhook.catch_up",
     "webhook.deliver",
+    "webhook.fanout",
+    "email.digest",
     "email.send",
+    "email.sync_errors",
     "conversion.send",
     "campaign.update",
     "strategy.evaluate",
@@ -146,6 +150,8 @@ pub(super) enum NameRule {
     Kind,
     /// Of a metric: `cost_per_lead`.
     Metric,
+    /// Of a tenant: whatever upstream apps call it.
+    Tenant,
 }
 
 impl NameRule {
@@ -158,6 +164,9 @@ impl NameRule {
                     && name.split('.').all(|part| is_word(part, "_"))
             }
             Self::Metric => name.len() <= 60 && is_word(name, "_"),
+            Self::Tenant => {
+                (1..=200).contains(&name.chars().count()) && !name.contains(char::is_control)
+            }
         }
     }
 
@@ -166,6 +175,7 @@ impl NameRule {
             Self::Word => "^[a-z][a-z0-9_-]{0,59}$",
             Self::Kind => "^[a-z][a-z0-9_]*(\\.[a-z][a-z0-9_]*)+$",
             Self::Metric => "^[a-z][a-z0-9_]{0,59}$",
+            Self::Tenant => "^[^\\x00-\\x1f\\x7f]{1,200}$",
         }
     }
 
@@ -179,6 +189,7 @@ impl NameRule {
                 "\"family.action\" in lower-case letters, digits and \"_\", at most 100 characters, in quotes"
             }
             Self::Metric => "a letter, then letters, digits and \"_\", all lower case, at most 60",
+            Self::Tenant => "one line of at most 200 characters",
         }
     }
 }

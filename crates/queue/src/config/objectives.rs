@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{
+    formula::{Formula, FormulaError},
     names::BUDGETS,
     problem::Refusal,
     section::Section,
@@ -70,13 +71,17 @@ impl Slo {
     }
 }
 
-/// The formula of a metric. Only its presence is checked here.
-pub(super) fn formula() -> Text {
+/// The formula of a metric.
+pub(super) fn kpi() -> Text {
     Text {
         expected: "a formula such as \"spend / nullif(leads, 0)\"",
-        check: |text| match text.trim() {
-            "" => Err(Refusal::new("must not be empty")),
-            _ => Ok(()),
+        check: |text| match Formula::parse(text) {
+            Ok(_) => Ok(()),
+            Err(FormulaError::UnknownFigure { name, suggestion }) => Err(Refusal::new(format!(
+                "{name:?} is no figure that may be added up"
+            ))
+            .suggesting(suggestion)),
+            Err(error) => Err(Refusal::new(error)),
         },
     }
 }

@@ -13,7 +13,13 @@ pub(super) struct BuiltIn {
     member: Option<(&'static str, &'static str)>,
 }
 
-const SCHEDULES: [BuiltIn; 9] = [
+const SCHEDULES: [BuiltIn; 16] = [
+    BuiltIn {
+        name: "aggregate-cross-platform",
+        kind: "aggregate.cross_platform",
+        cron: "10 * * * *",
+        member: None,
+    },
     BuiltIn {
         name: "aggregate-daily",
         kind: "aggregate.daily",
@@ -24,6 +30,24 @@ const SCHEDULES: [BuiltIn; 9] = [
         name: "aggregate-monthly",
         kind: "aggregate.monthly",
         cron: "0 2 * * *",
+        member: None,
+    },
+    BuiltIn {
+        name: "email-digest",
+        kind: "email.digest",
+        cron: "0 8 * * 1",
+        member: None,
+    },
+    BuiltIn {
+        name: "email-sync-errors",
+        kind: "email.sync_errors",
+        cron: "30 8 * * *",
+        member: None,
+    },
+    BuiltIn {
+        name: "alert-evaluate",
+        kind: "alert.evaluate",
+        cron: "*/15 * * * *",
         member: None,
     },
     BuiltIn {
@@ -42,6 +66,12 @@ const SCHEDULES: [BuiltIn; 9] = [
         name: "maintenance-retention",
         kind: "maintenance.retention",
         cron: "20 * * * *",
+        member: None,
+    },
+    BuiltIn {
+        name: "strategy-evaluate",
+        kind: "strategy.evaluate",
+        cron: "30 * * * *",
         member: None,
     },
     BuiltIn {
@@ -66,6 +96,19 @@ const SCHEDULES: [BuiltIn; 9] = [
         name: "token-expire",
         kind: "token.expire",
         cron: "0 * * * *",
+        member: None,
+    },
+    BuiltIn {
+        name: "webhook-catch-up",
+        kind: "webhook.catch_up",
+        cron: "40 4 * * *",
+        member: None,
+    },
+    // What happened is told within seconds.
+    BuiltIn {
+        name: "webhook-fanout",
+        kind: "webhook.fanout",
+        cron: "*/10 * * * * *",
         member: None,
     },
 ];

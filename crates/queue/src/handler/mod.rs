@@ -9,6 +9,7 @@ mod registry;
 
 use std::{future::Future, sync::Arc, time::Duration};
 
+use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -19,6 +20,8 @@ pub use error::JobError;
 pub(crate) use kept::as_kept;
 pub(crate) use registry::{Handler, Invocation};
 pub use registry::{KindInfo, Registry};
+
+use crate::job::PayloadProblem;
 
 /// How an attempt that did not fail ended.
 #[derive(Debug)]
@@ -32,6 +35,9 @@ pub enum Outcome {
     /// The handler found that the work is not wanted any more; the text says why.
     Cancelled(String),
 }
+
+/// What tells of a payload, at this moment, that it has come too late for what it asks for.
+pub type LateCheck = fn(&serde_json::Value, DateTime<Utc>) -> Vec<PayloadProblem>;
 
 /// A kind of job: its payload and what is done with it. Attempts happen at least once, so say in the docs of
 /// the type why a second one does no harm.
@@ -63,6 +69,9 @@ pub trait BatchJob: DeserializeOwned + JsonSchema + Send + 'static {
     type App: Send + Sync + 'static;
     /// Becomes a [`JobError`], which carries the class.
     type Error: Into<JobError> + Send;
+
+    /// What has come too late to be accepted, although it fits the schema: such a job is neither enqueued nor replayed.
+    const LATE: Option<LateCheck> = None;
 
     /// Makes one attempt of each job. Answers as many outcomes as it was given jobs, in their order; a missing one
     /// fails its job with class `internal`.

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use futures::future::BoxFuture;
 use serde_json::{Value, value::RawValue};
 
-use super::{BatchJob, Job, JobContext, JobError, Outcome, SharedRawJob, dispatch};
+use super::{BatchJob, Job, JobContext, JobError, LateCheck, Outcome, SharedRawJob, dispatch};
 
 /// What is public about a kind.
 #[derive(Debug, Clone)]
@@ -16,6 +16,8 @@ pub struct KindInfo {
     pub schema: Arc<Value>,
     /// Where it takes its waiting jobs in batches: the most a call gets, and how long it waits for more.
     pub batch: Option<(usize, Duration)>,
+    /// What tells of a payload that it has come too late.
+    pub late: Option<LateCheck>,
 }
 
 /// One job handed to a handler.
@@ -61,6 +63,7 @@ impl<A: Send + Sync + 'static> Registry<A> {
             name: J::KIND.into(),
             schema: Arc::new(schemars::schema_for!(J).into()),
             batch: None,
+            late: None,
         };
         self.add(info, dispatch::single::<J>())
     }
@@ -72,6 +75,7 @@ impl<A: Send + Sync + 'static> Registry<A> {
             name: J::KIND.into(),
             schema: Arc::new(schemars::schema_for!(J).into()),
             batch: Some((J::MOST, J::LONGEST_WAIT)),
+            late: J::LATE,
         };
         self.add(info, dispatch::batch::<J>())
     }
@@ -83,6 +87,7 @@ impl<A: Send + Sync + 'static> Registry<A> {
             name: kind.into(),
             schema: Arc::new(Value::Bool(true)),
             batch: None,
+            late: None,
         };
         self.add(info, dispatch::raw(job))
     }

@@ -5,6 +5,7 @@ mod attempts;
 mod capacity;
 mod changes;
 mod deletions;
+mod encryption;
 mod facts;
 mod limits;
 mod load;
@@ -222,6 +223,7 @@ fn notes(sides: &Sides, facts: &Facts) -> Vec<String> {
         )),
         Revision::Number(_) => {}
     }
+    notes.extend(encryption::notes(sides, facts));
     if facts.workers.is_empty() {
         notes.push("no worker is running, so nothing drains now".to_owned());
     }

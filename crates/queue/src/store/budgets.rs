@@ -235,7 +235,25 @@ pub(crate) async fn forget_other_limits(
 /// Deletes up to 5,000 slots that count no more, and as many rows of budgets and holders that nobody has asked about for
 /// a week, and forgets as many pauses and dry spells that have ended, which every look for one would walk over; tells how many.
 pub(crate) async fn prune(db: impl PgExecutor<'_>) -> Result<u64, sqlx::Error> {
-    let deleted = sqlx::query_scalar!(
+    let pruned = prune_each(db).await?;
+    let all = pruned.slots + pruned.holders + pruned.budgets + pruned.ended;
+    Ok(all.unsigned_abs())
+}
+
+/// What was too old of budgets.
+#[derive(Debug)]
+pub(crate) struct BudgetsPruned {
+    pub(crate) slots: i64,
+    pub(crate) holders: i64,
+    pub(crate) budgets: i64,
+    /// Pauses and dry spells.
+    pub(crate) ended: i64,
+}
+
+/// The same, and tells each apart.
+pub(crate) async fn prune_each(db: impl PgExecutor<'_>) -> Result<BudgetsPruned, sqlx::Error> {
+    sqlx::query_as!(
+        BudgetsPruned,
         r#"WITH slots AS (
              DELETE FROM millpond.budget_usage
               WHERE ctid = ANY (ARRAY(SELECT ctid FROM millpond.budget_usage
@@ -262,12 +280,11 @@ pub(crate) async fn prune(db: impl PgExecutor<'_>) -> Result<u64, sqlx::Error> {
                                        WHERE (paused_until < now() OR dry_until < now())
                                          AND asked_at >= now() - interval '7 days' -- no row that is deleted here too
                                        LIMIT 5000 FOR UPDATE SKIP LOCKED)) RETURNING 1)
-         SELECT (SELECT count(*) FROM slots) + (SELECT count(*) FROM holders) + (SELECT count(*) FROM budgets)
-                + (SELECT count(*) FROM ended) AS "deleted!""#
+         SELECT (SELECT count(*) FROM slots) AS "slots!", (SELECT count(*) FROM holders) AS "holders!",
+                (SELECT count(*) FROM budgets) AS "budgets!", (SELECT count(*) FROM ended) AS "ended!""#
     )
     .fetch_one(db)
-    .await?;
-    Ok(deleted.unsigned_abs())
+    .await
 }
 
 /// A budget as it stands.

@@ -173,6 +173,7 @@ mod tests {
             key: None,
             unique: None,
             payload: "{}".to_owned(),
+            sealer: None,
             tags: None,
             traceparent: None,
             replay_of: None,

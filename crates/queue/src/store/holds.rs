@@ -125,7 +125,7 @@ pub(crate) async fn waiting_jobs(
 /// Ends those of these jobs as cancelled that wait; tells how many did.
 pub(crate) async fn cancel(db: impl PgExecutor<'_>, ids: &[Uuid]) -> Result<u64, sqlx::Error> {
     let cancelled = sqlx::query!(
-        "WITH gone AS (
+        r#"WITH gone AS (
              DELETE FROM millpond.jobs
               WHERE id = ANY (ARRAY(SELECT id FROM millpond.jobs WHERE id = ANY ($1) AND state <> 'running'
                                      ORDER BY id FOR UPDATE SKIP LOCKED))
@@ -134,8 +134,9 @@ pub(crate) async fn cancel(db: impl PgExecutor<'_>, ids: &[Uuid]) -> Result<u64,
                 (id, queue, kind, state, priority, run_at, created_at, started_at, attempts_used, max_attempts, tenant, key,
                  payload, tags, attempts, progress, replay_of)
          SELECT id, queue, kind, 'cancelled', priority, run_at, created_at, started_at, attempts_used, max_attempts, tenant, key,
-                payload, tags, attempts, progress, replay_of
-           FROM gone",
+                CASE WHEN left(payload::text, 11) = '{"$sealed":' THEN '{"$sealed":null}' ELSE payload END,
+                tags, attempts, progress, replay_of
+           FROM gone"#,
         ids,
     )
     .execute(db)

@@ -1,11 +1,16 @@
 //! New jobs go in: many rows in one statement.
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, Utc};
 use sqlx::PgExecutor;
 use uuid::Uuid;
 
 use super::settle::told;
-use crate::job::{EnqueueOutcome, JobId, OnConflict};
+use crate::{
+    job::{EnqueueOutcome, JobId, OnConflict},
+    sealing::{self, Sealer, Unopened},
+};
 
 /// A job that passed every check and has every default filled in.
 #[derive(Debug, Clone)]
@@ -21,7 +26,10 @@ pub(crate) struct JobRow {
     pub(crate) tenant: Option<String>,
     pub(crate) key: Option<String>,
     pub(crate) unique: Option<UniqueRow>,
+    /// As it is stored: sealed for `id` where there is a `sealer`.
     pub(crate) payload: String,
+    /// Who has sealed the payload.
+    pub(crate) sealer: Option<Sealer>,
     pub(crate) tags: Option<serde_json::Value>,
     pub(crate) traceparent: Option<String>,
     pub(crate) replay_of: Option<Uuid>,
@@ -29,6 +37,17 @@ pub(crate) struct JobRow {
     pub(crate) account: Option<String>,
     /// Whose turn it takes, where its queue is fair; empty where it has no tenant.
     pub(crate) fair: Option<String>,
+}
+
+impl JobRow {
+    /// The payload as it is stored with another job.
+    pub(super) fn payload_for(&self, job: Uuid) -> Result<Cow<'_, str>, Unopened> {
+        let Some(sealer) = &self.sealer else {
+            return Ok(Cow::Borrowed(&self.payload));
+        };
+        let plain = sealing::opened(Some(sealer), self.id.0, &self.payload)?;
+        Ok(Cow::Owned(sealer.seal(job, &plain)))
+    }
 }
 
 /// A unique key as it is stored.

@@ -237,7 +237,7 @@ pub(crate) async fn cancel_waiting(
     tenant: Option<&str>,
 ) -> Result<bool, sqlx::Error> {
     let cancelled = sqlx::query!(
-        "WITH gone AS (
+        r#"WITH gone AS (
              DELETE FROM millpond.jobs
               WHERE id = $1 AND state <> 'running' AND ($2::text IS NULL OR tenant = $2)
           RETURNING *)
@@ -245,8 +245,9 @@ pub(crate) async fn cancel_waiting(
                 (id, queue, kind, state, priority, run_at, created_at, started_at, attempts_used, max_attempts, tenant, key,
                  payload, tags, attempts, progress, replay_of)
          SELECT id, queue, kind, 'cancelled', priority, run_at, created_at, started_at, attempts_used, max_attempts, tenant, key,
-                payload, tags, attempts, progress, replay_of
-           FROM gone",
+                CASE WHEN left(payload::text, 11) = '{"$sealed":' THEN '{"$sealed":null}' ELSE payload END,
+                tags, attempts, progress, replay_of
+           FROM gone"#,
         id,
         tenant,
     )

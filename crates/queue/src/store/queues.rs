@@ -155,3 +155,18 @@ pub(crate) async fn ready_up_to(
     .fetch_one(db)
     .await
 }
+
+/// Forgets the latest starts of up to 100 queues that count under no rate any more; tells of how many.
+pub(crate) async fn forget_old_starts(db: impl PgExecutor<'_>) -> Result<u64, sqlx::Error> {
+    let forgotten = sqlx::query!(
+        "UPDATE millpond.queues SET rate_times = '{}', rate_starts = '{}'
+          WHERE name = ANY (ARRAY(SELECT name FROM millpond.queues
+                                   WHERE rate_times <> '{}'
+                                     AND (SELECT max(s.at) FROM unnest(rate_times) AS s (at))
+                                         < now() - make_interval(secs => GREATEST(2 * COALESCE(rate_per_seconds, 0), 86400))
+                                   ORDER BY name LIMIT 100 FOR UPDATE SKIP LOCKED))"
+    )
+    .execute(db)
+    .await?;
+    Ok(forgotten.rows_affected())
+}

@@ -175,7 +175,9 @@ pub(crate) async fn record(
             RETURNING i.job_id),
            resolved AS (
                UPDATE millpond.dead_letters l
-                  SET resolution = 'replayed', resolved_at = now(), resolved_by = $5, resolve_reason = $6, replayed_as = d.job_id
+                  SET resolution = 'replayed', resolved_at = now(), resolved_by = $5, resolve_reason = $6, replayed_as = d.job_id,
+                      -- What lay encrypted goes on with the new job alone.
+                      payload = CASE WHEN left(l.payload::text, 11) = '{"$sealed":' THEN '{"$sealed":null}' ELSE l.payload END
                  FROM done d WHERE l.id = d.dead_letter AND d.job_id IS NOT NULL AND l.resolution IS NULL
             RETURNING l.kind, l.fingerprint, l.queue, COALESCE(l.tenant, '') AS tenant),
            counted AS (
@@ -201,7 +203,9 @@ pub(crate) async fn record(
 
 /// Ends a run that has no item left.
 pub(crate) async fn finish(db: impl PgExecutor<'_>, id: Uuid) -> Result<(), sqlx::Error> {
-    sqlx::query!("UPDATE millpond.replays SET status = 'done', finished_at = now() WHERE id = $1 AND status = 'running'", id)
+    sqlx::query!("UPDATE millpond.replays
+            SET status = 'done', finished_at = now(), patch = CASE WHEN patch ->> '$sealed' IS NULL THEN patch END
+          WHERE id = $1 AND status = 'running'", id)
         .execute(db)
         .await?;
     Ok(())
@@ -341,7 +345,8 @@ pub(crate) async fn set_status(
 ) -> Result<bool, sqlx::Error> {
     let changed = sqlx::query!(
         "UPDATE millpond.replays
-            SET status = $4, finished_at = CASE WHEN $4 = 'aborted' THEN now() END
+            SET status = $4, finished_at = CASE WHEN $4 = 'aborted' THEN now() END,
+                patch = CASE WHEN $4 <> 'aborted' OR patch ->> '$sealed' IS NULL THEN patch END
           WHERE id = $1 AND ($2::text IS NULL OR tenant = $2) AND status = ANY ($3)",
         id,
         tenant,

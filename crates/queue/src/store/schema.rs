@@ -72,6 +72,8 @@ pub(crate) struct KindSeen {
     pub(crate) per_key_concurrency: Option<i32>,
     pub(crate) account_path: Option<Vec<String>>,
     pub(crate) budget: Option<String>,
+    /// Whether its payloads lie encrypted.
+    pub(crate) encrypt: bool,
 }
 
 /// What the database was told of these kinds; those that no process ever registered are missing.
@@ -81,7 +83,8 @@ pub(crate) async fn kinds_seen(
 ) -> Result<Vec<KindSeen>, sqlx::Error> {
     sqlx::query_as!(
         KindSeen,
-        "SELECT kind, queue, priority, max_attempts, key_path, unique_rule, per_key_concurrency, account_path, budget
+        "SELECT kind, queue, priority, max_attempts, key_path, unique_rule, per_key_concurrency, account_path, budget,
+                encrypt
            FROM millpond.kinds_seen WHERE kind = ANY ($1)",
         kinds,
     )
@@ -109,13 +112,14 @@ pub(crate) async fn remember_kind(
 ) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "INSERT INTO millpond.kinds_seen AS k
-                (kind, queue, priority, max_attempts, key_path, unique_rule, per_key_concurrency, account_path, budget)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+                (kind, queue, priority, max_attempts, key_path, unique_rule, per_key_concurrency, account_path, budget,
+                 encrypt)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
          ON CONFLICT (kind) DO UPDATE
             SET queue = excluded.queue, priority = excluded.priority, max_attempts = excluded.max_attempts,
                 key_path = excluded.key_path, unique_rule = excluded.unique_rule,
                 per_key_concurrency = excluded.per_key_concurrency, account_path = excluded.account_path,
-                budget = excluded.budget, seen_at = now()",
+                budget = excluded.budget, encrypt = excluded.encrypt, seen_at = now()",
         kind.kind,
         kind.queue,
         kind.priority,
@@ -125,6 +129,7 @@ pub(crate) async fn remember_kind(
         kind.per_key_concurrency,
         kind.account_path.as_deref(),
         kind.budget,
+        kind.encrypt,
     )
     .execute(db)
     .await?;

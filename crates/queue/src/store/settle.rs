@@ -17,6 +17,9 @@ pub(crate) struct Ended {
     pub(crate) classes: Vec<Option<String>>,
     pub(crate) errors: Vec<Option<String>>,
     pub(crate) progress: Vec<Option<Json<serde_json::Value>>>,
+    /// Whether the payload is not to outlive the job; `None` where that is found out by looking whether it is sealed. Asked
+    /// of jobs alone that are finished.
+    pub(crate) wiped: Vec<Option<bool>>,
 }
 
 impl Ended {
@@ -34,6 +37,7 @@ impl Ended {
         self.classes.push(None);
         self.errors.push(None);
         self.progress.push(progress);
+        self.wiped.push(None);
     }
 }
 
@@ -59,7 +63,7 @@ pub(crate) async fn delete(
 
 /// Moves jobs that succeeded or were cancelled to the history. There the last attempt stands in columns and not in
 /// `attempts`, unless it has an error to tell: a document for it would cost as much as the rest of the row. Readers put
-/// both together by `millpond.attempts_of`.
+/// both together by `millpond.attempts_of`. A payload that lay encrypted is not needed any more, and does not go along.
 pub(crate) async fn finish(
     db: impl PgExecutor<'_>,
     queue: &str,
@@ -69,19 +73,20 @@ pub(crate) async fn finish(
     sqlx::query_scalar!(
         r#"WITH gone AS (
                DELETE FROM millpond.jobs j
-                USING unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::jsonb[], $8::jsonb[])
-                      AS s (id, token, outcome, class, error, progress, result)
+                USING unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::jsonb[], $8::jsonb[], $9::bool[])
+                      AS s (id, token, outcome, class, error, progress, result, wiped)
                 WHERE j.queue = $1 AND j.id = ANY ($2) AND j.id = s.id
                   AND j.lease_token = s.token -- the fence
             RETURNING j.id, j.queue, j.kind, j.priority, j.run_at, j.created_at, j.started_at, j.attempts_used, j.max_attempts,
                       j.tenant, j.key, j.payload, j.tags, j.attempts, j.attempt, j.worker, j.replay_of,
-                      COALESCE(s.progress, j.progress) AS progress, s.outcome, s.class, s.error, s.result,
+                      COALESCE(s.progress, j.progress) AS progress, s.outcome, s.class, s.error, s.result, s.wiped,
                       s.class IS NULL AND s.error IS NULL AS is_plain)
            INSERT INTO millpond.job_history
                   (id, queue, kind, state, priority, run_at, created_at, started_at, attempts_used, max_attempts, tenant, key,
                    payload, tags, attempts, attempt, worker, progress, result, replay_of)
            SELECT id, queue, kind, outcome, priority, run_at, created_at, started_at, attempts_used, max_attempts, tenant, key,
-                  payload, tags,
+                  CASE WHEN COALESCE(wiped, left(payload::text, 11) = '{"$sealed":') THEN '{"$sealed":null}' ELSE payload END,
+                  tags,
                   CASE WHEN is_plain THEN attempts
                        ELSE COALESCE(attempts, '[]') || jsonb_build_object('number', attempt, 'started_at', started_at,
                            'finished_at', now(), 'outcome', outcome, 'error_class', class, 'error', error, 'worker', worker) END,
@@ -97,6 +102,7 @@ pub(crate) async fn finish(
         told(&ended.errors) as &[Option<String>],
         told(&ended.progress) as &[Option<Json<serde_json::Value>>],
         told(results) as &[Option<Json<serde_json::Value>>],
+        told(&ended.wiped) as &[Option<bool>],
     )
     .fetch_all(db)
     .await

@@ -93,6 +93,8 @@ pub(crate) async fn replace(
     row: &JobRow,
     unique: &UniqueRow,
 ) -> Result<Stored, sqlx::Error> {
+    let payload = row.payload_for(id);
+    let payload = payload.map_err(|why| sqlx::Error::Encode(Box::new(why)))?;
     sqlx::query_as!(
         Stored,
         r#"UPDATE millpond.jobs j
@@ -111,7 +113,7 @@ pub(crate) async fn replace(
         row.delay_seconds,
         row.max_attempts,
         row.key,
-        row.payload,
+        &*payload,
         row.tags,
         row.traceparent,
         unique.states,

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json, value::to_raw_value};
@@ -15,8 +16,8 @@ use tokio::sync::Notify;
 
 use crate::{
     Actor, BatchJob, Database, ErrorClass, Job, JobContext, JobDetail, JobError, JobId, JobState,
-    NewJob, OnConflict, Outcome, Queue, Registry, Source, Start, Unique, WorkerSettings, Workers,
-    config::Config,
+    LateCheck, NewJob, OnConflict, Outcome, PayloadProblem, Queue, Registry, Source, Start, Unique,
+    WorkerSettings, Workers, config::Config,
 };
 
 /// Longest that a test waits for a condition.
@@ -129,10 +130,21 @@ pub(crate) struct Together {
     name: String,
 }
 
+fn late(payload: &Value, _now: DateTime<Utc>) -> Vec<PayloadProblem> {
+    if payload["name"] != "late" {
+        return Vec::new();
+    }
+    vec![PayloadProblem {
+        pointer: "/name".to_owned(),
+        message: "has come too late".to_owned(),
+    }]
+}
+
 impl BatchJob for Together {
     const KIND: &'static str = "test.together";
     const MOST: usize = 100;
     const LONGEST_WAIT: Duration = Duration::from_millis(50);
+    const LATE: Option<LateCheck> = Some(late);
     type App = App;
     type Error = JobError;
 

@@ -38,6 +38,7 @@ fn ended(job: &ClaimedRow, outcome: &str, class: Option<&str>, error: Option<&st
         classes: vec![class.map(str::to_owned)],
         errors: vec![error.map(str::to_owned)],
         progress: vec![None],
+        ..Ended::default()
     }
 }
 

@@ -57,6 +57,7 @@ async fn fail(db: &PgPool, rows: &[ClaimedRow]) -> anyhow::Result<()> {
         classes: vec![None; count],
         errors: vec![None; count],
         progress: vec![None; count],
+        ..Ended::default()
     };
     let again = Again {
         states: vec!["retrying".to_owned(); count],

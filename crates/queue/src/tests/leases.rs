@@ -41,6 +41,7 @@ fn success(job: &ClaimedRow) -> Ended {
         classes: vec![None],
         errors: vec![None],
         progress: vec![None],
+        ..Ended::default()
     }
 }
 

@@ -327,12 +327,13 @@ impl Prober {
     async fn prepare_settlements(&mut self) -> anyhow::Result<()> {
         let (none, again) = (Ended::default(), Again::default());
         let ended = format!("{BATCH}, array_fill('x'::text, ARRAY[500]), NULL, NULL, NULL, NULL");
+        let finished = format!("{ended}, NULL");
         settle::delete(self.session.conn(), "default", &none).await?;
         self.keep("deletion", BATCH, Reach::Ids).await?;
         settle::unclaim(self.session.conn(), "default", &[], &[]).await?;
         self.keep("hand-back", BATCH, Reach::Ids).await?;
         settle::finish(self.session.conn(), "default", &none, &[]).await?;
-        self.keep("finish", &ended, Reach::Ids).await?;
+        self.keep("finish", &finished, Reach::Ids).await?;
         settle::bury(self.session.conn(), "default", &none, &[]).await?;
         self.keep("burial", &ended, Reach::Ids).await?;
         settle::put_back(self.session.conn(), "default", &none, &again).await?;

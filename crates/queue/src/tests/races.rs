@@ -34,6 +34,7 @@ async fn overdue(queue: &Queue, db: &PgPool) -> anyhow::Result<(JobId, Ended)> {
         classes: vec![None],
         errors: vec![None],
         progress: vec![None],
+        ..Ended::default()
     };
     Ok((id, success))
 }

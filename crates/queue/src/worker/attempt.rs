@@ -2,6 +2,7 @@
 //! leases and shutdown end here, and each is the outcome of its own job and of nobody else's.
 
 use std::{
+    borrow::Cow,
     collections::HashSet,
     panic::AssertUnwindSafe,
     sync::{Arc, PoisonError},
@@ -26,8 +27,10 @@ use crate::{
     budgets::DrawsOn,
     client::{Shared, account_of},
     config::Policy,
+    error_chain,
     handler::{Invocation, JobContext, JobError, JobInfo, Outcome, Recorded, Registry},
     job::{ErrorClass, JobId},
+    sealing::{self, Unopened},
     store::{claim::ClaimedRow, insert::JobRow},
 };
 
@@ -66,6 +69,7 @@ impl<A: Send + Sync + 'static> Runner<A> {
             claimed_at,
         } = unit;
         self.complete_batch(&mut jobs).await;
+        let sealed = self.open_payloads(&mut jobs);
         let mut holding = Holding {
             leases: &self.feeder.leases,
             held: jobs.iter().map(|job| (job.row.id, job.row.token)).collect(),
@@ -89,7 +93,14 @@ impl<A: Send + Sync + 'static> Runner<A> {
         let settlements: Vec<Settlement> = jobs
             .into_iter()
             .zip(ends)
-            .filter_map(|(job, end)| self.settlement(job, end, &policy, (Arc::clone(&kind), took)))
+            .zip(sealed)
+            .filter_map(|((job, end), was_sealed)| {
+                let settlement = self.settlement(job, end, &policy, (Arc::clone(&kind), took))?;
+                Some(Settlement {
+                    is_wiped: settlement.is_wiped || was_sealed,
+                    ..settlement
+                })
+            })
             .collect();
         let settled: HashSet<Uuid> = settlements.iter().map(|s| s.id.0).collect();
         // What is settled is let go of when that is stored.
@@ -119,7 +130,7 @@ impl<A: Send + Sync + 'static> Runner<A> {
         match self.feeder.mates(&first.row, room).await {
             Ok(mates) => jobs.extend(mates),
             Err(error) => {
-                tracing::debug!(error = %crate::error_chain(&error), "a batch goes without more jobs");
+                tracing::debug!(error = %error_chain(&error), "a batch goes without more jobs");
             }
         }
     }
@@ -137,7 +148,7 @@ impl<A: Send + Sync + 'static> Runner<A> {
         let mut invocations = Vec::with_capacity(jobs.len());
         let mut stops = Vec::with_capacity(jobs.len());
         for job in jobs {
-            match RawValue::from_string(job.row.payload.clone()) {
+            match self.payload(&job.row) {
                 Ok(payload) => {
                     invocations.push(Invocation {
                         payload,
@@ -146,7 +157,7 @@ impl<A: Send + Sync + 'static> Runner<A> {
                     stops.push(Arc::clone(&job.stop));
                     unreadable.push(None);
                 }
-                Err(_) => unreadable.push(Some(CallEnd::Answered(Err(undecodable())))),
+                Err(why) => unreadable.push(Some(CallEnd::Answered(Err(why)))),
             }
         }
         let mut ends = match self.registry.handler(kind) {
@@ -173,6 +184,31 @@ impl<A: Send + Sync + 'static> Runner<A> {
                     .unwrap_or_else(|| CallEnd::Answered(Err(unanswered())))
             })
             .collect()
+    }
+
+    /// Opens payloads that lie encrypted, and tells which did. One that does not open stays as it is, and fails where it is
+    /// read.
+    fn open_payloads(&self, jobs: &mut [ClaimedJob]) -> Vec<bool> {
+        let mut sealed = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            let row = &mut job.row;
+            sealed.push(sealing::is_sealed(&row.payload));
+            let opened = match sealing::opened(self.shared.sealer(), row.id, &row.payload) {
+                Ok(Cow::Owned(plain)) => Some(plain),
+                Ok(Cow::Borrowed(_)) | Err(_) => None,
+            };
+            if let Some(plain) = opened {
+                row.payload = plain;
+            }
+        }
+        sealed
+    }
+
+    /// What the handler gets.
+    fn payload(&self, row: &ClaimedRow) -> Result<Box<RawValue>, JobError> {
+        let opened = sealing::opened(self.shared.sealer(), row.id, &row.payload);
+        let text = opened.map_err(|why| unopened(&why))?.into_owned();
+        RawValue::from_string(text).map_err(|_| undecodable())
     }
 
     fn context(&self, job: &ClaimedJob) -> JobContext<A> {
@@ -284,6 +320,8 @@ impl<A: Send + Sync + 'static> Runner<A> {
             verdict,
             recorded,
             follow_ups,
+            // Also where there are no keys: what is about people stays as long as it is needed.
+            is_wiped: policy.encrypt,
             took,
         })
     }
@@ -368,6 +406,15 @@ fn ends(ended: Ended, why: Option<Why>, stops: &[Arc<Stop>]) -> Vec<CallEnd> {
             (None, None) => CallEnd::Answered(Err(unanswered())),
         })
         .collect()
+}
+
+fn unopened(why: &Unopened) -> JobError {
+    let class = if why.is_of_setup() {
+        ErrorClass::Config
+    } else {
+        ErrorClass::Invalid
+    };
+    JobError::from_text(class, &error_chain(why)).code("sealed_payload")
 }
 
 fn undecodable() -> JobError {

@@ -84,5 +84,7 @@ pub(crate) struct Settlement {
     pub(crate) recorded: Recorded,
     /// Jobs that the attempt enqueued, ready to be stored with its success.
     pub(crate) follow_ups: Vec<crate::store::insert::JobRow>,
+    /// The payload does not outlive the job: it lay encrypted, or is to wherever there are keys.
+    pub(crate) is_wiped: bool,
     pub(crate) took: Duration,
 }

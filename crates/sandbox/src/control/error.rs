@@ -51,6 +51,8 @@ pub(super) enum ControlError {
     Day(&'static str),
     #[error("more than {MOST_ROWS} rows: ask for a shorter time")]
     TooManyRows,
+    #[error("{0}")]
+    Webhooks(&'static str),
     #[error("the answer could not be made")]
     Broken,
 }
@@ -72,6 +74,7 @@ impl IntoResponse for ControlError {
             | Self::Change(_)
             | Self::Word(..)
             | Self::Day(_)
+            | Self::Webhooks(_)
             | Self::TooManyRows => StatusCode::UNPROCESSABLE_ENTITY,
         };
         (

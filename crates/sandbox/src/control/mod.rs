@@ -3,6 +3,7 @@
 
 mod access;
 mod error;
+mod webhooks;
 mod world;
 
 use std::sync::Arc;
@@ -39,6 +40,7 @@ pub(crate) fn routes() -> Router<Arc<Shared>> {
         .route("/limits", routing::post(access::limits))
         .route("/reports", routing::post(access::reports))
         .route("/clock", routing::get(world::clock).post(world::set_clock))
+        .route("/webhooks", routing::post(webhooks::send))
         .route("/world", routing::get(world::accounts).post(world::change))
         .route("/world/entities", routing::get(world::entities))
         .route("/world/export", routing::get(world::export))

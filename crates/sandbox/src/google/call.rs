@@ -23,6 +23,9 @@ pub(super) enum What<'c> {
     Accessible,
     Page(&'c str),
     Stream(&'c str),
+    Mutate(&'c str),
+    /// Conversions, of the older sort.
+    Upload(&'c str),
 }
 
 impl<'c> Call<'c> {
@@ -35,6 +38,10 @@ impl<'c> Call<'c> {
             (&Method::POST, ["customers", customer, "googleAds:search"]) => What::Page(customer),
             (&Method::POST, ["customers", customer, "googleAds:searchStream"]) => {
                 What::Stream(customer)
+            }
+            (&Method::POST, ["customers", customer, "googleAds:mutate"]) => What::Mutate(customer),
+            (&Method::POST, ["customers", upload]) => {
+                What::Upload(upload.strip_suffix(":uploadClickConversions")?)
             }
             _ => return None,
         };

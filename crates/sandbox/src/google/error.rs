@@ -68,6 +68,11 @@ impl AdsError {
         }
     }
 
+    /// An error of any category.
+    pub(super) fn of(category: &str, name: &str, message: impl Into<String>) -> Self {
+        Self::failure(category, name, message)
+    }
+
     /// Who calls is not who they say.
     pub(super) fn authentication(name: &str, message: &str) -> Self {
         Self::failure("authenticationError", name, message)

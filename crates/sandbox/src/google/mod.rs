@@ -4,11 +4,13 @@
 mod access;
 mod call;
 mod changes;
+mod conversions;
 mod customer;
 mod error;
 mod fields;
 mod filter;
 mod gaql;
+mod mutate;
 mod oauth;
 mod page_token;
 mod plan;
@@ -16,6 +18,7 @@ mod quota;
 mod resource;
 mod scene;
 mod search;
+mod uploads;
 mod walk;
 
 use std::sync::Arc;
@@ -78,6 +81,8 @@ fn respond(shared: &Shared, incoming: &Incoming) -> Response {
         "/o/oauth2/v2/auth" => oauth::show_consent(&ctx, incoming),
         "/token" => oauth::answer_token(&ctx, incoming),
         "/revoke" => oauth::answer_revoke(&ctx, incoming),
+        "/v1/events:ingest" => conversions::ingest(&ctx, incoming),
+        "/v1/requestStatus:retrieve" => conversions::status(&ctx, incoming),
         _ => match Call::read(&incoming.method, &incoming.path) {
             Some(call) => answer_call(&ctx, incoming, &call),
             None => error::front_end_404(&incoming.path),
@@ -88,6 +93,8 @@ fn respond(shared: &Shared, incoming: &Incoming) -> Response {
 fn answer_call(ctx: &Context<'_>, incoming: &Incoming, call: &Call<'_>) -> Response {
     let answered = call.check_version().and_then(|()| match call.what {
         What::Accessible => accessible(ctx, incoming),
+        What::Mutate(customer) => mutate::mutate(ctx, incoming, customer, call.version),
+        What::Upload(customer) => uploads::upload(ctx, incoming, customer, call.version),
         What::Page(customer) => search::page(ctx, incoming, customer),
         What::Stream(customer) => search::stream(ctx, incoming, customer, call.version),
     });

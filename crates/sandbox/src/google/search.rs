@@ -195,14 +195,18 @@ fn fate(ctx: &Context<'_>, customer: &Customer) -> Fate {
 }
 
 /// Lets a call for a customer in and counts it.
-fn enter(ctx: &Context<'_>, incoming: &Incoming, id: &str) -> Result<Customer, AdsError> {
+pub(super) fn enter(
+    ctx: &Context<'_>,
+    incoming: &Incoming,
+    id: &str,
+) -> Result<Customer, AdsError> {
     let holder = access::holder(ctx, incoming)?;
     let customer = access::customer(ctx, &holder, id, incoming.header("login-customer-id"))?;
     quota::count_request(ctx, Some(&customer.id))?;
     Ok(customer)
 }
 
-fn read<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T, AdsError> {
+pub(super) fn read<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T, AdsError> {
     serde_json::from_slice(body).map_err(|error| AdsError::bad_payload(&error))
 }
 

@@ -63,6 +63,27 @@ pub struct MetaEvent {
     pub event: Value,
 }
 
+/// A conversion event that a platform but Meta took.
+#[derive(Debug, Clone, Serialize)]
+pub struct Conversion {
+    /// Which platform.
+    pub platform: Platform,
+    /// What it is counted under: a conversion action, an event source, a rule, a pixel.
+    pub dataset: String,
+    /// What the sender calls it; without one it is never recognised when it is sent again.
+    pub id: Option<String>,
+    /// How often it was sent.
+    pub count: u64,
+    /// The number of the call that brought it first among all calls, from 0.
+    pub request: u64,
+    /// When it arrived first.
+    pub received_at: DateTime<Utc>,
+    /// It was only tried out and counts for nothing.
+    pub is_test: bool,
+    /// The event as it was sent first.
+    pub event: Value,
+}
+
 /// A call to a receiver.
 #[derive(Debug, Clone, Serialize)]
 pub struct HookCall {
@@ -114,6 +135,8 @@ pub struct Totals {
     pub calls: u64,
     /// Different events that Meta took; one that was sent again counts once.
     pub meta_events: u64,
+    /// Different events that the other platforms took.
+    pub conversions: u64,
     /// Calls to receivers.
     pub hooks: u64,
     /// Mails kept.
@@ -131,6 +154,8 @@ pub struct LedgerSnapshot {
     pub calls: Vec<ProviderCall>,
     /// Events that Meta took, oldest first.
     pub meta_events: Vec<MetaEvent>,
+    /// Events that the other platforms took, oldest first.
+    pub conversions: Vec<Conversion>,
     /// Calls to receivers, oldest first.
     pub hooks: Vec<HookCall>,
     /// Mails, oldest first.

@@ -2,15 +2,21 @@
 //! events with how often each was sent, calls to receivers, and mails. Bounded: the newest entries
 //! of each sort are kept, the totals count on.
 
+mod conversions;
 mod entries;
 mod meta_events;
 mod shelf;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-pub use entries::{HookCall, LedgerSnapshot, Mail, MetaEvent, MetaRequest, ProviderCall, Totals};
+pub use entries::{
+    Conversion, HookCall, LedgerSnapshot, Mail, MetaEvent, MetaRequest, ProviderCall, Totals,
+};
+
+pub(crate) use conversions::Processed;
 
 use crate::world::Platform;
+use conversions::Conversions;
 use meta_events::MetaEvents;
 use shelf::Shelf;
 
@@ -29,6 +35,7 @@ struct Shelves {
     meta_requests: Shelf<MetaRequest>,
     calls: Shelf<ProviderCall>,
     meta_events: MetaEvents,
+    conversions: Conversions,
     hooks: Shelf<HookCall>,
     mails: Shelf<Mail>,
 }
@@ -51,6 +58,12 @@ impl Ledger {
     #[must_use]
     pub fn meta_events(&self) -> Vec<MetaEvent> {
         self.shelves().meta_events.newest(usize::MAX)
+    }
+
+    /// The conversion events that the other platforms took, oldest first; one sent again counts up its first entry.
+    #[must_use]
+    pub fn conversions(&self) -> Vec<Conversion> {
+        self.shelves().conversions.newest(usize::MAX)
     }
 
     /// The calls to receivers, whatever they were answered, oldest first.
@@ -81,6 +94,7 @@ impl Ledger {
             meta_requests: shelves.meta_requests.newest(most),
             calls: shelves.calls.newest(most),
             meta_events: shelves.meta_events.newest(most),
+            conversions: shelves.conversions.newest(most),
             hooks: shelves.hooks.newest(most),
             mails: shelves.mails.newest(most),
         }
@@ -117,6 +131,21 @@ impl Ledger {
         }
     }
 
+    /// Writes down an event of another platform. Tells whether it was there before.
+    pub(crate) fn add_conversion(&self, event: Conversion) -> bool {
+        self.shelves().conversions.add(event)
+    }
+
+    /// Keeps what became of a request, for whoever asks for it later.
+    pub(crate) fn keep_processed(&self, request_id: String, processed: Processed) {
+        self.shelves().conversions.keep(request_id, processed);
+    }
+
+    /// What became of a request.
+    pub(crate) fn processed(&self, request_id: &str) -> Option<Processed> {
+        self.shelves().conversions.processed(request_id)
+    }
+
     pub(crate) fn add_hook(&self, call: HookCall) {
         let headers: usize = call
             .headers
@@ -144,6 +173,7 @@ impl Shelves {
             meta_requests: self.meta_requests.total(),
             calls: self.calls.total(),
             meta_events: self.meta_events.total(),
+            conversions: self.conversions.total(),
             hooks: self.hooks.total(),
             mails: self.mails.total(),
         }

@@ -145,7 +145,7 @@ fn query(incoming: &Incoming) -> Result<&str, ApiError> {
         .map_err(|_| ApiError::illegal("The body of the request is not a query"))
 }
 
-fn check_version(incoming: &Incoming, now: DateTime<Utc>) -> Result<(), ApiError> {
+pub(super) fn check_version(incoming: &Incoming, now: DateTime<Utc>) -> Result<(), ApiError> {
     let version = incoming
         .header("linkedin-version")
         .ok_or_else(ApiError::no_version)?;

@@ -169,6 +169,15 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, "TOO_MANY_ELEMENTS", message)
     }
 
+    /// A batch with bad events: what is wrong with which, a line each.
+    pub(super) fn unprocessable(message: String) -> Self {
+        Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "UNPROCESSABLE_ENTITY",
+            message,
+        )
+    }
+
     /// Too many calls. LinkedIn does not say until when, and no header does.
     pub(super) fn throttled(is_of_the_day: bool) -> Self {
         let message = if is_of_the_day {

@@ -6,6 +6,8 @@ mod accounts;
 mod analytics;
 mod assets;
 mod call;
+mod conversions;
+mod edits;
 mod error;
 mod lists;
 mod numbered;
@@ -74,6 +76,11 @@ fn respond(shared: &Shared, incoming: &Incoming) -> Response {
         "/oauth/v2/authorization" => oauth::show_consent(&ctx, incoming),
         "/oauth/v2/accessToken" => oauth::answer_token(&ctx, incoming),
         "/oauth/v2/introspectToken" => oauth::answer_introspection(&ctx, incoming),
+        "/rest/conversionEvents" => conversions::create(&ctx, incoming),
+        _ if edits::is_batch(incoming) => match edits::update(&ctx, incoming) {
+            Ok(body) => error::told(StatusCode::OK, body),
+            Err(error) => error.into_response(),
+        },
         _ => match rest(&ctx, incoming) {
             Ok(body) => error::told(StatusCode::OK, body),
             Err(error) => error.into_response(),

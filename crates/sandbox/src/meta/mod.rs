@@ -13,6 +13,7 @@ mod error;
 mod events;
 mod fields;
 mod insights;
+mod leads;
 mod oauth;
 mod paging;
 mod permissions;
@@ -21,6 +22,7 @@ mod reports;
 mod routes;
 mod rules;
 mod social;
+mod subscriptions;
 mod usage;
 mod words;
 

@@ -4,8 +4,8 @@ use axum::http::Method;
 use serde_json::Value;
 
 use super::{
-    Context, access, call::Call, debug, entities, error::GraphError, events, insights, oauth,
-    permissions, reply::Reply, reports, social, usage::Meter,
+    Context, access, call::Call, debug, entities, error::GraphError, events, insights, leads,
+    oauth, permissions, reply::Reply, reports, social, subscriptions, usage::Meter,
 };
 use crate::world::Kind;
 
@@ -34,15 +34,21 @@ fn handle(call: &Call, ctx: &Context<'_>, meter: &mut Meter) -> Result<Value, Gr
         }
         (&Method::GET, ["me", "adaccounts"]) => entities::accounts(call, ctx),
         (&Method::GET, ["me", "accounts"]) => entities::pages(call, ctx),
-        (&Method::GET, [object]) => match reports::find(ctx, object) {
-            Some(report) => reports::show(call, ctx, &report),
-            None => entities::show(call, ctx, object, meter),
+        (&Method::GET | &Method::POST | &Method::DELETE, [page, "subscribed_apps"]) => {
+            subscriptions::answer(call, ctx, page, meter)
+        }
+        (&Method::GET, [form, "leads"]) => leads::list(call, ctx, form, meter),
+        (&Method::GET, [object]) => match (reports::find(ctx, object), leads::find(ctx, object)) {
+            (Some(report), _) => reports::show(call, ctx, &report),
+            (None, Some(lead)) => leads::show(call, ctx, &lead, meter),
+            (None, None) => entities::show(call, ctx, object, meter),
         },
         (&Method::GET, [object, "insights"]) => match reports::find(ctx, object) {
             Some(report) => reports::rows(call, ctx, &report, meter),
             None => figures(call, ctx, object, meter),
         },
         (&Method::POST, [object, "insights"]) => reports::start(call, ctx, object, meter),
+        (&Method::POST, [object]) => entities::edit(call, ctx, object, meter),
         (&Method::GET, [object, edge]) => entities::edge(call, ctx, (*object, *edge), meter),
         (method, [object] | [object, "events"]) => Err(GraphError::no_such_object(method, object)),
         (method, []) => Err(GraphError::no_such_object(method, "")),

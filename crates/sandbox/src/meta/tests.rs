@@ -2,8 +2,10 @@
 //! which envelope.
 
 mod batch;
+mod edits;
 mod entities;
 mod insights;
+mod leads;
 mod limits;
 mod oauth;
 mod reports;

@@ -32,7 +32,7 @@ impl Mailbox {
     ///
     /// # Errors
     /// What the file system said; no file of that name is there then.
-    pub(super) async fn keep(&self, mail: &[u8]) -> io::Result<PathBuf> {
+    pub(crate) async fn keep(&self, mail: &[u8]) -> io::Result<PathBuf> {
         // Version 7: the names sort as the mails came.
         let name = Uuid::now_v7();
         let path = self.dir.join(format!("{name}.eml"));

@@ -31,7 +31,7 @@ const HANDSHAKE_WAIT: Duration = Duration::from_secs(10);
 
 /// What every connection to the mail server shares.
 pub(crate) struct MailServer {
-    pub(crate) mailbox: Mailbox,
+    pub(crate) mailbox: Arc<Mailbox>,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) faults: Arc<Faults>,
     /// User and password; `None` asks for none.

@@ -7,6 +7,8 @@ mod access;
 mod advertisers;
 mod assets;
 mod consent;
+mod conversions;
+mod edits;
 mod entities;
 mod error;
 mod oauth;
@@ -129,10 +131,20 @@ fn dispatch(ctx: &Context<'_>, call: &Call<'_>) -> Option<Result<Reply, TikTokEr
         ("GET", "smart_plus/adgroup/get/") => listed(Kind::AdSet, Family::SmartPlus),
         ("GET", "smart_plus/ad/get/") => listed(Kind::Ad, Family::SmartPlus),
         ("GET", "gmv_max/campaign/get/") => listed(Kind::Campaign, Family::GmvMax),
+        ("POST", "campaign/status/update/") => {
+            edits::status(ctx, call, (Kind::Campaign, "campaign_ids"))
+        }
+        ("POST", "adgroup/status/update/") => {
+            edits::status(ctx, call, (Kind::AdSet, "adgroup_ids"))
+        }
+        ("POST", "ad/status/update/") => edits::status(ctx, call, (Kind::Ad, "ad_ids")),
+        ("POST", "campaign/update/") => edits::campaign(ctx, call),
+        ("POST", "adgroup/budget/update/") => edits::ad_groups(ctx, call),
         ("GET", "dmp/custom_audience/list/") => assets::audiences(ctx, call),
         ("GET", "page/get/") => assets::pages(ctx, call),
         ("GET", "pixel/list/") => assets::pixels(ctx, call),
         ("GET", "report/integrated/get/") => report::get(ctx, call),
+        ("POST", "event/track/") => conversions::track(ctx, call),
         ("POST", "report/task/create/") => report::create_task(ctx, call),
         ("GET", "report/task/check/") => report::check_task(ctx, call),
         ("GET", "report/task/download/") => return Some(report::download(ctx, call)),

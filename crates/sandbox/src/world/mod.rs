@@ -9,6 +9,7 @@ mod changes;
 mod clock;
 mod config;
 mod dice;
+mod edits;
 mod entity;
 mod figures;
 mod ids;
@@ -42,6 +43,7 @@ pub(crate) use calendar::{
 };
 pub(crate) use changes::{Change, ChangeError};
 pub(crate) use dice::Dice;
+pub(crate) use edits::EditRefusal;
 pub(crate) use entity::{Effective, Entity, Key, Kind, Objective, Status};
 pub(crate) use figures::Figures;
 pub(crate) use ids::GOOGLE_MANAGER;

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::{
     Context,
     access::{self, Caller},
-    accounts, entities,
+    accounts, conversions, entities,
     error::XError,
     params::Params,
     quota::Meter,
@@ -40,7 +40,7 @@ pub(super) fn answer(ctx: &Context<'_>, incoming: &Incoming, path: &[&str]) -> R
     let mut answer = match asked {
         Err(error) => error.into_response(),
         Ok(mut ask) => {
-            let answered = dispatch(&mut ask, incoming.method.as_str(), path);
+            let answered = dispatch(&mut ask, incoming, path);
             let mut answer = match answered {
                 Ok(body) => Json(body).into_response(),
                 Err(error) => error.into_response(),
@@ -53,14 +53,16 @@ pub(super) fn answer(ctx: &Context<'_>, incoming: &Incoming, path: &[&str]) -> R
     answer
 }
 
-fn dispatch(ask: &mut Ask<'_>, method: &str, path: &[&str]) -> Result<Value, XError> {
-    match (method, path) {
+fn dispatch(ask: &mut Ask<'_>, incoming: &Incoming, path: &[&str]) -> Result<Value, XError> {
+    match (incoming.method.as_str(), path) {
         ("GET", ["accounts"]) => accounts::list(ask),
         ("GET", ["accounts", id]) => accounts::one(ask, id),
         ("GET", ["accounts", id, list]) => entities::list(ask, id, list),
         ("GET", ["accounts", id, list, thing]) => entities::one(ask, id, list, thing),
+        ("PUT", ["accounts", id, list, thing]) => entities::edit(ask, id, list, thing),
         ("GET", ["stats", "accounts", id]) => stats::now(ask, id),
         ("GET", ["stats", "accounts", id, "active_entities"]) => stats::active(ask, id),
+        ("POST", ["measurement", "conversions", pixel]) => conversions::take(ask, incoming, pixel),
         ("POST", ["stats", "jobs", "accounts", id]) => stats::begin_job(ask, id),
         ("GET", ["stats", "jobs", "accounts", id]) => stats::jobs(ask, id),
         _ => Err(XError::no_route()),

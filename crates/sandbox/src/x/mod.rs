@@ -5,6 +5,7 @@
 mod access;
 mod accounts;
 mod ads;
+mod conversions;
 mod cursor;
 mod entities;
 mod error;

@@ -168,6 +168,7 @@ impl<'a> Gathered<'a> {
         let values = match before {
             "/v1/jobs/" => jobs.to_vec(),
             "/v1/oauth/" => PLATFORMS.map(str::to_owned).to_vec(),
+            "/unsubscribe/" => vec!["a-token-that-nobody-has".to_owned()],
             "/webhooks/meta/data-deletion/" => vec!["a-code-that-nobody-has".to_owned()],
             list => self.listed(client, list.trim_end_matches('/')).await?,
         };

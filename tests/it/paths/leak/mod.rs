@@ -1,9 +1,11 @@
 //! What must stay secret is seen nowhere: neither what people gave, nor what platforms gave for it, nor what is our own. All five
-//! platforms are connected, read, refused, refreshed and left, and then everything that can be seen is searched.
+//! platforms are connected, read, refused, refreshed and left, customers are told and platforms tell, and then everything that can
+//! be seen is searched.
 
 mod faults;
 mod forms;
 mod gathered;
+mod outside;
 mod story;
 
 use super::scene::{PLATFORMS, Scene};
@@ -77,6 +79,7 @@ async fn told(story: &mut Story<'_>) -> anyhow::Result<String> {
     story.some_leave(&third).await?;
     story.figures_are_read(&first).await?;
     story.our_own_secret_comes_back(&first).await?;
+    story.the_outside_takes_part().await?;
     commands_are_run(story, &first[0].account).await?;
     let Story {
         seen, client, jobs, ..
@@ -88,7 +91,7 @@ async fn told(story: &mut Story<'_>) -> anyhow::Result<String> {
 async fn commands_are_run(story: &mut Story<'_>, account: &str) -> anyhow::Result<()> {
     let dead = story.jobs[0].clone();
     let dead = dead.as_str();
-    let all: [&[&str]; 19] = [
+    let all: [&[&str]; 22] = [
         &["accounts", "list"],
         &["--json", "accounts", "list"],
         &["--json", "accounts", "show", account],
@@ -108,6 +111,9 @@ async fn commands_are_run(story: &mut Story<'_>, account: &str) -> anyhow::Resul
         &["config", "history"],
         &["doctor"],
         &["--json", "secrets", "verify"],
+        &["email", "templates"],
+        &["email", "preview", "welcome"],
+        &["privacy", "export", "--subject", "nobody@example.com"],
     ];
     for arguments in all {
         story.seen.command(arguments, "", KEYS).await?;
@@ -127,8 +133,8 @@ async fn commands_are_run(story: &mut Story<'_>, account: &str) -> anyhow::Resul
     Ok(())
 }
 
-// Fails when a token, a secret of our app or a key can be read in a log, in the database, in an answer, in what a command says
-// or in a mail, in whatever form, whoever put it there.
+// Fails when a token, a secret of our app or of an endpoint, a key, or whom a conversion is about can be read in a log, in the
+// database, in an answer, in what a command says or in a mail, in whatever form, whoever put it there.
 #[tokio::test]
 async fn what_must_stay_secret_is_seen_nowhere() -> anyhow::Result<()> {
     let secret = |platform: &str| format!("{CORE}-{platform}-app-secret-not-real");

@@ -115,7 +115,8 @@ fn objections(config: &Config, ctx: &Context) -> Vec<String> {
         return Vec::new();
     };
     let listening_on = settings.http_addr.ip();
-    compose::objections(&settings.providers, listening_on, &ctx.environment)(config)
+    let environment = (&ctx.environment, settings.accounts.cipher.is_some());
+    compose::objections(&settings.providers, listening_on, environment)(config)
 }
 
 fn told(applied: &ConfigApplied) -> String {

@@ -2,13 +2,14 @@
 
 use std::{path::Path, process::ExitCode};
 
-use queue::config::Problem;
+use queue::config::{Config, Problem};
 use serde_json::json;
 
 use crate::{
     commands::Context,
+    compose,
     config_file::{ConfigFileError, lines_of},
-    failure::MISUSED,
+    failure::{FAILED, MISUSED},
     output,
 };
 
@@ -25,6 +26,14 @@ pub(super) fn check(file: Option<&Path>, ctx: &Context) -> anyhow::Result<ExitCo
                     .answer(&report(file.path(), &[], &[]), |_| text)?;
                 return Ok(ExitCode::SUCCESS);
             };
+            let needed = keys_needed(&loaded.config, ctx)?;
+            if !needed.is_empty() {
+                let mut report = report(&path, &[], &loaded.warnings);
+                report["missing_keys"] = json!(needed);
+                ctx.output.answer(&report, |_| String::new())?;
+                output::note(needed.join("\n"));
+                return Ok(ExitCode::from(FAILED));
+            }
             ctx.output
                 .answer(&report(&path, &[], &loaded.warnings), |_| {
                     let lines = loaded
@@ -37,6 +46,15 @@ pub(super) fn check(file: Option<&Path>, ctx: &Context) -> anyhow::Result<ExitCo
         }
         Err(error) => refuse(error, ctx),
     }
+}
+
+/// What a file that is right asks for and this environment does not have: kinds that are encrypted need keys.
+fn keys_needed(config: &Config, ctx: &Context) -> anyhow::Result<Vec<String>> {
+    let needed: Vec<String> = compose::keys_needed(config).collect();
+    if needed.is_empty() || ctx.cipher()?.is_some() {
+        return Ok(Vec::new());
+    }
+    Ok(needed)
 }
 
 /// Tells everything that is wrong with a file.

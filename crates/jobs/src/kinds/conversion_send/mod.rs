@@ -1,25 +1,32 @@
-//! `conversion.send`: conversion events for Meta, in requests formed from the waiting jobs of a data set.
+//! `conversion.send`: conversion events for Meta, Google, TikTok, LinkedIn and X, in requests formed from the waiting jobs of
+//! a data set.
 
+mod late;
 mod sending;
 #[cfg(test)]
 mod tests;
 
 use std::{sync::Arc, time::Duration};
 
-use marketing::conversions::{Destination, Event, Pending};
-use queue::{BatchJob, JobContext, JobInfo, Outcome};
+use marketing::{
+    accounts::AccountId,
+    conversions::{Destination, Event, Pending, Via},
+};
+use queue::{BatchJob, JobContext, JobId, JobInfo, LateCheck, Outcome};
 use schemars::JsonSchema;
-use serde::{Deserialize, de::IgnoredAny};
+use serde::Deserialize;
 
-use self::sending::send;
+use self::sending::{Ways, send};
 use crate::{
     App,
+    account::AccountRef,
     budget::{Budgeted, heed},
+    door::JobDoor,
     effect::effect_key,
     error::Error,
 };
 
-/// Whose budget the calls are counted against, unless jobs.toml names another one.
+/// Whose budget calls are counted against that name no account, unless jobs.toml names another one.
 const PROVIDER: &str = "meta";
 /// Most events of one job.
 const MOST_EVENTS: usize = 1_000;
@@ -38,22 +45,26 @@ const LONGEST_TEST_CODE: usize = 100;
     "else" = { "properties": { "events": { "type": "null" } } },
 ))]
 pub(super) struct ConversionSend {
-    /// Where the events go. The other destinations come in later releases.
-    #[schemars(with = "String", extend("enum" = ["meta"]))]
+    /// Where the events go.
+    #[schemars(with = "String", extend("enum" = ["meta", "google_ads", "tiktok", "linkedin", "x"]))]
     destination: Destination,
-    /// The data set, formerly pixel, by its id.
+    /// What they are counted under, by its id: a data set (formerly pixel) of Meta, a conversion action of Google, an event
+    /// source of TikTok, a conversion rule of LinkedIn, a pixel of X.
     #[schemars(regex(pattern = "^[0-9A-Za-z_]{1,64}$"))]
     dataset_id: String,
-    /// Connected accounts come in a later release; the token is the configured one.
+    /// The connected account in whose name they are sent. Required but for Meta, which else gets the configured token.
     #[serde(default)]
-    #[schemars(with = "()")]
-    account_id: Option<IgnoredAny>,
+    account_id: Option<AccountRef>,
+    /// By which of Google's interfaces; `standard` is the Data Manager API.
+    #[serde(default)]
+    via: Option<Via>,
     /// The event, under Meta's names. One without `event_id` gets an id made from the job's.
     event: Option<Event>,
     /// Several events instead of `event`.
     #[schemars(length(min = 1, max = 1_000))]
     events: Option<Vec<Event>>,
-    /// The events then show in the destination's test tool and are not counted.
+    /// The events then are tried out and not counted: with Meta and TikTok they show in the test tool under this code, with
+    /// Google they are checked alone. LinkedIn and X have nothing of the kind.
     #[schemars(length(min = 1, max = 100))]
     test_event_code: Option<String>,
 }
@@ -62,6 +73,9 @@ pub(super) struct ConversionSend {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Addressee {
     tenant: Option<String>,
+    destination: Destination,
+    account: Option<AccountId>,
+    via: Via,
     dataset_id: String,
     test_event_code: Option<String>,
 }
@@ -71,12 +85,15 @@ struct Addressee {
 struct Order {
     addressee: Addressee,
     events: Vec<Pending>,
+    /// The job, where it is a replay: what another one has delivered is none of its own doing.
+    replay: Option<JobId>,
 }
 
 impl BatchJob for ConversionSend {
     const KIND: &'static str = "conversion.send";
     const MOST: usize = 1_000;
     const LONGEST_WAIT: Duration = Duration::from_millis(50);
+    const LATE: Option<LateCheck> = Some(late::check);
     type App = App;
     type Error = Error;
 
@@ -86,25 +103,37 @@ impl BatchJob for ConversionSend {
             return Vec::new();
         };
         let app = Arc::clone(&first.app);
-        // As long as no job names an account, all calls are those of one token.
+        // Calls that name no account are those of one token.
         let budget = first.budget(PROVIDER, None);
         let admission = Budgeted {
             provider: PROVIDER,
             budget: &budget,
         };
-        let orders = jobs
+        let ways = Ways {
+            own: &admission,
+            door: &|place: usize, destination: Destination, account| {
+                JobDoor::new(&contexts[place], destination.platform(), Some(account))
+            },
+        };
+        let orders: Vec<Result<Order, Error>> = jobs
             .into_iter()
             .zip(&contexts)
             .map(|(job, ctx)| job.order(&ctx.job))
+            .collect();
+        let is_own: Vec<bool> = orders
+            .iter()
+            .map(|order| matches!(order, Ok(order) if order.addressee.account.is_none()))
             .collect();
 
         // Both are safe to drop: a delivery that was cut off is remembered as in doubt. A job that is cancelled while
         // others of its batch go on is settled as cancelled by the engine.
         let outcomes: Vec<Result<Outcome, Error>> = tokio::select! {
             () = all_cancelled(&contexts) => contexts.iter().map(|_| Err(Error::Stopped)).collect(),
-            outcomes = send(&app, orders, &admission) => outcomes,
+            outcomes = send(&app, orders, &ways) => outcomes,
         };
-        heed(&budget, &outcomes);
+        // What is said to calls for accounts is heeded at their doors.
+        let own = outcomes.iter().zip(is_own).filter(|(_, is_own)| *is_own);
+        heed(&budget, own.map(|(outcome, _)| outcome));
         outcomes
     }
 }
@@ -119,11 +148,12 @@ impl ConversionSend {
     /// Checks what the schema cannot, or did not where the job came by SQL.
     fn order(self, job: &JobInfo) -> Result<Order, Error> {
         let wrong = |pointer, problem| Err(Error::Payload { pointer, problem });
-        if self.destination != Destination::Meta {
-            return Err(Error::Destination(self.destination));
+        if self.destination != Destination::Meta && self.account_id.is_none() {
+            return wrong("/account_id", "is required but for meta");
         }
-        if self.account_id.is_some() {
-            return wrong("/account_id", "connected accounts come in a later release");
+        let via = self.via.unwrap_or_default();
+        if self.destination != Destination::GoogleAds && via != Via::Standard {
+            return wrong("/via", "must be standard but for google_ads");
         }
         if !is_id(&self.dataset_id) {
             return wrong(
@@ -138,6 +168,13 @@ impl ConversionSend {
         {
             return wrong("/test_event_code", "must have 1 to 100 characters");
         }
+        let has_no_test = matches!(self.destination, Destination::Linkedin | Destination::X);
+        if has_no_test && self.test_event_code.is_some() {
+            return wrong(
+                "/test_event_code",
+                "must not be there: the destination has no test mode, and the events would count",
+            );
+        }
         let events = match (self.event, self.events) {
             (Some(event), None) => vec![event],
             (None, Some(events)) => events,
@@ -150,6 +187,9 @@ impl ConversionSend {
 
         let addressee = Addressee {
             tenant: job.tenant.clone(),
+            destination: self.destination,
+            account: self.account_id.map(|account| account.0),
+            via,
             dataset_id: self.dataset_id,
             test_event_code: self.test_event_code,
         };
@@ -164,6 +204,7 @@ impl ConversionSend {
         Ok(Order {
             addressee,
             events: pending.collect(),
+            replay: job.replay_of.map(|_| job.id),
         })
     }
 }

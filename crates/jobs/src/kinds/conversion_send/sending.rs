@@ -2,13 +2,20 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use marketing::conversions::{Dataset, Delivered, Fate, Pending, Refusal, deliver};
-use providers::{Admission, Error as ProviderError};
-use queue::Outcome;
+use marketing::{
+    StoreError,
+    accounts::{Account, AccountId, AccountStatus, AccountsError},
+    conversions::{
+        Dataset, Delivered, Destination, Fate, MetaAccount, Outlet, Pending, Refusal, deliver,
+        deliver_to_platform, deliver_with_account,
+    },
+};
+use providers::{Admission, Error as ProviderError, platform::ConversionTarget};
+use queue::{JobId, Outcome};
 use serde_json::{Value, json};
 
 use super::{Addressee, Order};
-use crate::{App, error::Error};
+use crate::{App, account::settled, door::JobDoor, error::Error};
 
 /// Most bytes of a result: the engine keeps no more.
 const LARGEST_RESULT: usize = 64 * 1_024;
@@ -19,46 +26,118 @@ const MOST_EVENTS: usize = 5_000;
 const MOST_BYTES: usize = 8 * 1_024 * 1_024;
 /// Most addressees that are written to, one after another, before the batch is answered for.
 const MOST_ADDRESSEES: usize = 10;
+/// Why a replay did nothing.
+const REPLAYED: &str = "all of its events were delivered before: none is sent again";
 /// How soon the jobs are called again that a batch had no room for.
 const NEXT_BATCH: Duration = Duration::from_secs(1);
 
+/// By which ways calls leave.
+pub(super) struct Ways<'a, A> {
+    /// For those of our own token.
+    pub(super) own: &'a A,
+    /// For those of an account: the door of the job in this place.
+    pub(super) door: &'a (dyn Fn(usize, Destination, AccountId) -> JobDoor + Sync),
+}
+
 /// Sends the orders, those for one addressee together, and answers for each in its place. What is too much for one call
 /// of the handler is put off to the next. Each request waits until it is admitted.
-pub(super) async fn send(
+pub(super) async fn send<A: Admission>(
     app: &App,
     orders: Vec<Result<Order, Error>>,
-    admission: &impl Admission,
+    ways: &Ways<'_, A>,
 ) -> Vec<Result<Outcome, Error>> {
     let mut outcomes = BTreeMap::new();
     let mut load = Load::default();
+    let mut reached: BTreeMap<Addressee, Account> = BTreeMap::new();
     for (place, order) in orders.into_iter().enumerate() {
-        match order.map(|order| load.add(place, order)) {
-            Ok(true) => {}
-            Ok(false) => {
-                outcomes.insert(place, Ok(Outcome::Snoozed(NEXT_BATCH)));
-            }
+        let order = match order {
+            Ok(order) => order,
             Err(error) => {
                 outcomes.insert(place, Err(error));
+                continue;
             }
+        };
+        if order.addressee.account.is_some() && !reached.contains_key(&order.addressee) {
+            match reach(app, &order.addressee).await {
+                Ok(account) => {
+                    reached.insert(order.addressee.clone(), account);
+                }
+                Err(error) => {
+                    outcomes.insert(place, settled(Err(error)));
+                    continue;
+                }
+            }
+        }
+        if !load.add(place, order) {
+            outcomes.insert(place, Ok(Outcome::Snoozed(NEXT_BATCH)));
         }
     }
     for (addressee, parcel) in load.parcels {
-        outcomes.extend(send_parcel(app, &addressee, parcel, admission).await);
+        let ended = match reached.get(&addressee) {
+            Some(account) => Box::pin(send_for(app, (&addressee, account), parcel, ways)).await,
+            None => Box::pin(send_parcel(app, &addressee, parcel, ways.own)).await,
+        };
+        outcomes.extend(ended);
     }
     outcomes.into_values().collect()
+}
+
+/// The account that events are sent for, which must be of their destination and of their job's tenant, where it has one.
+async fn reach(app: &App, addressee: &Addressee) -> Result<Account, Error> {
+    let Some(account) = addressee.account else {
+        return Err(AccountsError::NotFound.into());
+    };
+    let tenant = addressee.tenant.as_deref();
+    let account = app.accounts.get(account, tenant).await?;
+    if account.status == AccountStatus::Disconnected {
+        return Err(AccountsError::Disconnected.into());
+    }
+    if account.platform != addressee.destination.platform() {
+        return Err(Error::Payload {
+            pointer: "/account_id",
+            problem: "is an account of another platform",
+        });
+    }
+    Ok(account)
+}
+
+/// A job's part of a parcel.
+struct Share {
+    place: usize,
+    events: Vec<Pending>,
+    replay: Option<JobId>,
+}
+
+/// The shares of a parcel without their events: place, how many, and the job where it is a replay.
+type Shares = Vec<(usize, usize, Option<JobId>)>;
+
+type Ended = Vec<(usize, Result<Outcome, Error>)>;
+
+fn unpacked(parcel: Vec<Share>) -> (Shares, Vec<Pending>) {
+    let shares = parcel
+        .iter()
+        .map(|share| (share.place, share.events.len(), share.replay))
+        .collect();
+    let events = parcel.into_iter().flat_map(|share| share.events).collect();
+    (shares, events)
 }
 
 /// What one call of the handler sends: a batch is counted in jobs, and a job may have a thousand events.
 #[derive(Default)]
 struct Load {
-    parcels: BTreeMap<Addressee, Vec<(usize, Vec<Pending>)>>,
+    parcels: BTreeMap<Addressee, Vec<Share>>,
     events: usize,
     bytes: usize,
 }
 
 impl Load {
     /// Takes an order on, if there is room for it or it is the first.
-    fn add(&mut self, place: usize, Order { addressee, events }: Order) -> bool {
+    fn add(&mut self, place: usize, order: Order) -> bool {
+        let Order {
+            addressee,
+            events,
+            replay,
+        } = order;
         let bytes: usize = events.iter().map(bytes_of).sum();
         let has_room = self.events + events.len() <= MOST_EVENTS
             && self.bytes + bytes <= MOST_BYTES
@@ -69,7 +148,11 @@ impl Load {
         self.events += events.len();
         self.bytes += bytes;
         let parcel = self.parcels.entry(addressee).or_default();
-        parcel.push((place, events));
+        parcel.push(Share {
+            place,
+            events,
+            replay,
+        });
         true
     }
 }
@@ -81,13 +164,10 @@ fn bytes_of(pending: &Pending) -> usize {
 async fn send_parcel(
     app: &App,
     addressee: &Addressee,
-    parcel: Vec<(usize, Vec<Pending>)>,
+    parcel: Vec<Share>,
     admission: &impl Admission,
-) -> Vec<(usize, Result<Outcome, Error>)> {
-    let shares: Vec<(usize, usize)> = parcel
-        .iter()
-        .map(|(place, events)| (*place, events.len()))
-        .collect();
+) -> Ended {
+    let (shares, events) = unpacked(parcel);
     let Some(token) = &app.meta_token else {
         let unset = || {
             Err(Error::SetUp(
@@ -96,31 +176,117 @@ async fn send_parcel(
         };
         return shares
             .into_iter()
-            .map(|(place, _)| (place, unset()))
+            .map(|(place, _, _)| (place, unset()))
             .collect();
     };
-    let events: Vec<Pending> = parcel.into_iter().flat_map(|(_, events)| events).collect();
     let dataset = Dataset {
         tenant: addressee.tenant.as_deref(),
         id: &addressee.dataset_id,
         token,
         test_event_code: addressee.test_event_code.as_deref(),
     };
+    let delivered = deliver(&app.db.pool(), &app.meta, dataset, &events, admission).await;
+    shared_out(shares, delivered, outcome_of_own)
+}
 
-    match deliver(&app.db.pool(), &app.meta, dataset, &events, admission).await {
+/// Sends in the name of an account, by its door.
+async fn send_for<A: Admission>(
+    app: &App,
+    (addressee, account): (&Addressee, &Account),
+    parcel: Vec<Share>,
+    ways: &Ways<'_, A>,
+) -> Ended {
+    let (shares, events) = unpacked(parcel);
+    let first = shares.first().map_or(0, |(place, _, _)| *place);
+    let door = (ways.door)(first, addressee.destination, account.id);
+    let client = app.accounts.platforms().of(account.platform);
+    let delivered = if addressee.destination == Destination::Meta {
+        let with = MetaAccount {
+            tenant: addressee.tenant.as_deref(),
+            dataset: &addressee.dataset_id,
+            test_event_code: addressee.test_event_code.as_deref(),
+            accounts: &app.accounts,
+            account: account.id,
+            door: &door,
+        };
+        deliver_with_account(&app.db.pool(), &app.meta, with, &events, &door).await
+    } else if let Some(api) = client.and_then(|client| client.conversions()) {
+        let outlet = Outlet {
+            api,
+            accounts: &app.accounts,
+            account: account.id,
+            door: &door,
+            target: ConversionTarget {
+                account: &account.external_id,
+                dataset: &addressee.dataset_id,
+                via: addressee.via,
+                test_event_code: addressee.test_event_code.as_deref(),
+            },
+        };
+        let tenant = addressee.tenant.as_deref();
+        deliver_to_platform(
+            &app.db.pool(),
+            addressee.destination,
+            tenant,
+            outlet,
+            &events,
+        )
+        .await
+    } else {
+        let unset = || Error::from(AccountsError::NoPlatform(account.platform));
+        return shares
+            .into_iter()
+            .map(|(place, _, _)| (place, Err(unset())))
+            .collect();
+    };
+    shared_out(shares, delivered, |events| door.settled(outcome(events)))
+}
+
+/// Each job's outcome, by what became of its events.
+fn shared_out(
+    shares: Shares,
+    delivered: Result<Vec<Delivered>, StoreError>,
+    outcome: impl Fn(Vec<Delivered>) -> Result<Outcome, Error>,
+) -> Ended {
+    match delivered {
         Ok(delivered) => {
             let mut delivered = delivered.into_iter();
-            let mut share = |size| outcome(delivered.by_ref().take(size).collect());
             shares
                 .into_iter()
-                .map(|(place, size)| (place, share(size)))
+                .map(|(place, size, replay)| {
+                    let events: Vec<Delivered> = delivered.by_ref().take(size).collect();
+                    if replay.is_some_and(|replay| were_all_delivered(&events, replay)) {
+                        return (place, Ok(Outcome::Cancelled(REPLAYED.to_owned())));
+                    }
+                    (place, outcome(events))
+                })
                 .collect()
         }
         Err(error) => {
             let error = Arc::new(error);
             let failed = |place| (place, Err(Error::Store(Arc::clone(&error))));
-            shares.into_iter().map(|(place, _)| failed(place)).collect()
+            shares
+                .into_iter()
+                .map(|(place, _, _)| failed(place))
+                .collect()
         }
+    }
+}
+
+/// Whether a replay has nothing to do and had nothing to do: all of it was delivered by others.
+fn were_all_delivered(events: &[Delivered], replay: JobId) -> bool {
+    let was_sent =
+        |event: &Delivered| matches!(event.fate, Fate::AlreadySent { by, .. } if by != replay);
+    !events.is_empty() && events.iter().all(was_sent)
+}
+
+/// As [`outcome`]; the token is our own, and no account's.
+pub(super) fn outcome_of_own(events: Vec<Delivered>) -> Result<Outcome, Error> {
+    match outcome(events) {
+        Err(Error::Provider(error @ ProviderError::AuthExpired { .. })) => {
+            Err(Error::OwnToken(error))
+        }
+        ended => ended,
     }
 }
 
@@ -129,24 +295,22 @@ pub(super) fn outcome(events: Vec<Delivered>) -> Result<Outcome, Error> {
     let mut refusals: Vec<Refusal> = Vec::new();
     let mut is_in_doubt = false;
     let mut postponed: Option<Duration> = None;
+    let mut later: Option<Duration> = None;
     let mut is_sent = false;
     for event in &events {
         match &event.fate {
             Fate::Sent { .. } | Fate::AlreadySent { .. } => is_sent = true,
             Fate::Refused(refusal) => refusals.push(refusal.clone()),
             Fate::InDoubt { .. } => is_in_doubt = true,
+            Fate::Later { wait } => later = Some(later.map_or(*wait, |soonest| soonest.min(*wait))),
             Fate::Contended => return Err(Error::Contended),
             Fate::Failed(ProviderError::Postponed { wait, .. }) => {
                 postponed = postponed.max(Some(wait.unwrap_or(NEXT_BATCH)));
             }
-            // As long as no job names an account, the token is our own.
-            Fate::Failed(error @ ProviderError::AuthExpired { .. }) => {
-                return Err(Error::OwnToken(error.clone()));
-            }
             Fate::Failed(error) => return Err(Error::Provider(error.clone())),
         }
     }
-    if let Some(wait) = postponed {
+    if let Some(wait) = postponed.or(later) {
         return Ok(Outcome::Snoozed(wait));
     }
     if is_sent {
@@ -182,7 +346,7 @@ fn word(fate: &Fate) -> &'static str {
         Fate::Refused(Refusal { expired: true, .. }) => "expired",
         Fate::Refused(_) => "rejected",
         Fate::InDoubt { .. } => "in_doubt",
-        Fate::Contended | Fate::Failed(_) => "not_sent",
+        Fate::Later { .. } | Fate::Contended | Fate::Failed(_) => "not_sent",
     }
 }
 
@@ -198,10 +362,10 @@ fn told(event: &Delivered) -> Value {
             told["trace_id"] = json!(trace_id);
             told["messages"] = json!(messages);
         }
-        Fate::AlreadySent { at } => told["sent_at"] = json!(at),
+        Fate::AlreadySent { at, .. } => told["sent_at"] = json!(at),
         Fate::Refused(refusal) => told["reasons"] = json!(refusal.reasons),
         Fate::InDoubt { since } => told["since"] = json!(since),
-        Fate::Contended | Fate::Failed(_) => {}
+        Fate::Later { .. } | Fate::Contended | Fate::Failed(_) => {}
     }
     told
 }

@@ -1,8 +1,8 @@
 //! From a payload to a mail: its content, its sender, its recipients. Addresses and headers are checked once more where
 //! the mail is built.
 
-use marketing::email::{RenderedMail, render};
-use providers::smtp::Mail;
+use marketing::email::{Look, RenderedMail, Templates};
+use providers::mail::Mail;
 use serde_json::Map;
 
 use super::{EmailSend, Recipients};
@@ -14,13 +14,25 @@ use crate::{
 /// Most recipients of one mail.
 const MOST_RECIPIENTS: usize = 50;
 
+/// What a mail is made with, beside what its payload says.
+pub(super) struct Stationery<'a> {
+    pub(super) settings: &'a EmailSettings,
+    pub(super) templates: &'a Templates,
+    pub(super) look: &'a Look,
+}
+
 impl EmailSend {
     /// The mail with this Message-ID.
     pub(super) fn into_mail(
         self,
-        settings: &EmailSettings,
+        stationery: &Stationery<'_>,
         message_id: String,
     ) -> Result<Mail, Error> {
+        let Stationery {
+            settings,
+            templates,
+            look,
+        } = *stationery;
         let from = sender(self.from, settings)?;
         let to = recipients(self.to)?;
         let content = match self.template {
@@ -40,7 +52,8 @@ impl EmailSend {
                     "/html",
                     "must not stand beside template",
                 )?;
-                let content = render(&template, &self.data.unwrap_or_else(|| Map::new().into()))?;
+                let data = self.data.unwrap_or_else(|| Map::new().into());
+                let content = templates.render(&template, &data, look)?;
                 Content::from(content)
             }
             None => {
@@ -61,6 +74,7 @@ impl EmailSend {
             html: content.html,
             message_id,
             auto_submitted: true,
+            unsubscribe: look.unsubscribe_url.clone(),
         })
     }
 }

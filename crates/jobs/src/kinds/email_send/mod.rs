@@ -1,4 +1,4 @@
-//! `email.send`: one mail by SMTP, from a template or written out.
+//! `email.send`: one mail, from a template or written out.
 
 mod content;
 #[cfg(test)]
@@ -7,16 +7,17 @@ mod tests;
 use std::time::Duration;
 
 use marketing::email::{
-    Begun, MailIdentity, Unsent, begin_send, data_schemas, record_sent, record_unsent,
+    Begun, Look, MailIdentity, Topic, Unsent, begin_send, data_schemas, record_sent, record_unsent,
     template_names,
 };
-use providers::smtp::{Mail, Sent};
+use providers::mail::{Mail, Sent};
 use queue::{Job, JobContext, JobInfo, Outcome};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::{App, effect::effect_key, error::Error};
+use self::content::Stationery;
+use crate::{App, EmailSettings, app::address_of, effect::effect_key, error::Error};
 
 /// How long to wait for another job that is sending the mail of the same business key.
 const WAIT_FOR_OTHER: Duration = Duration::from_secs(30);
@@ -41,7 +42,7 @@ pub(super) struct EmailSend {
     /// Who gets it: one address or up to 50, who see each other's.
     to: Recipients,
     /// The template that says what is in it; instead of `subject`, `text` and `html`.
-    #[schemars(extend("enum" = templates_or_none()))]
+    #[schemars(extend("anyOf" = templates_or_none()))]
     template: Option<String>,
     /// What the template is filled with.
     #[schemars(with = "Option<serde_json::Map<String, Value>>")]
@@ -64,6 +65,10 @@ pub(super) struct EmailSend {
     /// Jobs of a tenant that share it send one mail.
     #[schemars(length(min = 1, max = 255))]
     business_key: Option<String>,
+    /// What it is one of, of which its one recipient may end all by a click: not sent to whoever has, and with a
+    /// `List-Unsubscribe` of RFC 8058 otherwise.
+    #[schemars(extend("enum" = topics_or_none()))]
+    topic: Option<String>,
 }
 
 /// One address or several.
@@ -74,8 +79,18 @@ enum Recipients {
     Many(#[schemars(length(min = 1, max = 50), inner(regex(pattern = MAILBOX)))] Vec<String>),
 }
 
-fn templates_or_none() -> Vec<Option<&'static str>> {
-    template_names().map(Some).chain([None]).collect()
+/// Those that are built in, and whatever the operator has beside them: a misspelt one of the former is refused at once.
+fn templates_or_none() -> Vec<Value> {
+    let built_in: Vec<Option<&str>> = template_names().map(Some).chain([None]).collect();
+    vec![
+        json!({ "enum": built_in }),
+        json!({ "type": "string", "pattern": "^own/[a-z0-9_-]{1,60}$" }),
+    ]
+}
+
+fn topics_or_none() -> Vec<Option<&'static str>> {
+    let topics = Topic::ALL.into_iter().map(|topic| Some(topic.as_str()));
+    topics.chain([None]).collect()
 }
 
 /// For each template that its data suits it, so that what could not be rendered is never taken.
@@ -103,14 +118,23 @@ impl Job for EmailSend {
 }
 
 async fn send(app: &App, job: &JobInfo, email: EmailSend) -> Result<Outcome, Error> {
-    let mailer = app
-        .mailer
-        .as_ref()
-        .ok_or(Error::SetUp("mail is off: set MILLPOND_SMTP_URL"))?;
+    let mailer = app.mailer.as_deref().ok_or(Error::SetUp(
+        "mail is off: set MILLPOND_SMTP_URL or MILLPOND_RESEND_API_KEY",
+    ))?;
     let identity = email.identity(job)?;
-    let settings = app.email.settings();
+    let settings = app.email.settings(job.tenant.as_deref());
+    let Some(look) = look_of(app, job, &email, &settings).await? else {
+        return Ok(Outcome::SucceededWith(
+            json!({ "not_sent": "unsubscribed" }),
+        ));
+    };
     let message_id = identity.message_id(&settings.domain);
-    let mut mail = email.into_mail(&settings, message_id)?;
+    let stationery = Stationery {
+        settings: &settings,
+        templates: &app.templates,
+        look: &look,
+    };
+    let mut mail = email.into_mail(&stationery, message_id)?;
 
     let in_doubt = match begin_send(&app.db.pool(), &identity, job.id, &mail.message_id).await? {
         Begun::Send {
@@ -153,6 +177,28 @@ async fn send(app: &App, job: &JobInfo, email: EmailSend) -> Result<Outcome, Err
     }
 }
 
+/// How the mail looks; `None` where its recipient wants none of its sort.
+async fn look_of(
+    app: &App,
+    job: &JobInfo,
+    email: &EmailSend,
+    settings: &EmailSettings,
+) -> Result<Option<Look>, Error> {
+    let brand = settings.brand.clone();
+    let Some((address, topic)) = email.one_of()? else {
+        return Ok(Some(Look {
+            brand,
+            unsubscribe_url: None,
+        }));
+    };
+    let tenant = job.tenant.as_deref();
+    let is_wanted = app.accounts.wants(tenant, address, topic).await?;
+    Ok(is_wanted.then(|| Look {
+        brand,
+        unsubscribe_url: app.accounts.unsubscribe_url(tenant, address, topic),
+    }))
+}
+
 fn told(mail: &Mail, sent: &Sent, in_doubt: bool) -> Value {
     json!({
         "message_id": mail.message_id,
@@ -173,6 +219,27 @@ fn warn_of_missing_receipt(job: &JobInfo, error: &marketing::StoreError) {
 }
 
 impl EmailSend {
+    /// What it is one of, with the address of whom that is for.
+    fn one_of(&self) -> Result<Option<(&str, Topic)>, Error> {
+        let Some(topic) = self.topic.as_deref() else {
+            return Ok(None);
+        };
+        let topic = topic.parse::<Topic>().map_err(|_| Error::Payload {
+            pointer: "/topic",
+            problem: "must be token_expiry, sync_errors, alerts or digest",
+        })?;
+        let to = match &self.to {
+            Recipients::One(to) => Some(to),
+            Recipients::Many(to) => to.first().filter(|_| to.len() == 1),
+        };
+        // Whoever ends it would end it for all who are in it.
+        let to = to.ok_or(Error::Payload {
+            pointer: "/topic",
+            problem: "needs one address in to",
+        })?;
+        Ok(Some((address_of(to), topic)))
+    }
+
     fn identity(&self, job: &JobInfo) -> Result<MailIdentity, Error> {
         match self.business_key.as_deref() {
             None => Ok(MailIdentity::of_job(effect_key(job))),

@@ -1,7 +1,7 @@
 //! What payloads become mails, and what a mail leaves behind.
 
 use anyhow::{Context as _, Result, ensure};
-use marketing::PgPool;
+use marketing::{PgPool, email::Templates};
 use providers::smtp::{Mailer, SmtpConfig};
 use queue::JobError;
 use serde_json::json;
@@ -12,7 +12,7 @@ use tokio::{
 
 use super::*;
 use crate::{
-    app::{EmailSettings, EmailSource},
+    app::EmailSource,
     kinds::testing::{app, job_info, no_database, schema_accepts},
 };
 
@@ -28,7 +28,12 @@ fn decoded(payload: Value) -> EmailSend {
 }
 
 fn mail(payload: Value) -> Result<Mail, Error> {
-    decoded(payload).into_mail(&settings(), "<id@example.com>".to_owned())
+    let stationery = Stationery {
+        settings: &settings(),
+        templates: &Templates::default(),
+        look: &Look::default(),
+    };
+    decoded(payload).into_mail(&stationery, "<id@example.com>".to_owned())
 }
 
 fn refusal(payload: Value) -> String {
@@ -46,8 +51,8 @@ fn app_with_mail(db: PgPool, url: &str) -> Result<App> {
     };
     let mailer = Mailer::new(smtp)?;
     Ok(App {
-        mailer: Some(mailer),
-        email: EmailSource::new(settings),
+        mailer: Some(Box::new(mailer)),
+        email: EmailSource::new(|_| settings()),
         ..app(db, "http://127.0.0.1:9")
     })
 }
@@ -118,7 +123,7 @@ fn the_schema_knows_every_template_and_what_suits_it() {
     let without_data = json!({ "to": "a@example.com", "template": "welcome" });
 
     for name in template_names() {
-        let data = marketing::email::sample(name).expect("a known template");
+        let data = Templates::default().sample(name).expect("a known template");
         assert!(accepts(name, data), "{name}");
     }
     assert!(accepts(
@@ -129,6 +134,8 @@ fn the_schema_knows_every_template_and_what_suits_it() {
         "plain",
         json!({ "subject": "Hi", "text": "One\n\n\ttwo" })
     ));
+    assert!(accepts("own/spring-sale", json!({ "city": "Ulm" })));
+    assert!(!accepts("own/../welcome", json!({})));
     assert!(!accepts("wellcome", json!({ "name": "Ada" })));
     assert!(!accepts("", json!({})));
     assert!(!accepts("welcome", json!({})));
@@ -215,7 +222,8 @@ fn what_came_by_sql_is_checked_too() {
     );
     assert_eq!(
         refusal(json!({ "to": to, "template": "wellcome" })),
-        "there is no template \"wellcome\"; known are plain, welcome"
+        "there is no template \"wellcome\"; known are alert, digest, needs_reauth, plain, sync_failed, token_expiring, \
+         welcome"
     );
 }
 
@@ -327,6 +335,82 @@ async fn a_server_that_cannot_be_reached_leaves_no_doubt(db: PgPool) -> Result<(
             }
         ),
         "{again:?}"
+    );
+    Ok(())
+}
+
+fn digest_for(address: &str) -> EmailSend {
+    decoded(json!({ "to": address, "subject": "Hi", "text": "x", "topic": "digest" }))
+}
+
+// Fails when somebody who said no gets the next mail all the same, or no other sort any more.
+#[sqlx::test(migrations = "../../migrations")]
+async fn whoever_ended_a_sort_of_mail_gets_no_more_of_it(db: PgPool) -> Result<()> {
+    let app = app_with_mail(db.clone(), "smtp://127.0.0.1:9?tls=none")?;
+    let job = job_info(EmailSend::KIND, 1);
+    unsubscribe(&app, "Ada@example.com", Topic::Digest).await?;
+
+    let ended = send(&app, &job, digest_for("Ada <ada@EXAMPLE.com>")).await;
+    let other = app.accounts.wants(None, "ada@example.com", Topic::Alerts);
+
+    let Ok(Outcome::SucceededWith(result)) = ended else {
+        panic!("the job is done: {ended:?}");
+    };
+    assert_eq!(result, json!({ "not_sent": "unsubscribed" }));
+    assert!(other.await?);
+    let sends: i64 = sqlx::query_scalar("SELECT count(*) FROM marketing.email_sends")
+        .fetch_one(&db)
+        .await?;
+    assert_eq!(sends, 0);
+    Ok(())
+}
+
+/// Ends a sort of mail as the person would, by the address in a mail.
+async fn unsubscribe(app: &App, address: &str, topic: Topic) -> Result<()> {
+    let url = app.accounts.unsubscribe_url(None, address, topic);
+    let url = url.context("mails can be ended")?;
+    let token = url.rsplit('/').next().context("it ends with a token")?;
+    let subscription = app.accounts.subscription(token)?;
+    app.accounts.unsubscribe(&subscription).await?;
+    Ok(())
+}
+
+#[test]
+fn a_mail_that_one_may_end_has_one_recipient() {
+    let payload = json!({ "to": ["a@example.com", "b@example.com"], "subject": "Hi", "text": "x", "topic": "digest" });
+
+    let refused = decoded(payload)
+        .one_of()
+        .err()
+        .map(|error| error.to_string());
+
+    assert_eq!(refused.as_deref(), Some("/topic: needs one address in to"));
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_mail_of_a_sort_says_where_it_is_ended(db: PgPool) -> Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("smtp://{}?tls=none", listener.local_addr()?);
+    let app = app_with_mail(db, &url)?;
+    let job = job_info(EmailSend::KIND, 1);
+
+    let (mail, outcome) = tokio::join!(
+        take_one_mail(listener),
+        send(&app, &job, digest_for("ada@example.com"))
+    );
+
+    let mail = mail.context("the server got it")?;
+    assert!(
+        matches!(outcome, Ok(Outcome::SucceededWith(_))),
+        "{outcome:?}"
+    );
+    assert!(
+        mail.contains("\r\nList-Unsubscribe: <https://jobs.example.com/unsubscribe/"),
+        "{mail}"
+    );
+    assert!(
+        mail.contains("\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"),
+        "{mail}"
     );
     Ok(())
 }

@@ -4,11 +4,12 @@ use std::time::{Duration, Instant};
 
 use marketing::accounts::{AccountKind, FoundAccount, UnlistedGrant};
 use providers::platform::{Access, Caller, Cursor, Door, Platform};
-use queue::{Job, error_chain};
+use queue::{Job, NewJob, Source, error_chain};
+use serde_json::{json, value::to_raw_value};
 use tokio_util::sync::CancellationToken;
 
 use super::{Doors, SyncFanout};
-use crate::{App, account::actor, error::Error};
+use crate::{App, account::actor, error::Error, kinds::webhook_catch_up::WebhookCatchUp};
 
 /// For how long what a grant reaches is taken for known.
 const KNOWN_FOR: Duration = Duration::from_secs(20 * 3_600);
@@ -43,7 +44,19 @@ pub(super) async fn discover(
             }
         }
     }
+    if new > 0 {
+        listen(app).await;
+    }
     Ok(new)
+}
+
+/// Has events of new Pages sent at once. What cannot be asked for now, the schedule asks for.
+async fn listen(app: &App) {
+    let payload = to_raw_value(&json!({})).expect("a JSON value is written as JSON");
+    let job = NewJob::new(WebhookCatchUp::KIND, payload, Source::Handler);
+    if let Err(error) = app.queue.enqueue(job, None).await {
+        tracing::warn!(error = %error_chain(&error), "events of new pages are not asked for at once, but the next day");
+    }
 }
 
 async fn look_at(app: &App, grant: UnlistedGrant, door: &dyn Door) -> Result<usize, Error> {

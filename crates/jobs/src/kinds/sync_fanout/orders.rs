@@ -7,7 +7,7 @@ use chrono::{DateTime, Days as DaySpan, NaiveDate, Utc};
 use marketing::{
     accounts::{
         Account, AccountKind,
-        orders::{account_sync, insights_sync},
+        orders::{account_sync, insights_sync, last_by_day},
     },
     sync::{InsightScope, SyncMode},
 };
@@ -54,8 +54,9 @@ fn of_ad_account(
     };
     let days = || {
         let first = days_before(today, u64::from(client.restated_days()));
-        let priority = Some(DAILY_PRIORITY);
-        insights(account, Granularity::Day, (first, today), priority)
+        let last = last_by_day(client.finest(), today);
+        let days = (first.min(last), last);
+        insights(account, Granularity::Day, days, Some(DAILY_PRIORITY))
     };
     let entities = |mode, priority| NewJob {
         priority,

@@ -7,24 +7,20 @@ use marketing::{
     sync::{CacheKey, CacheOf, Cached, InsightScope, Sync, SyncOutcome, SyncWhat},
 };
 use providers::{
-    Detail, Error as ProviderError,
     meta::{
-        ManagedPage, SocialFigures, instagram_insights,
+        SocialFigures, instagram_insights,
         instagram_insights::{InstagramQuery, Values},
         page_insights,
         page_insights::PageQuery,
     },
-    platform::{Access, Caller, Cursor},
+    platform::{Access, Caller},
 };
 use queue::{Outcome, error_chain};
-use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::{account::Attempt, error::Error, setback::set_back};
+use crate::{account::Attempt, error::Error, page_access::page_access, setback::set_back};
 
-/// Most pages of the list of a person's Pages.
-const MOST_PAGES: usize = 50;
 /// Under which name dead metrics are remembered.
 const DEAD: &str = "dead-metrics";
 
@@ -54,7 +50,7 @@ pub(super) async fn read_social(
 }
 
 async fn go_on(attempt: &Attempt<'_>, scope: &InsightScope, sync: &mut Sync) -> Result<(), Error> {
-    let access = access(attempt).await?;
+    let access = page_access(attempt).await?;
     let mut dead = Dead::known(attempt).await;
     let place = sync.cursor.as_ref();
     let place = place.and_then(|cursor| Place::deserialize(cursor).ok());
@@ -125,61 +121,6 @@ async fn ask(
         }
     };
     Ok(figures)
-}
-
-/// The token that speaks for the Page, or for the Page of the Instagram account.
-async fn access(attempt: &Attempt<'_>) -> Result<Access, Error> {
-    let Attempt {
-        app, account, door, ..
-    } = *attempt;
-    let mut after: Option<Cursor> = None;
-    for _ in 0..MOST_PAGES {
-        let place = after.as_ref();
-        let ask = |access: Access| async move {
-            let caller = Caller {
-                access: &access,
-                door,
-            };
-            app.meta.managed_pages(caller, place).await
-        };
-        let page = Box::pin(app.accounts.with_fresh_token(account.id, door, ask)).await?;
-        let mut pages = page.items.into_iter();
-        if let Some(found) = pages.find(|page| is_of(page, account)) {
-            return found.token.map(access_by).ok_or_else(no_right);
-        }
-        after = page.next;
-        if after.is_none() {
-            break;
-        }
-    }
-    Err(no_right())
-}
-
-fn is_of(page: &ManagedPage, account: &Account) -> bool {
-    match account.kind {
-        AccountKind::InstagramAccount => {
-            page.instagram_account_id.as_ref() == Some(&account.external_id)
-        }
-        _ => page.id == account.external_id,
-    }
-}
-
-fn access_by(token: SecretString) -> Access {
-    Access {
-        token,
-        token_secret: None,
-        manager: None,
-    }
-}
-
-fn no_right() -> Error {
-    Error::Provider(ProviderError::Permission {
-        detail: Detail {
-            provider: "meta",
-            message: "the person who gave access may not act for the page any more".to_owned(),
-            ..Detail::default()
-        },
-    })
 }
 
 /// Metrics that Meta does not know any more. That they cannot be remembered costs a few calls.

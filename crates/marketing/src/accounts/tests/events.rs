@@ -41,6 +41,29 @@ async fn an_account_that_stands_differently_is_an_event(db: PgPool) -> anyhow::R
     Ok(())
 }
 
+// Fails when whoever waits for accounts that must be connected again has to look through all that happens to them.
+#[sqlx::test(migrations = "../../migrations")]
+async fn an_account_that_must_be_connected_again_is_an_event_of_its_own(
+    db: PgPool,
+) -> anyhow::Result<()> {
+    let scene = Scene::new(&db);
+    let account = scene.connected("first").await?;
+    let seen = scene.accounts.token(account, &OpenDoor).await?.seen;
+
+    scene
+        .accounts
+        .needs_reauth(seen, "access was revoked", &actor())
+        .await?;
+    scene.connected("second").await?;
+
+    let sql = "SELECT data FROM marketing.events WHERE kind = 'account.needs_reauth' ORDER BY data ->> 'external_id'";
+    let told: Vec<Value> = sqlx::query_scalar(sql).fetch_all(&db).await?;
+    let event =
+        |id| json!({ "platform": "meta", "external_id": id, "reason": "access was revoked" });
+    assert_eq!(told, [event("101"), event("102")]);
+    Ok(())
+}
+
 // Fails when what somebody did to an account at its platform leaves no trace here.
 #[sqlx::test(migrations = "../../migrations")]
 async fn an_account_that_its_platform_shows_differently_is_an_event(

@@ -5,6 +5,7 @@ mod events;
 mod finding;
 mod keys;
 mod leaving;
+mod mailing;
 mod oauth;
 mod tokens;
 
@@ -364,6 +365,7 @@ impl Scene {
                 .parse()
                 .expect("an address"),
             meta_app_secret: Some(SecretString::from(APP_SECRET)),
+            ..AccountsSettings::default()
         };
         let door: Arc<dyn Door> = Arc::new(OpenDoor);
         let parts = (platforms, door);

@@ -1,7 +1,9 @@
 //! What is to be told to others: what was changed, once, and nothing that was not stored.
 
+use queue::ErrorClass;
+
 use super::*;
-use crate::sync::SyncError;
+use crate::sync::{SyncError, SyncFailure, SyncOutcome};
 
 /// All events, in the order of their writing.
 async fn events(scene: &Scene) -> anyhow::Result<Vec<Value>> {
@@ -74,5 +76,61 @@ async fn what_was_not_stored_is_not_told(db: PgPool) -> anyhow::Result<()> {
 
     assert!(matches!(refused, Err(SyncError::Superseded)), "{refused:?}");
     assert!(events(&scene).await?.is_empty());
+    Ok(())
+}
+
+// Fails when nobody can be told that figures are there, or that they are not.
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_sync_that_ends_is_an_event(db: PgPool) -> anyhow::Result<()> {
+    let scene = Scene::new(&db).await?;
+    let failure = SyncFailure {
+        class: ErrorClass::Permission,
+        message: "no right to this".to_owned(),
+    };
+    let outcomes = [
+        SyncOutcome::Succeeded,
+        SyncOutcome::Partial(failure.clone()),
+        SyncOutcome::Failed(failure),
+    ];
+
+    let mut ids = Vec::new();
+    for outcome in &outcomes {
+        let sync = scene.begin(&FULL).await?;
+        ids.push(json!(sync.id.0));
+        scene.syncs.finish(sync, outcome).await?;
+    }
+
+    let told = events(&scene).await?;
+    let sorts: Vec<&Value> = told.iter().map(|event| &event["kind"]).collect();
+    let of: Vec<Value> = told
+        .iter()
+        .map(|event| event["data"]["sync_id"].clone())
+        .collect();
+    assert_eq!(sorts, ["sync.completed", "sync.completed", "sync.failed"]);
+    assert_eq!(of, ids);
+    assert_eq!(told[0]["tenant"], "acme");
+    assert_eq!(told[0]["data"]["error"], Value::Null);
+    let last = &told[2]["data"];
+    assert_eq!(
+        (&last["mode"], &last["state"], &last["error_class"]),
+        (&json!("full"), &json!("failed"), &json!("permission"))
+    );
+    Ok(())
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_sync_that_nobody_goes_on_with_is_told_of_as_failed(db: PgPool) -> anyhow::Result<()> {
+    let scene = Scene::new(&db).await?;
+    scene.begin(&FULL).await?;
+    scene
+        .run("UPDATE marketing.syncs SET progressed_at = now() - interval '31 hours'")
+        .await?;
+
+    scene.begin(&FULL).await?;
+
+    let told = events(&scene).await?;
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0]["kind"], "sync.failed");
+    assert_eq!(told[0]["data"]["error_class"], "lost");
     Ok(())
 }

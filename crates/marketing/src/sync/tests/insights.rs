@@ -65,6 +65,33 @@ async fn figures_of_a_window_take_the_place_of_those_that_were_there(
     Ok(())
 }
 
+// Fails when the first hours of a day, or the sum of its hours, outlive what the platform tells of the day later.
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_day_that_is_told_again_takes_the_place_of_what_was_known_of_it(
+    db: PgPool,
+) -> anyhow::Result<()> {
+    let scene = Scene::new(&db).await?;
+    let today = days("2026-11-03", "2026-11-03");
+    let what = scope(Granularity::Day, today);
+    let [early, added_up] = ["7", "8"].map(|id| figures("2026-11-03", id, 1));
+    replace(&scene, &what, today, &[early, added_up.clone()]).await?;
+    scene
+        .run("UPDATE marketing.insights_daily SET origin = 'hours', reach = NULL WHERE entity_id = '8'")
+        .await?;
+
+    let told_later = [figures("2026-11-03", "7", 5), added_up];
+    let replaced = replace(&scene, &what, today, &told_later).await?;
+
+    let rows = "SELECT concat_ws(' ', entity_id, clicks, reach, origin)
+                  FROM marketing.insights_daily ORDER BY entity_id";
+    assert_eq!((replaced.written, replaced.removed), (2, 0));
+    assert_eq!(
+        scene.texts(rows).await?,
+        ["7 5 50 platform", "8 1 10 platform"]
+    );
+    Ok(())
+}
+
 // Fails when pages show before the last one, or when a killed sync forgets those before.
 #[sqlx::test(migrations = "../../migrations")]
 async fn pages_wait_for_the_last_one_and_survive_a_killed_sync(db: PgPool) -> anyhow::Result<()> {

@@ -71,7 +71,11 @@ async fn old_hours_of_a_disconnected_account_go_without_the_figures_of_their_day
         )
         .await?;
 
+    let before = scene.syncs.prune(&Retention::default()).await?;
+    scene.run("DELETE FROM marketing.rollups_due").await?;
     let pruned = scene.syncs.prune(&Retention::default()).await?;
+
+    assert_eq!(before.hours, 0, "they are not added up yet");
 
     assert_eq!((pruned.hours, pruned.is_done), (1, true));
     let left = "SELECT date::text FROM marketing.insights_hourly";

@@ -1,6 +1,8 @@
 //! The client against a server that answers as Google documents it, and the set-up that all files of tests share.
 
 mod accounts;
+mod conversions;
+mod edits;
 mod entities;
 mod insights;
 mod oauth;
@@ -29,6 +31,7 @@ fn config(server: &MockServer) -> GoogleAdsConfig {
         base_url: url("/v26"),
         oauth_url: url("/oauth"),
         auth_url: url("/o/oauth2/v2/auth"),
+        data_url: url("/data/v1"),
         client_id: Some(CLIENT_ID.to_owned()),
         client_secret: Some(CLIENT_SECRET.into()),
         developer_token: None,

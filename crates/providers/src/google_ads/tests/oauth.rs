@@ -76,7 +76,10 @@ async fn people_are_sent_to_googles_page_with_state_and_challenge() {
             "https://app.example.com/v1/oauth/google_ads/callback",
         ),
         ("response_type", "code"),
-        ("scope", "https://www.googleapis.com/auth/adwords"),
+        (
+            "scope",
+            "https://www.googleapis.com/auth/adwords https://www.googleapis.com/auth/datamanager",
+        ),
         ("access_type", "offline"),
         ("prompt", "consent"),
         ("state", "fakeState"),

@@ -66,7 +66,7 @@ async fn a_person_is_sent_to_linkedin_with_what_proves_that_we_asked() {
         ("client_id", "fakeclient"),
         ("redirect_uri", "https://app.example.com/callback"),
         ("state", "fake state"),
-        ("scope", "r_ads r_ads_reporting"),
+        ("scope", "r_ads r_ads_reporting rw_ads"),
     ];
     assert_eq!(url.path(), "/oauth/v2/authorization");
     assert_eq!(

@@ -46,6 +46,8 @@ pub struct Event {
     pub original_event_data: Option<Members>,
     /// What Meta documents for attributed events.
     pub attribution_data: Option<Members>,
+    /// What the person allows, for Google. Where `ad_user_data` is denied, no other destination is sent the event.
+    pub consent: Option<Consent>,
 }
 
 impl fmt::Debug for Event {
@@ -80,6 +82,30 @@ pub enum ActionSource {
     BusinessMessaging,
     /// Elsewhere.
     Other,
+}
+
+/// What a person allows. What is not told is sent as not told.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(deny_unknown_fields)]
+pub struct Consent {
+    /// To send data about them for advertising.
+    pub ad_user_data: Option<Allowed>,
+    /// To show them advertising that goes by it.
+    pub ad_personalization: Option<Allowed>,
+}
+
+/// Yes or no.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Allowed {
+    /// Yes.
+    Granted,
+    /// No.
+    Denied,
 }
 
 /// Whom a conversion happened to: at least one member, and not only weak ones. What is to be hashed may come hashed.
@@ -143,6 +169,20 @@ pub struct UserData {
     pub ig_account_id: Option<OneOrMany>,
     /// Not hashed.
     pub ig_sid: Option<OneOrMany>,
+    /// The click's id, for Google. Not hashed, as those that follow.
+    pub gclid: Option<OneOrMany>,
+    /// The click's id in an app, for Google.
+    pub gbraid: Option<OneOrMany>,
+    /// The click's id on the way from an app to the web, for Google.
+    pub wbraid: Option<OneOrMany>,
+    /// The click's id, for TikTok.
+    pub ttclid: Option<OneOrMany>,
+    /// The browser's id, for TikTok.
+    pub ttp: Option<OneOrMany>,
+    /// The click's id, for LinkedIn.
+    pub li_fat_id: Option<OneOrMany>,
+    /// The click's id, for X.
+    pub twclid: Option<OneOrMany>,
 }
 
 impl fmt::Debug for UserData {
@@ -163,7 +203,7 @@ pub enum OneOrMany {
 
 impl OneOrMany {
     /// The values that are there, each with its place in the list if there is a list.
-    pub(super) fn values(&self) -> Vec<(Option<usize>, &Scalar)> {
+    pub(crate) fn values(&self) -> Vec<(Option<usize>, &Scalar)> {
         match self {
             Self::One(value) => vec![(None, value)],
             Self::Many(values) => values
@@ -193,7 +233,7 @@ pub enum Scalar {
 
 impl Scalar {
     /// The value as text.
-    pub(super) fn text(&self) -> Cow<'_, str> {
+    pub(crate) fn text(&self) -> Cow<'_, str> {
         match self {
             Self::Text(text) => Cow::Borrowed(text),
             Self::Number(number) => Cow::Owned(number.to_string()),

@@ -10,5 +10,5 @@ mod prepare;
 mod tests;
 mod user_data;
 
-pub use event::{ActionSource, Event, Members, OneOrMany, Scalar, UserData};
+pub use event::{ActionSource, Allowed, Consent, Event, Members, OneOrMany, Scalar, UserData};
 pub use prepare::{Prepared, Refused, ServerEvent, prepare};

@@ -8,7 +8,7 @@ use url::Url;
 
 use super::{
     custom_data,
-    event::{ActionSource, Event, Members},
+    event::{ActionSource, Allowed, Event, Members},
     user_data,
 };
 
@@ -101,6 +101,7 @@ pub fn prepare(event: &Event, now: DateTime<Utc>) -> Result<Prepared, Refused> {
         user_data.insert("fbc".to_owned(), Value::String(fbc));
     }
     check_people(event, &user_data, &mut report);
+    tell_of_others(event, &mut report);
     let custom_data = custom_data::to_send(event, &mut report.reasons, &mut report.left_out);
     let others = others(event, &mut report);
 
@@ -218,6 +219,35 @@ fn click_id(event: &Event, user_data: &Map<String, Value>) -> Option<String> {
         .find(|(name, value)| name == "fbclid" && !value.is_empty())?;
     let clicked_ms = event.event_time.saturating_mul(1000);
     Some(format!("fb.1.{clicked_ms}.{fbclid}"))
+}
+
+/// What is there for other destinations is not sent.
+fn tell_of_others(event: &Event, report: &mut Report) {
+    let data = &event.user_data;
+    let others = [
+        ("gclid", &data.gclid),
+        ("gbraid", &data.gbraid),
+        ("wbraid", &data.wbraid),
+        ("ttclid", &data.ttclid),
+        ("ttp", &data.ttp),
+        ("li_fat_id", &data.li_fat_id),
+        ("twclid", &data.twclid),
+    ];
+    for (name, _) in others.iter().filter(|(_, value)| value.is_some()) {
+        report
+            .left_out
+            .push(format!("/user_data/{name}: Meta has no use for it"));
+    }
+    let Some(consent) = event.consent else {
+        return;
+    };
+    if consent.ad_user_data == Some(Allowed::Denied) {
+        let message = "is denied, which Meta cannot be told: nothing is sent";
+        report.refuse("/consent/ad_user_data", message);
+    }
+    report
+        .left_out
+        .push("/consent: Meta has no use for it".to_owned());
 }
 
 fn check_people(event: &Event, user_data: &Map<String, Value>, report: &mut Report) {

@@ -265,6 +265,14 @@ fn the_click_is_taken_from_the_page_when_the_event_brings_none() {
 }
 
 #[test]
+fn who_does_not_allow_it_is_not_sent() {
+    let consent = |word: &str| json!({"consent": {"ad_user_data": word}});
+
+    assert_eq!(refused(&consent("denied")), ["/consent/ad_user_data"]);
+    assert!(prepared(&consent("granted")).is_ok());
+}
+
+#[test]
 fn limited_data_use_lets_meta_locate_the_person_unless_told() {
     let event = sent(&json!({"data_processing_options": ["LDU"]}));
     let told = sent(

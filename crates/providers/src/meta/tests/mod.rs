@@ -2,11 +2,13 @@
 
 mod batch;
 mod calls;
+mod edits;
 mod entities;
 mod graph;
 mod graph_batch;
 mod insights;
 mod lead_forms;
+mod leads;
 mod oauth;
 mod reports;
 mod social;

@@ -7,6 +7,7 @@ use tokio::net::TcpListener;
 use super::{Answer, Server, mail};
 use crate::{
     error::Error,
+    mail::MailTransport as _,
     smtp::{Mailer, SmtpConfig},
 };
 

@@ -45,6 +45,27 @@ fn a_mail_has_its_headers_and_both_forms() {
     }
 }
 
+// Fails when a reader of mail finds no address to post to, or half of one.
+#[test]
+fn a_mail_that_one_can_end_says_where_in_one_piece() {
+    let url = format!("https://jobs.example.com/unsubscribe/{}", "x".repeat(400));
+
+    let text = formatted(&Mail {
+        unsubscribe: Some(url.clone()),
+        ..mail()
+    });
+
+    assert!(
+        text.contains(&format!("\r\nList-Unsubscribe: <{url}>\r\n")),
+        "{text}"
+    );
+    assert!(
+        text.contains("\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"),
+        "{text}"
+    );
+    assert!(!formatted(&mail()).contains("List-Unsubscribe"));
+}
+
 #[test]
 fn a_subject_outside_ascii_is_encoded() {
     let text = formatted(&Mail {
@@ -101,6 +122,13 @@ fn control_characters_are_refused_by_the_member_they_are_in() {
                 ..mail()
             }),
             "to"
+        );
+        assert_eq!(
+            refused(&Mail {
+                unsubscribe: Some(format!("https://example.com/{forged}")),
+                ..mail()
+            }),
+            "unsubscribe"
         );
         assert_eq!(
             refused(&Mail {

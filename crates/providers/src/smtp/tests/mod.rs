@@ -23,6 +23,7 @@ fn mail() -> Mail {
         html: None,
         message_id: "<0192f7c4@example.com>".to_owned(),
         auto_submitted: false,
+        unsubscribe: None,
     }
 }
 

@@ -2,6 +2,8 @@
 
 mod assets;
 mod calls;
+mod conversions;
+mod edits;
 mod entities;
 mod insights;
 mod oauth;

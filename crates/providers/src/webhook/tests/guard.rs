@@ -125,6 +125,8 @@ fn no_spelling_of_an_address_gets_past() {
         "[fd00:ec2::254]",
         "localhost",
         "LOCALHOST",
+        "localhost.",
+        "app.localhost",
         "192.168.0.1.",
     ] {
         let verdict = policy.check(&format!("https://{host}/hook"), ChosenBy::Requester);
@@ -237,16 +239,18 @@ fn what_we_listen_on_is_never_called() {
 }
 
 #[tokio::test]
-async fn a_resolver_tells_of_permitted_addresses_only() {
+async fn a_resolver_tells_nothing_of_a_name_that_leads_inside_too() {
     let policy = OutboundPolicy::default;
 
-    let mixed = told(policy(), &["10.0.0.1", "8.8.8.8", "::1", "::ffff:1.1.1.1"]).await;
+    let public = told(policy(), &["8.8.8.8", "::ffff:1.1.1.1"]).await;
+    let mixed = told(policy(), &["8.8.8.8", "10.0.0.1"]).await;
     let private = told(policy(), &["10.0.0.1", "fd00::1"]).await;
     let none = told(policy(), &[]).await;
     let many = told(policy(), &["8.8.8.8"; 1_000]).await;
-    let opened = told(loopback_policy(), &["127.0.0.1", "10.0.0.1"]).await;
+    let opened = told(loopback_policy(), &["127.0.0.1"]).await;
 
-    assert_eq!(mixed, Some(vec![ip("8.8.8.8"), ip("1.1.1.1")]));
+    assert_eq!(public, Some(vec![ip("8.8.8.8"), ip("1.1.1.1")]));
+    assert_eq!(mixed, None);
     assert_eq!(private, None);
     assert_eq!(none, None);
     assert_eq!(many.map(|told| told.len()), Some(16));

@@ -1,7 +1,9 @@
 //! The client against a server that answers as X documents it, and the set-up that all files of tests share.
 
 mod calls;
+mod conversions;
 mod dance;
+mod edits;
 mod entities;
 mod insights;
 mod jobs;

@@ -3,7 +3,7 @@
 
 mod run;
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -120,6 +120,11 @@ impl Queue {
     ) -> Result<Uuid, AdminError> {
         let id = Uuid::now_v7();
         let target = id.to_string();
+        let sealer = self.shared.sealer();
+        let patch = request.patch.as_ref().map(|patch| match sealer {
+            Some(sealer) => Cow::Owned(sealer.seal_patch(id, patch)),
+            None => Cow::Borrowed(patch),
+        });
         let mut session = self.shared.db.request().await?;
         let stored = within(async {
             let mut tx = sqlx::Connection::begin(session.conn()).await?;
@@ -129,7 +134,7 @@ impl Queue {
                 by: &actor.name,
                 tenant: actor.tenant.as_deref(),
                 reason: request.reason.as_deref(),
-                patch: request.patch.as_ref(),
+                patch: patch.as_deref(),
                 total,
             };
             replays::create(&mut *tx, &replay).await?;

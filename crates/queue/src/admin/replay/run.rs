@@ -11,6 +11,7 @@ use crate::{
     db::{DatabaseError, within},
     job::{EnqueueOutcome, JobId, NewJob, Source},
     metrics::{self, EnqueueLabels},
+    sealing::{self, Unopened},
     store::{
         insert::{self, Columns, JobRow},
         replays::{self, Done, Pending, RunningReplay},
@@ -65,11 +66,18 @@ async fn enqueue_portion(
         return Ok((Vec::new(), Vec::new()));
     }
     let seen = shared.seen(&mut *conn, &asked_by(&pending)).await?;
+    let patch = run.patch.clone();
+    let patch = patch.map(|patch| sealing::opened_patch(shared.sealer(), run.id, patch));
+    let patch = patch.transpose();
     let mut done = Done::default();
     let mut rows: Vec<JobRow> = Vec::new();
     for letter in pending {
         let id = letter.id;
-        match prepare(shared, letter, run.patch.as_ref(), &seen) {
+        let prepared = match &patch {
+            Ok(patch) => prepare(shared, letter, patch.as_ref(), &seen),
+            Err(why) => Err(reason(why)),
+        };
+        match prepared {
             // The letter's unique key is not asked for again: a replay is a person's decision.
             Ok(row) => {
                 done.jobs.push(Some(row.id.0));
@@ -117,7 +125,13 @@ pub(super) fn prepare(
     if let Some(resolution) = letter.resolution {
         return Err(format!("already_{resolution}"));
     }
+    // Bound to the letter: the job that replays it has a payload of its own sealed.
+    let payload = sealing::opened(shared.sealer(), letter.id, &payload);
+    let payload = payload.map_err(|why| reason(&why))?;
     let payload = patched(&payload, patch).ok_or("invalid_payload")?;
+    if shared.is_late(&kind, payload.get()) {
+        return Err("expired".to_owned());
+    }
     let mut job = NewJob::new(kind, payload, Source::Replay);
     job.queue = letter.queue;
     job.priority = letter.priority;
@@ -136,10 +150,21 @@ pub(super) fn prepare(
         match error {
             EnqueueError::UnknownKind { .. } => "unknown_kind",
             EnqueueError::Field { .. } => "unknown_queue",
+            EnqueueError::NoKeys { .. } => "no_keys",
             _ => "invalid_payload",
         }
         .to_owned()
     })
+}
+
+/// Why what lies encrypted cannot be replayed here.
+fn reason(why: &Unopened) -> String {
+    let reason = match why {
+        Unopened::NoKeys => "no_keys",
+        Unopened::Wiped => "payload_wiped",
+        Unopened::Cipher(_) => "payload_does_not_open",
+    };
+    reason.to_owned()
 }
 
 /// The payload with a JSON merge patch (RFC 7396) applied; untouched to the letter where there is no patch.

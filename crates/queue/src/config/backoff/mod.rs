@@ -9,6 +9,8 @@ pub(super) use shape::BackoffShape;
 /// With full jitter no wait is shorter than this share of its ceiling: attempts visibly space out, and a thousand jobs
 /// that failed together still come back spread over the rest.
 const LEAST_SHARE: f64 = 0.1;
+/// With late jitter a wait is longer by at most this share.
+const MOST_LATE: f64 = 0.2;
 
 const DEFAULT_BASE: Duration = Duration::from_secs(15);
 const DEFAULT_FACTOR: f64 = 3.0;
@@ -44,8 +46,13 @@ pub enum Backoff {
         /// What chance does to it.
         jitter: Jitter,
     },
-    /// One wait for each failure, the last one again for all that follow; 1 to 100, each up to a week.
-    Delays(Vec<Duration>),
+    /// One wait for each failure, the last one again for all that follow.
+    Delays {
+        /// 1 to 100, each up to a week.
+        delays: Vec<Duration>,
+        /// What chance does to them.
+        jitter: Jitter,
+    },
 }
 
 /// What chance does to a wait.
@@ -55,6 +62,8 @@ pub enum Jitter {
     None,
     /// A random share of it, between a tenth and the whole.
     Full,
+    /// Up to a fifth more: never earlier than said.
+    Late,
 }
 
 impl Backoff {
@@ -79,6 +88,7 @@ impl Backoff {
                 let share = LEAST_SHARE + (1.0 - LEAST_SHARE) * random.clamp(0.0, 1.0);
                 scaled(ceiling, share).min(ceiling)
             }
+            Jitter::Late => scaled(ceiling, 1.0 + MOST_LATE * random.clamp(0.0, 1.0)),
         }
     }
 
@@ -98,10 +108,10 @@ impl Backoff {
                 (base.saturating_mul(failures).min(*max), *jitter)
             }
             Self::Fixed { delay, jitter } => (*delay, *jitter),
-            Self::Delays(delays) => {
+            Self::Delays { delays, jitter } => {
                 let index = usize::try_from(failures - 1).unwrap_or(usize::MAX);
                 let delay = delays.get(index).or(delays.last());
-                (delay.copied().unwrap_or_default(), Jitter::None)
+                (delay.copied().unwrap_or_default(), *jitter)
             }
         }
     }
@@ -155,8 +165,23 @@ mod tests {
     }
 
     #[test]
+    fn late_jitter_makes_a_wait_longer_by_up_to_a_fifth_and_never_shorter() {
+        let backoff = Backoff::Delays {
+            delays: vec![100 * SECOND],
+            jitter: Jitter::Late,
+        };
+
+        let waits = [0.0, 0.5, 1.0].map(|random| backoff.delay(3, random).as_secs_f64().round());
+
+        assert_eq!(waits, [100.0, 110.0, 120.0]);
+    }
+
+    #[test]
     fn the_last_of_several_delays_holds_for_all_that_follow() {
-        let backoff = Backoff::Delays(vec![5 * SECOND, 300 * SECOND]);
+        let backoff = Backoff::Delays {
+            delays: vec![5 * SECOND, 300 * SECOND],
+            jitter: Jitter::None,
+        };
 
         let waits = [1, 2, 3, u32::MAX].map(|failures| backoff.delay(failures, 0.5));
 

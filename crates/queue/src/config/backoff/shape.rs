@@ -20,7 +20,11 @@ const STRATEGIES: &[(&str, Strategy)] = &[
     ("linear", Strategy::Linear),
     ("fixed", Strategy::Fixed),
 ];
-const JITTERS: &[(&str, Jitter)] = &[("none", Jitter::None), ("full", Jitter::Full)];
+const JITTERS: &[(&str, Jitter)] = &[
+    ("none", Jitter::None),
+    ("full", Jitter::Full),
+    ("late", Jitter::Late),
+];
 
 /// `{ strategy = "exponential", … }` or `{ delays = […] }`.
 pub(in crate::config) struct BackoffShape;
@@ -59,7 +63,10 @@ impl Shape for BackoffShape {
                 "base": format_duration(*delay),
                 "jitter": words(jitter),
             }),
-            Backoff::Delays(delays) => json!({ "delays": delays_shape().show(delays) }),
+            Backoff::Delays { delays, jitter } => json!({
+                "delays": delays_shape().show(delays),
+                "jitter": words(jitter),
+            }),
         }
     }
 
@@ -91,7 +98,7 @@ impl Backoff {
         let jitter = section
             .key(
                 "jitter",
-                "What chance does to a wait: full takes a random share of it.",
+                "What chance does to a wait: full takes a random share of it, late adds up to a fifth.",
             )
             .or(choice(JITTERS), Jitter::Full);
         let delays = section
@@ -102,9 +109,18 @@ impl Backoff {
             .given(&delays_shape());
 
         if section.has("delays") {
-            let others = ["strategy", "base", "factor", "max", "jitter"];
+            let others = ["strategy", "base", "factor", "max"];
             refuse_idle(section, &others, "has no meaning beside delays");
-            return delays.map(|delays| Self::Delays(delays.value));
+            // What is written down is meant as it is, unless somebody says otherwise.
+            let jitter = if section.has("jitter") {
+                jitter
+            } else {
+                Jitter::None
+            };
+            return delays.map(|delays| Self::Delays {
+                delays: delays.value,
+                jitter,
+            });
         }
         refuse_idle(
             section,

@@ -122,7 +122,10 @@ fn a_backoff_replaces_the_one_below_as_a_whole() {
     );
     assert_eq!(
         config.policy("email.send").backoff,
-        Backoff::Delays(vec![SECOND, 60 * SECOND])
+        Backoff::Delays {
+            delays: vec![SECOND, 60 * SECOND],
+            jitter: Jitter::None,
+        }
     );
 }
 
@@ -358,7 +361,51 @@ fn a_budget_of_ones_own_has_no_limits_but_those_of_the_file() {
     );
     assert_eq!(config.kinds["email.send"].budget.as_deref(), Some("crm"));
     assert_eq!(
-        config.kinds["conversion.send"].budget.as_deref(),
-        Some("meta")
+        config.kinds["conversion.send"].budget, None,
+        "its calls draw on the budget of the account's platform"
+    );
+}
+
+// Fails when a message is given up before the three days that receivers count on.
+#[test]
+fn messages_are_sent_again_for_three_days_unless_the_file_says_otherwise() {
+    let built_in = Config::builtin().policy("webhook.deliver");
+    let text = "[queues.webhook]\nmax_attempts = 2\n\
+                [kinds.\"webhook.deliver\"]\nbackoff = { delays = [\"1s\"], jitter = \"late\" }\n";
+
+    let policy = accepted(text).config.policy("webhook.deliver");
+
+    let waits = |random: f64| -> Duration {
+        let failures = 1..built_in.max_attempts;
+        let waits = failures.map(|count| built_in.backoff.delay(count, random));
+        waits.sum()
+    };
+    let (shortest, longest) = (waits(0.0), waits(1.0));
+    assert_eq!(built_in.max_attempts, 10);
+    assert_eq!(shortest, 75 * HOUR + (35 * 60 + 5) * SECOND);
+    assert_eq!(longest.as_secs_f64().round(), 326_526.0);
+    assert_eq!(policy.max_attempts, 10);
+    assert_eq!(
+        policy.backoff,
+        Backoff::Delays {
+            delays: vec![SECOND],
+            jitter: Jitter::Late,
+        }
+    );
+}
+
+// Fails when a slow endpoint takes every place of the queue, or messages to customers hold up the events of platforms.
+#[test]
+fn messages_to_an_endpoint_leave_room_for_everything_else() {
+    let built_in = Config::builtin();
+    let set = |text: &str| accepted(text).config.kinds["webhook.deliver"].per_key_concurrency;
+
+    let messages = &built_in.kinds["webhook.deliver"];
+    assert_eq!(messages.per_key_concurrency, Some(5));
+    assert!(messages.policy.priority > built_in.policy("webhook.process").priority);
+    assert!(messages.policy.priority > built_in.policy("webhook.fanout").priority);
+    assert_eq!(
+        set("[kinds.\"webhook.deliver\"]\nper_key_concurrency = 2\n"),
+        Some(2)
     );
 }

@@ -118,6 +118,14 @@ fn words_that_are_not_understood_are_refused() {
             "[kpis]\ncost = \" \"",
             "2:8: cost in [kpis]: must not be empty",
         ),
+        (
+            "[kpis]\ncost = \"spent / 2\"",
+            "2:8: cost in [kpis]: \"spent\" is no figure that may be added up; did you mean \"spend\"?",
+        ),
+        (
+            "[kpis]\ncost = \"spend / 0\"",
+            "2:8: cost in [kpis]: divides by zero",
+        ),
     ]);
 }
 

@@ -274,6 +274,31 @@ fn what_retention_deletes_is_told_with_how_it_was_counted() {
 }
 
 #[test]
+fn switching_encryption_on_tells_of_the_backlog_and_of_the_keys() {
+    let facts = Facts {
+        jobs: vec![jobs("default", "ready", 4), jobs("default", "scheduled", 3)],
+        ..facts()
+    };
+    let on = "[kinds.\"test.work\"]\nencrypt = true\n";
+
+    let switched_on = weigh(sides("", on), &facts).notes;
+    let switched_off = weigh(sides(on, ""), &facts).notes;
+    let unchanged = weigh(sides(on, on), &facts).notes;
+
+    let has = |notes: &[String], part: &str| notes.iter().any(|note| note.contains(part));
+    assert!(has(
+        &switched_on,
+        "payloads of 7 jobs of test.work stay in the clear"
+    ));
+    assert!(has(&switched_on, "without MILLPOND_ENCRYPTION_KEYS"));
+    assert!(has(
+        &switched_off,
+        "payloads of 7 jobs of test.work stay encrypted"
+    ));
+    assert!(!has(&unchanged, "test.work"));
+}
+
+#[test]
 fn only_kinds_that_are_kept_for_less_time_are_asked_for() {
     let after = "[kinds.\"test.work\"]\nretain_succeeded = \"1h\"\n[kinds.\"email.send\"]\nretain_succeeded = \"30d\"\n";
 

@@ -26,6 +26,7 @@ use crate::{
     AdminError, EnqueueError, Job, Queue,
     db::within,
     job::{JobId, NewJob, Source, Start},
+    sealing,
     store::{jobs, queues},
 };
 
@@ -61,6 +62,9 @@ pub enum StorageError {
     /// The payload is no JSON, or not of this kind.
     #[error("the payload cannot be converted")]
     Payload(#[source] serde_json::Error),
+    /// The payload lies encrypted, and does not open here, or is wiped since its job is done.
+    #[error("the payload does not open here")]
+    Sealed,
     /// An id or a time that apalis has and Millpond has not.
     #[error("the value is out of range")]
     Range,
@@ -169,7 +173,10 @@ impl<J: Job + Serialize + Sync> Storage for JobStorage<J> {
         let Some(found) = session.end(found).map_err(AdminError::from)? else {
             return Ok(None);
         };
-        let job = serde_json::from_str(&found.detail.payload).map_err(StorageError::Payload)?;
+        let sealer = self.queue.shared.sealer();
+        let payload = sealing::opened(sealer, uuid, &found.detail.payload);
+        let payload = payload.map_err(|_| StorageError::Sealed)?;
+        let job = serde_json::from_str(&payload).map_err(StorageError::Payload)?;
         let mut request = Request::new_with_ctx(job, SqlContext::new());
         request.parts.task_id = task_id(JobId(uuid))?;
         Ok(Some(request))

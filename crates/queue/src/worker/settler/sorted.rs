@@ -104,6 +104,7 @@ fn push(ended: &mut Ended, settlement: &Settlement, error: Option<&str>) {
     ended.errors.push(error.map(|text| text.replace('\0', " ")));
     let progress = settlement.recorded.progress.clone();
     ended.progress.push(progress.map(Json));
+    ended.wiped.push(Some(settlement.is_wiped));
 }
 
 /// The accounts that attempts could not use whose outcomes were stored.

@@ -47,6 +47,7 @@ async fn attempts(
             verdict,
             recorded: Recorded::default(),
             follow_ups: Vec::new(),
+            is_wiped: false,
             took: Duration::ZERO,
         });
     Ok(settlements.collect())

@@ -1,6 +1,8 @@
 //! The stand-in for Google Ads over a real socket.
 
 mod access;
+mod conversions;
+mod edits;
 mod oauth;
 mod paging;
 mod queries;

@@ -2,6 +2,8 @@
 
 mod analytics;
 mod calls;
+mod conversions;
+mod edits;
 mod lists;
 mod oauth;
 

@@ -6,6 +6,7 @@ mod ad;
 mod ad_set;
 mod asset;
 mod campaign;
+mod edit;
 mod filter;
 mod list;
 mod page;
@@ -23,6 +24,7 @@ use super::{
 use crate::world::{Entity, Key, Kind};
 
 pub(super) use account::accounts;
+pub(super) use edit::edit;
 pub(super) use filter::Filter;
 pub(super) use page::pages;
 

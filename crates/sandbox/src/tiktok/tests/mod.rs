@@ -2,6 +2,8 @@
 
 mod access;
 mod assets;
+mod conversions;
+mod edits;
 mod entities;
 mod oauth;
 mod quota;

@@ -1,5 +1,6 @@
 //! What an account holds: lists by cursor, sorted where that is asked for, and single things.
 
+mod edit;
 mod filter;
 mod paging;
 mod shape;
@@ -16,6 +17,7 @@ use super::{
 use crate::world::{Effective, Entity, Key, Kind, Platform};
 use filter::Filter;
 
+pub(super) use edit::edit;
 pub(super) use paging::Paging;
 pub(super) use shape::time;
 

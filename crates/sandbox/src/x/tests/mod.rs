@@ -1,6 +1,8 @@
 //! The stand-in for X over a real socket, by a client that signs on its own.
 
 mod access;
+mod conversions;
+mod edits;
 mod entities;
 mod jobs;
 mod limits;
