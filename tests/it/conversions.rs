@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::World;
+use crate::harness::{World, world::free_port};
 
 fn now() -> i64 {
     let elapsed = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
@@ -90,5 +90,29 @@ async fn a_throttled_send_uses_no_attempt_and_an_event_is_not_sent_twice() -> an
         !done["payload"].to_string().contains("John_Smith"),
         "personal data is not shown"
     );
+    Ok(())
+}
+
+// Fails when conversions are not sent, or are kept, where nobody has keys, and when they are stored in the clear where others have some.
+#[tokio::test]
+async fn without_keys_conversions_are_sent_unless_other_processes_have_some() -> anyhow::Result<()>
+{
+    let world = World::new().await?;
+    world.allow_meta().await?;
+    let mut command = world.millpond(&["serve"])?;
+    command.env_remove("MILLPOND_ENCRYPTION_KEYS");
+    let (_without, client) = world.serve_at(free_port()?, command).await?;
+
+    let first = client.enqueue(&conversion(event("order-1", now()))).await?;
+    let done = client.in_state(&first, "succeeded").await?;
+    let (_with, _) = world.serve().await?;
+    let second = conversion(event("order-2", now()));
+    let refused = client.post("/v1/jobs", &second).await?;
+
+    let payload = done["payload"].as_str().unwrap_or_default();
+    assert!(payload.starts_with("[wiped"), "{done}");
+    assert_eq!(refused.status.as_u16(), 409, "{refused:?}");
+    let said = refused.body.to_string();
+    assert!(said.contains("MILLPOND_ENCRYPTION_KEYS"), "{said}");
     Ok(())
 }

@@ -91,6 +91,35 @@ async fn a_mail_whose_receipt_was_lost_keeps_its_message_id() -> anyhow::Result<
     Ok(())
 }
 
+// Fails when a key that lets one mail out lets out a second, because the server's answer to the first was lost.
+#[tokio::test]
+async fn a_mail_with_a_business_key_goes_out_once_though_its_answer_was_lost() -> anyhow::Result<()>
+{
+    let world = World::new().await?;
+    let (_program, client) = world.serve().await?;
+    world.fault(&json!({"target": "smtp", "fault": {"kind": "drop", "at": "final_dot", "keep": true}, "times": 1})).await?;
+    let mut job = welcome();
+    job["payload"]["business_key"] = json!("welcome-42");
+
+    let first = client.enqueue(&job).await?;
+    let dead = client.in_state(&first, "dead").await?;
+    let second = client.enqueue(&job).await?;
+    client.in_state(&second, "dead").await?;
+    let mails = eventually("the mail is there", || async {
+        let mails = world.mails()?;
+        Ok((!mails.is_empty()).then_some(mails))
+    })
+    .await?;
+
+    assert_eq!(mails.len(), 1);
+    assert_eq!(dead["error_class"], "invalid");
+    assert_eq!(dead["attempts"][0]["error_class"], "transient");
+    let told = dead["error"].as_str().context("an error")?;
+    let message_id = told.split_whitespace().find(|word| word.starts_with('<'));
+    assert!(message_id.is_some_and(|id| mails[0].contains(id)), "{told}");
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_header_in_a_name_or_an_address_reaches_nobody() -> anyhow::Result<()> {
     let world = World::new().await?;

@@ -134,6 +134,33 @@ async fn a_wrong_configuration_is_told_whole_with_line_and_column_and_nothing_st
     Ok(())
 }
 
+// Fails when a file is called wrong where production's secrets are not, when nobody is told what it wants, or when a process takes it without.
+#[tokio::test]
+async fn a_file_that_wants_keys_is_right_without_them_and_no_process_takes_it() -> anyhow::Result<()>
+{
+    let world = World::new().await?;
+    let path = world.folder.join("jobs.toml");
+    let file = std::fs::read_to_string(&path)?;
+    std::fs::write(
+        &path,
+        format!("{file}\n[kinds.\"conversion.send\"]\nencrypt = true\n"),
+    )?;
+    let run = |arguments: &[&str]| -> anyhow::Result<(bool, String)> {
+        let mut command = world.millpond(arguments)?;
+        let output = command.env_remove("MILLPOND_ENCRYPTION_KEYS").output()?;
+        Ok((output.status.success(), String::from_utf8(output.stderr)?))
+    };
+
+    let (is_right, said) = run(&["config", "check"])?;
+    let (is_taken, at_start) = run(&["serve"])?;
+
+    assert_eq!((is_right, is_taken), (true, false), "{said}{at_start}");
+    for said in [said, at_start] {
+        assert!(said.contains("MILLPOND_ENCRYPTION_KEYS"), "{said}");
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_wrong_environment_is_told_by_name_and_without_its_secret() -> anyhow::Result<()> {
     let world = World::new().await?;

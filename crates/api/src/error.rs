@@ -8,6 +8,7 @@ use marketing::{
     outbound::OutboundError, performance::PerformanceError, rules::RulesError, sync::SyncError,
 };
 use queue::{AdminError, DatabaseError, EnqueueError, PayloadProblem, error_chain};
+use tokio::task::JoinError;
 
 use crate::problem::{FieldProblem, Problem, ProblemKind};
 
@@ -91,6 +92,8 @@ pub(crate) enum ApiError {
     Outbound(#[from] OutboundError),
     #[error(transparent)]
     Performance(#[from] PerformanceError),
+    #[error("the answer could not be written")]
+    Unwritten(#[from] JoinError),
     /// As [`Self::Admin`], where what can be invalid is a query parameter.
     #[error(transparent)]
     Listing(AdminError),
@@ -161,6 +164,7 @@ impl From<ApiError> for Problem {
             ApiError::Campaigns(CampaignsError::Engine(error)) => of_admin(error, "?"),
             ApiError::Outbound(error) => of_outbound(error),
             ApiError::Performance(error) => of_performance(error),
+            ApiError::Unwritten(error) => internal(error_chain(&error)),
             ApiError::Listing(error) => of_admin(error, "?"),
         }
     }

@@ -2,7 +2,7 @@
 //! first token that it uses, so that it does not start, and `doctor` says so too.
 
 use marketing::accounts::{Accounts, AccountsError, KeyUse, WrongKey};
-use queue::{DatabaseError, Finding, Queue, Severity};
+use queue::{DatabaseError, Finding, Queue, Severity, config::Config};
 
 /// What is looked at.
 const CHECK: &str = "secrets";
@@ -64,6 +64,18 @@ fn told_of_one(id: &str) -> String {
     format!(
         "the only secret under the key {id:?} does not open: it was changed, or is not sealed under the key that has this id here"
     )
+}
+
+/// What it means for payloads that this process has no keys at all; `None` where it means nothing.
+pub(crate) fn in_the_clear(config: &Config) -> Option<String> {
+    let kinds: Vec<&str> = config.kinds_that_want_keys().collect();
+    if kinds.is_empty() {
+        return None;
+    }
+    Some(format!(
+        "MILLPOND_ENCRYPTION_KEYS is not set: payloads of {} lie in the clear until they are sent, and are refused beside processes that have keys",
+        kinds.join(", ")
+    ))
 }
 
 /// Refuses to go on without a key that is needed.

@@ -65,7 +65,7 @@ fn found(settings: &Settings) -> Vec<String> {
     for network in &settings.providers.outbound_allow {
         if is_forbidden(network.network()) || is_forbidden(network.broadcast()) {
             openings.push(format!(
-                "MILLPOND_OUTBOUND_ALLOW opens {network}, which is not public, to whoever may enqueue http.request"
+                "MILLPOND_OUTBOUND_ALLOW opens {network}, which is not public, to whoever may enqueue http.request or make webhook endpoints"
             ));
         }
     }

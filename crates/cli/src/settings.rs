@@ -65,7 +65,7 @@ pub(crate) struct ProviderSettings {
     pub(crate) meta_access_token: Option<SecretString>,
     /// `MILLPOND_META_APP_SECRET`: proves calls.
     pub(crate) meta_app_secret: Option<SecretString>,
-    /// `MILLPOND_OUTBOUND_ALLOW`: networks that `http.request` may reach beside the public ones.
+    /// `MILLPOND_OUTBOUND_ALLOW`: networks that `http.request` and webhooks may reach beside the public ones.
     pub(crate) outbound_allow: Vec<IpNet>,
     /// Who mails come from where jobs.toml does not say; only `millpond dev` has one.
     pub(crate) sender_unless_set: Option<String>,

@@ -55,6 +55,12 @@ pub(crate) enum Error {
         "an event may have been delivered more than 47 hours ago, beyond which a repeat may count twice; it is not sent again"
     )]
     InDoubt,
+    /// Sending again might be a second mail where one was asked for. Its Message-ID names nobody.
+    #[error(
+        "an earlier attempt may have delivered the mail, which its business_key lets out once at most; it is not sent again: \
+         look for Message-ID {0} in the mail server's log"
+    )]
+    MailInDoubt(String),
     /// Another job has the same event in its hands.
     #[error("another job is sending the same event")]
     Contended,
@@ -196,7 +202,7 @@ impl Error {
             Self::Payload { .. } => (ErrorClass::Invalid, None),
             Self::Refused(_) => (ErrorClass::Invalid, None),
             Self::Expired(_) => (ErrorClass::Invalid, None),
-            Self::InDoubt => (ErrorClass::Invalid, None),
+            Self::InDoubt | Self::MailInDoubt(_) => (ErrorClass::Invalid, None),
             Self::Contended => (ErrorClass::Transient, None),
             Self::SetUp(_) => (ErrorClass::Config, None),
             Self::NoSecret(_) => (ErrorClass::Config, None),
@@ -323,7 +329,7 @@ fn code_of(error: &Error) -> Option<String> {
             )
         }
         Error::Expired(_) => Some("expired".to_owned()),
-        Error::InDoubt => Some("in_doubt".to_owned()),
+        Error::InDoubt | Error::MailInDoubt(_) => Some("in_doubt".to_owned()),
         Error::Payload { pointer, .. } => Some((*pointer).to_owned()),
         Error::Accounts(_)
         | Error::Sync(_)

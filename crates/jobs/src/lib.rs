@@ -10,9 +10,11 @@ mod effect;
 mod endpoint_mail;
 mod error;
 mod kinds;
+mod one_line;
 mod owner_mail;
 mod page_access;
 mod rollup;
+mod round;
 mod setback;
 
 pub use app::{App, EmailSettings, EmailSource, Signers};

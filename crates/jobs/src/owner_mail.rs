@@ -9,15 +9,13 @@ use providers::platform::Platform;
 use queue::{EnqueueError, NewJob, Source};
 use serde_json::{Value, json, value::to_raw_value};
 
-use crate::{App, error::Error};
+use crate::{App, error::Error, one_line::one_line};
 
 const KIND: &str = "email.send";
 /// Most currencies of a digest.
 const MOST_TOTALS: usize = 5;
 /// Longest business key, in characters.
 const LONGEST_KEY: usize = 255;
-/// Most characters of a name in a mail.
-const LONGEST_NAME: usize = 80;
 
 /// A mail to an owner.
 struct Mail<'a> {
@@ -264,13 +262,13 @@ fn accounts(owner: &Owner) -> (Vec<String>, u64) {
     (names, owner.count.saturating_sub(told))
 }
 
-/// A name in one line: it is whatever somebody typed at the platform.
+/// An account's name, or what stands for it.
 fn plain(name: &str) -> String {
-    let plain = name.chars().map(|c| if c.is_control() { ' ' } else { c });
-    let plain: String = plain.take(LONGEST_NAME).collect();
-    match plain.trim() {
-        "" => "an account without a name".to_owned(),
-        plain => plain.to_owned(),
+    let line = one_line(name);
+    if line.is_empty() {
+        "an account without a name".to_owned()
+    } else {
+        line
     }
 }
 

@@ -6,6 +6,7 @@ pub mod accounts;
 pub mod campaigns;
 pub mod conversions;
 pub mod email;
+mod ids;
 pub mod inbound;
 mod metrics;
 pub mod outbound;
@@ -17,6 +18,8 @@ pub mod rollups;
 pub mod rules;
 mod store;
 pub mod sync;
+mod tenant;
+mod words;
 
 pub use metrics::describe as describe_metrics;
 pub use platforms::Platforms;
@@ -25,3 +28,4 @@ pub use providers::{Detail as ProviderDetail, Error as ProviderError, platform};
 /// The connections that functions of this crate are given.
 pub use sqlx::PgPool;
 pub use store::StoreError;
+pub use words::UnknownWord;

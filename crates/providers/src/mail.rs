@@ -1,12 +1,18 @@
 //! A mail, and what takes it: a mail server or a vendor's HTTP API, behind one trait. What all of them refuse before anybody
 //! is asked stands here: whatever could start another header.
 
+use std::time::Duration;
+
 use futures::future::BoxFuture;
+use lettre::{Address, message::Mailbox};
+use url::Host;
 
 use crate::error::{Detail, Error};
 
 /// Longest line that a header may unfold to, in bytes.
 const HEADER_LIMIT: usize = 998;
+/// Longest mail address, in bytes, as SMTP can name it.
+const LONGEST_ADDRESS: usize = 254;
 /// Longest address of a page that ends a subscription, in bytes.
 const LONGEST_URL: usize = 900;
 
@@ -50,6 +56,38 @@ pub trait MailTransport: Send + Sync {
     /// that is refused for good, with [`Error::Config`] where we are not known there, with [`Error::RateLimited`] where a
     /// pause is asked for, and with [`Error::Unavailable`] or [`Error::TimedOut`] for everything that may pass.
     fn send<'a>(&'a self, mail: &'a Mail) -> BoxFuture<'a, Result<Sent, Error>>;
+
+    /// For how long a mail that comes again under its `message_id` is known for the one that came, and goes out once;
+    /// zero: it goes out as often as it comes.
+    fn knows_again_for(&self) -> Duration;
+}
+
+/// Whether a character ends a line, or turns round what stands behind it: none has a place in a header, nor in a name that a
+/// mail tells.
+#[must_use]
+pub fn is_out_of_line(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}'..='\u{202e}')
+}
+
+/// Whether a text may stand in a header: one line that reads as it is written.
+#[must_use]
+pub fn is_header_text(text: &str) -> bool {
+    fault_of(text).is_none()
+}
+
+fn fault_of(text: &str) -> Option<&'static str> {
+    // Readers would decode it: what was checked is not what is shown.
+    let begun = text.split_once("=?");
+    let has_encoded_word = begun.is_some_and(|(_, behind)| behind.contains("?="));
+    if text.chars().any(is_out_of_line) {
+        Some("must not contain control characters")
+    } else if has_encoded_word {
+        Some("must not contain encoded words")
+    } else if text.len() > HEADER_LIMIT {
+        Some("is longer than 998 bytes")
+    } else {
+        None
+    }
 }
 
 /// What every text in a header keeps to: one line of no forged words.
@@ -61,21 +99,46 @@ pub(crate) fn check_text(
     member: &'static str,
     text: &str,
 ) -> Result<(), Error> {
-    if text.chars().any(char::is_control) {
-        return Err(refuse(
-            provider,
-            member,
-            "must not contain control characters",
-        ));
+    match fault_of(text) {
+        Some(fault) => Err(refuse(provider, member, fault)),
+        None => Ok(()),
     }
-    // Readers would decode it: what was checked is not what is shown.
-    if text.contains("=?") && text.contains("?=") {
-        return Err(refuse(provider, member, "must not contain encoded words"));
+}
+
+/// Whether a text is one mail address and nothing beside it: no name, no second address.
+#[must_use]
+pub fn is_address(text: &str) -> bool {
+    let is_bare = !text.contains(|c: char| c.is_whitespace() || matches!(c, '<' | '>'));
+    is_bare && text.len() <= LONGEST_ADDRESS && mailbox("mail", "address", text).is_ok()
+}
+
+/// One mailbox, its domain in ASCII.
+///
+/// # Errors
+/// [`Error::Rejected`] that names the member.
+pub(crate) fn mailbox(
+    provider: &'static str,
+    member: &'static str,
+    text: &str,
+) -> Result<Mailbox, Error> {
+    check_text(provider, member, text)?;
+    let not_one = || refuse(provider, member, "must be one mail address");
+    let mut mailbox: Mailbox = text.parse().map_err(|_| not_one())?;
+    if !mailbox.email.domain().is_ascii() {
+        mailbox.email = with_ascii_domain(&mailbox.email).ok_or_else(not_one)?;
     }
-    if text.len() > HEADER_LIMIT {
-        return Err(refuse(provider, member, "is longer than 998 bytes"));
+    // In the commands of SMTP these would end the address.
+    if mailbox.email.to_string().contains(['<', '>', ' ', '"']) {
+        return Err(not_one());
     }
-    Ok(())
+    Ok(mailbox)
+}
+
+fn with_ascii_domain(address: &Address) -> Option<Address> {
+    let Ok(Host::Domain(domain)) = Host::parse(address.domain()) else {
+        return None;
+    };
+    Address::new(address.user(), domain).ok()
 }
 
 /// The value of `List-Unsubscribe` for this address.
@@ -106,6 +169,57 @@ pub(crate) fn refuse(provider: &'static str, member: &'static str, message: &str
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_header_reads_as_it_is_written() {
+        for right in [
+            "Größe = 3? Yes",
+            "محمد",
+            "a=?b",
+            "?=a",
+            "\u{2068}Ada\u{2069}",
+        ] {
+            assert!(is_header_text(right), "{right}");
+        }
+        for wrong in [
+            "a\nb",
+            "a\u{85}b",
+            "a\u{2028}b",
+            "invoice\u{202e}fdp.exe",
+            "=?utf-8?q?a?=",
+        ] {
+            assert!(!is_header_text(wrong), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_one_and_nothing_beside_it() {
+        for right in [
+            "ada@example.com",
+            "a.b+c@mail.example.com",
+            "ada@bücher.example",
+        ] {
+            assert!(is_address(right), "{right}");
+        }
+        let long = format!("ada@{}.example", "a".repeat(300));
+        for wrong in [
+            "",
+            "ada",
+            "@example.com",
+            "ada@",
+            "a@example.com,b@example.com",
+            "a@example.com;b@example.com",
+            "a@b@example.com",
+            "<ada@example.com>",
+            "Ada <ada@example.com>",
+            " ada@example.com",
+            "ada@example.com\n",
+            "ada@exam\u{202e}ple.com",
+            &long,
+        ] {
+            assert!(!is_address(wrong), "{wrong}");
+        }
+    }
 
     #[test]
     fn an_address_to_unsubscribe_at_cannot_end_its_header() {

@@ -4,6 +4,7 @@
 use std::{net::TcpListener, path::PathBuf, process::Command, str::FromStr};
 
 use anyhow::Context;
+use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::{ConnectOptions, Connection, PgConnection, postgres::PgConnectOptions};
 
@@ -161,7 +162,7 @@ impl World {
         let key = self.key(&["enqueue", "read", "operate", "admin"], None)?;
         let client = Client::new(format!("http://127.0.0.1:{port}"), key)?;
         eventually("the process is ready", || async {
-            let answer = client.bare(reqwest::Method::GET, "/readyz").send().await;
+            let answer = client.bare(Method::GET, "/readyz").send().await;
             Ok(answer
                 .is_ok_and(|answer| answer.status().is_success())
                 .then_some(()))
@@ -197,6 +198,14 @@ impl World {
             answer.status.is_success(),
             "the sandbox refused the fault: {answer:?}"
         );
+        Ok(())
+    }
+
+    /// The sandbox behaves again.
+    pub(crate) async fn mend(&self) -> anyhow::Result<()> {
+        let request = self.sandbox.request(Method::DELETE, "/_control/faults");
+        let answer = self.sandbox.send(request).await?;
+        anyhow::ensure!(answer.status.is_success(), "{answer:?}");
         Ok(())
     }
 

@@ -22,7 +22,7 @@ const DAYS: i64 = 365;
 const ROUNDS: usize = 25;
 
 /// What dashboards ask. `ONE` is an account's id.
-const QUESTIONS: [(&str, &str); 12] = [
+const QUESTIONS: [(&str, &str); 13] = [
     ("all, 30 days", "range=last_30d"),
     (
         "all by platform, a year of months",
@@ -45,6 +45,10 @@ const QUESTIONS: [(&str, &str); 12] = [
         "range=last_month&granularity=total&compare=previous_period",
     ),
     ("one, a year of days", "account=ONE&range=last_365d"),
+    (
+        "one by campaign, a year of days",
+        "account=ONE&range=last_365d&group_by=campaign",
+    ),
     (
         "one by campaign, 30 days",
         "account=ONE&range=last_30d&granularity=total&group_by=campaign",
@@ -77,7 +81,7 @@ const FIGURES: &str = "
       FROM marketing.accounts a
      CROSS JOIN (SELECT (now() AT TIME ZONE 'UTC')::date - ago AS date, ad, (ad * 7919 + ago * 10477) % 9973 AS n
                    FROM generate_series(1, $2::int) AS ago CROSS JOIN generate_series(1, $3::int) AS ad) f
-     CROSS JOIN LATERAL (VALUES ('account', a.external_id), ('campaign', 'campaign-' || f.ad / 9), ('ad', 'ad-' || f.ad))
+     CROSS JOIN LATERAL (VALUES ('account', a.external_id), ('campaign', 'campaign-' || f.ad / 12), ('ad', 'ad-' || f.ad))
            AS of (level, entity_id)
      WHERE a.external_id = $1
      GROUP BY a.id, of.level, f.date, of.entity_id
@@ -85,9 +89,9 @@ const FIGURES: &str = "
 const NAMES: &str = "
     INSERT INTO marketing.entities (account, kind, id, campaign, name, status, platform_status, raw)
     SELECT a.id, 'campaign', 'campaign-' || n, 'campaign-' || n, 'Campaign ' || n, 'active', 'ACTIVE', '{}'::jsonb
-      FROM marketing.accounts a, generate_series(0, $1::int / 9) AS n
+      FROM marketing.accounts a, generate_series(0, $1::int / 12) AS n
      UNION ALL
-    SELECT a.id, 'ad', 'ad-' || n, 'campaign-' || n / 9, 'Ad ' || n, 'active', 'ACTIVE', '{}'::jsonb
+    SELECT a.id, 'ad', 'ad-' || n, 'campaign-' || n / 12, 'Ad ' || n, 'active', 'ACTIVE', '{}'::jsonb
       FROM marketing.accounts a, generate_series(1, $1::int) AS n";
 /// That they were read marks what is to be rolled up.
 const READ: &str = "

@@ -50,7 +50,7 @@ async fn an_endpoint_that_only_fails_is_switched_off_and_gets_what_it_missed_lat
     let mail = mail(&scene).await?;
     let second = scene.event().await?;
     let missed = scene.deliveries().await?;
-    scene.mend().await?;
+    scene.world.mend().await?;
 
     scene.tried_out().await?;
     scene.newest_in("succeeded").await?;

@@ -122,15 +122,6 @@ impl Scene {
         let fault = json!({"target": "receiver:told", "times": times, "fault": answer});
         self.world.fault(&fault).await
     }
-
-    /// The receiver takes everything again.
-    pub(super) async fn mend(&self) -> anyhow::Result<()> {
-        let sandbox = &self.world.sandbox;
-        let request = sandbox.request(Method::DELETE, "/_control/faults");
-        let answer = sandbox.send(request).await?;
-        anyhow::ensure!(answer.status.is_success(), "{answer:?}");
-        Ok(())
-    }
 }
 
 /// What a receiver was told, as JSON.

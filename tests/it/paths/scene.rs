@@ -7,7 +7,6 @@ use std::{
 };
 
 use anyhow::Context;
-use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::grants::Grant;
@@ -127,15 +126,6 @@ impl Scene {
             call["platform"] == platform && called.is_some_and(|called| called.contains(path))
         };
         Ok(calls.iter().filter(is_meant).count())
-    }
-
-    /// No fault happens any more.
-    pub(super) async fn mend(&self) -> anyhow::Result<()> {
-        let sandbox = &self.world.sandbox;
-        let request = sandbox.request(Method::DELETE, "/_control/faults");
-        let answer = sandbox.send(request).await?;
-        anyhow::ensure!(answer.status.is_success(), "{answer:?}");
-        Ok(())
     }
 
     /// The program with all that it is told of the platforms.

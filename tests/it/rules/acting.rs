@@ -100,6 +100,7 @@ async fn a_rule_that_acts_stops_the_right_three_of_fifty_and_the_history_says_wh
         ];
         assert_eq!(said, ["status", "active", "paused", "done"], "{change}");
         assert_eq!(change["strategy_id"], strategy, "{change}");
+        assert_eq!(change["requested_by"], "the strategy itself", "{change}");
         let reason = change["reason"].as_str().context("a reason")?;
         assert!(reason.starts_with(&format!("{NAME}: cpc ")), "{reason}");
         assert!(

@@ -47,6 +47,15 @@ async fn ended(scene: &Scene, id: &str) -> anyhow::Result<Value> {
     .await
 }
 
+/// A job that sets a budget, where it still is what was seen.
+fn budget_order(scene: &Scene, (kind, id): (&str, &str), (seen, amount): (&str, i64)) -> Value {
+    let change = json!({
+        "type": kind, "id": id, "action": "set_daily_budget", "amount": format!("{amount}.00"),
+        "expect": {"daily_budget": seen},
+    });
+    json!({"kind": "campaign.update", "payload": {"account_id": scene.account, "changes": [change]}})
+}
+
 fn outcomes(result: &Value) -> Vec<&str> {
     let results = result["results"].as_array().into_iter().flatten();
     results.filter_map(|it| it["outcome"].as_str()).collect()
@@ -128,13 +137,7 @@ async fn of_two_that_saw_the_same_budget_one_sets_it_and_the_other_is_refused() 
     let scene = Scene::begin(16).await?;
     let (kind, id, budget) = budgeted(&scene).await?;
     let seen = Decimal::new(budget, 6).to_string();
-    let order = |amount: i64| {
-        let change = json!({
-            "type": kind, "id": id, "action": "set_daily_budget", "amount": format!("{amount}.00"),
-            "expect": {"daily_budget": seen},
-        });
-        json!({"kind": "campaign.update", "payload": {"account_id": scene.account, "changes": [change]}})
-    };
+    let order = |amount| budget_order(&scene, (kind, &id), (&seen, amount));
 
     let (one, other) = (order(ONE), order(OTHER));
     let (one, other) = tokio::try_join!(scene.client.enqueue(&one), scene.client.enqueue(&other))?;
@@ -159,5 +162,33 @@ async fn of_two_that_saw_the_same_budget_one_sets_it_and_the_other_is_refused() 
         .collect();
     states.sort_unstable();
     assert_eq!(states, ["done", "refused"], "{changes:#?}");
+    Ok(())
+}
+
+// Fails when a budget that somebody raised at the platform since the last sync is lowered by whoever saw the one before, and when
+// the history does not tell what was there.
+#[tokio::test]
+async fn a_budget_that_was_raised_at_the_platform_is_not_lowered() -> anyhow::Result<()> {
+    let scene = Scene::begin(16).await?;
+    let (kind, id, budget) = budgeted(&scene).await?;
+    let raised = 10 * budget;
+    let by_hand = json!({"platform": "meta", "id": id, "daily_budget_micros": raised});
+    scene.control("world", &by_hand).await?;
+    let seen = Decimal::new(budget, 6).to_string();
+
+    let order = budget_order(&scene, (kind, &id), (&seen, ONE));
+    let order = scene.client.enqueue(&order).await?;
+    let refused = ended(&scene, &order).await?;
+    let still = scene.things(kind).await?[&id]["daily_budget_micros"].clone();
+    let changes = scene.changes().await?;
+
+    assert_eq!(refused["state"], "dead", "{refused}");
+    assert_eq!(still, json!(raised));
+    let [change] = changes.as_slice() else {
+        anyhow::bail!("{changes:#?}");
+    };
+    assert_eq!(change["state"], "refused");
+    let before: Decimal = change["before"].as_str().context("a budget")?.parse()?;
+    assert_eq!(before, Decimal::new(raised, 6));
     Ok(())
 }

@@ -46,6 +46,7 @@ async fn a_recommendation_is_done_once_it_is_accepted_and_left_alone_once_it_is_
     scene.all_is_made(strategy).await?;
     let second = scene.result_of("strategy.evaluate", &evaluate).await?;
     let after = scene.things("campaign").await?;
+    let changes = scene.changes().await?;
 
     assert_eq!(
         (&first["found"]["recommended"], &first["found"]["acted"]),
@@ -66,6 +67,7 @@ async fn a_recommendation_is_done_once_it_is_accepted_and_left_alone_once_it_is_
         (twice, too_late),
         (StatusCode::CONFLICT, StatusCode::CONFLICT)
     );
+    assert_eq!(changes[0]["requested_by"], acting["decided_by"]);
     assert_eq!(second["found"]["recommended"], 0, "{second}");
     assert!(scene.items(&open).await?.is_empty());
     let status = |finding: &Value| {

@@ -6,20 +6,25 @@ use std::collections::BTreeMap;
 use chrono::NaiveDate;
 use marketing::performance::{self, Answer, Before, Item, Question};
 use rust_decimal::Decimal;
-use serde::Serialize;
+use serde::{Serialize, Serializer, ser::Error as _};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// A decimal number as JSON writes it, without a detour over binary fractions.
-#[derive(Serialize)]
-#[serde(transparent)]
-struct Number(Box<RawValue>);
+struct Number(Decimal);
+
+impl Serialize for Number {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let text = self.0.to_string();
+        let written: &RawValue = serde_json::from_str(&text).map_err(S::Error::custom)?;
+        written.serialize(serializer)
+    }
+}
 
 impl From<Decimal> for Number {
     fn from(decimal: Decimal) -> Self {
-        let written = RawValue::from_string(decimal.to_string());
-        Self(written.expect("a decimal is written as JSON writes numbers"))
+        Self(decimal)
     }
 }
 
@@ -49,20 +54,25 @@ pub(crate) struct NormalForm {
     #[schema(example = "EUR")]
     currency: Option<String>,
     /// In major units; null: of several currencies, and a rate is missing.
-    #[schema(example = "12.34")]
-    spend: Option<String>,
+    #[schema(value_type = Option<String>, example = "12.34")]
+    spend: Option<Decimal>,
     /// What conversions were worth.
-    revenue: Option<String>,
+    #[schema(value_type = Option<String>)]
+    revenue: Option<Decimal>,
     /// The same in the reporting currency, each day at its rate; null: a rate is missing.
-    reporting_spend: Option<String>,
-    reporting_revenue: Option<String>,
+    #[schema(value_type = Option<String>)]
+    reporting_spend: Option<Decimal>,
+    #[schema(value_type = Option<String>)]
+    reporting_revenue: Option<Decimal>,
     /// Clicks a hundred impressions.
     #[schema(value_type = Option<f64>, example = 1.25)]
     ctr_pct: Option<Number>,
     /// Spend a click.
-    cpc: Option<String>,
+    #[schema(value_type = Option<String>)]
+    cpc: Option<Decimal>,
     /// Spend a thousand impressions.
-    cpm: Option<String>,
+    #[schema(value_type = Option<String>)]
+    cpm: Option<Decimal>,
     /// Revenue a unit of spend.
     #[schema(value_type = Option<f64>)]
     roas: Option<Number>,
@@ -70,7 +80,8 @@ pub(crate) struct NormalForm {
     #[schema(value_type = Option<f64>)]
     conversion_rate_pct: Option<Number>,
     /// Spend a conversion.
-    cost_per_conversion: Option<String>,
+    #[schema(value_type = Option<String>)]
+    cost_per_conversion: Option<Decimal>,
     /// Likes, comments and shares a hundred impressions.
     #[schema(value_type = Option<f64>)]
     engagement_rate_pct: Option<Number>,
@@ -81,7 +92,6 @@ pub(crate) struct NormalForm {
 
 impl From<performance::Metrics> for NormalForm {
     fn from(metrics: performance::Metrics) -> Self {
-        let text = |money: Option<Decimal>| money.map(|money| money.to_string());
         Self {
             impressions: metrics.impressions,
             reach: metrics.reach,
@@ -94,16 +104,16 @@ impl From<performance::Metrics> for NormalForm {
             conversions: metrics.conversions.into(),
             leads: metrics.leads.into(),
             currency: metrics.currency,
-            spend: text(metrics.spend),
-            revenue: text(metrics.revenue),
-            reporting_spend: text(metrics.reporting_spend),
-            reporting_revenue: text(metrics.reporting_revenue),
+            spend: metrics.spend,
+            revenue: metrics.revenue,
+            reporting_spend: metrics.reporting_spend,
+            reporting_revenue: metrics.reporting_revenue,
             ctr_pct: metrics.ctr_pct.map(Number::from),
-            cpc: text(metrics.cpc),
-            cpm: text(metrics.cpm),
+            cpc: metrics.cpc,
+            cpm: metrics.cpm,
             roas: metrics.roas.map(Number::from),
             conversion_rate_pct: metrics.conversion_rate_pct.map(Number::from),
-            cost_per_conversion: text(metrics.cost_per_conversion),
+            cost_per_conversion: metrics.cost_per_conversion,
             engagement_rate_pct: metrics.engagement_rate_pct.map(Number::from),
             kpis: numbers(metrics.kpis),
         }
@@ -170,6 +180,8 @@ pub(crate) struct MetricsReport {
     granularity: &'static str,
     /// Where the rates lead that operators have loaded; null: there are none.
     reporting_currency: Option<String>,
+    /// Currencies that lack the rate of a day: what needs it is null in the reporting currency.
+    rates_missing: Vec<String>,
     /// By time and group; what had no figures is left out.
     items: Vec<MetricsItem>,
     /// All of it together.
@@ -201,12 +213,16 @@ impl MetricsReport {
                 totals: then.into(),
             }
         });
+        // Where nobody has loaded rates, nobody misses any.
+        let unrated = form.reporting_currency().map(|_| answer.unrated);
+        let rates_missing = unrated.into_iter().flatten();
         Self {
             from: question.period.from,
             to: question.period.to,
             level: question.level.as_str(),
             granularity: question.grain.as_str(),
             reporting_currency: form.reporting_currency().map(str::to_owned),
+            rates_missing: rates_missing.collect(),
             items,
             totals: total.into(),
             previous,

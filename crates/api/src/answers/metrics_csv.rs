@@ -1,46 +1,14 @@
 //! Figures as rows of a table.
 
 use marketing::performance::{Item, Metrics, NormalForm};
+use queue::config::METRIC_COLUMNS;
 use rust_decimal::Decimal;
 
 use crate::csv::line;
 
-/// The columns, before those of `[kpis]`.
-const COLUMNS: [&str; 29] = [
-    "period",
-    "tenant",
-    "platform",
-    "account_id",
-    "account_name",
-    "entity_id",
-    "entity_name",
-    "currency",
-    "impressions",
-    "reach",
-    "clicks",
-    "link_clicks",
-    "views",
-    "likes",
-    "comments",
-    "shares",
-    "conversions",
-    "leads",
-    "spend",
-    "revenue",
-    "reporting_spend",
-    "reporting_revenue",
-    "ctr_pct",
-    "cpc",
-    "cpm",
-    "roas",
-    "conversion_rate_pct",
-    "cost_per_conversion",
-    "engagement_rate_pct",
-];
-
 /// The items as comma-separated values, behind a header.
 pub(crate) fn metrics_csv(form: &NormalForm, items: &[Item]) -> String {
-    let columns = COLUMNS.into_iter().chain(form.kpis());
+    let columns = METRIC_COLUMNS.into_iter().chain(form.kpis());
     let mut csv = line(columns);
     for item in items {
         let metrics = form.of(&item.sums);

@@ -219,6 +219,9 @@ pub(crate) struct CampaignChange {
     #[schema(value_type = String, example = "done")]
     state: &'static str,
     reason: Option<String>,
+    /// Who asked for it, by the word of whoever ordered it: an app's, or who accepted what a rule found.
+    #[schema(example = "Ada")]
+    requested_by: Option<String>,
     /// The rule that asked for it.
     strategy_id: Option<Uuid>,
     error_class: Option<String>,
@@ -240,6 +243,7 @@ impl From<campaigns::MadeChange> for CampaignChange {
             after: change.after,
             state: change.state.as_str(),
             reason: change.reason,
+            requested_by: change.requested_by,
             strategy_id: change.strategy,
             error_class: change.error_class,
             error: change.error,

@@ -32,8 +32,11 @@ struct AlertRequest {
     /// Unique in its tenant.
     #[schema(value_type = String, example = "Clicks became dear")]
     name: Option<String>,
-    /// Whose it is; the key's tenant unless said.
+    /// Whose it is; the key's tenant unless said, and without one that of the account in `scope`.
     tenant: Option<String>,
+    /// `active` or `paused`; `active` unless said.
+    #[schema(value_type = Option<String>, example = "active")]
+    status: Option<AlertStatus>,
     /// `scope` (`level`: `account`, `campaign`, `ad_set` or `ad`; `account_id`, `platform`, `entity_ids`), `metric` or `kpi`, `comparison`
     /// (`above`, `below`, `rises_pct`, `falls_pct`), `threshold`; and `clear_at`, `window_days`, `min_impressions`,
     /// `quiet_hours` (`from`, `to`, `time_zone`), `recipients`.
@@ -47,12 +50,14 @@ impl AlertRequest {
         let request = Self {
             name: object.text("name"),
             tenant: object.text("tenant"),
+            status: object.word("status"),
             rule: document(&mut object, "rule"),
         };
         object.finish()?;
         Ok(NewAlert {
             tenant: caller.tenant_for(request.tenant)?,
             name: request.name.ok_or_else(|| missing("/name"))?,
+            status: request.status.unwrap_or(AlertStatus::Active),
             rule: request.rule.ok_or_else(|| missing("/rule"))?,
         })
     }

@@ -62,7 +62,7 @@ impl FromStr for Format {
     }
 }
 
-/// Lists leads with what people answered, those first that became known last.
+/// Lists leads with what people answered, those first that became known last; with `format`, all of them as a file.
 #[utoipa::path(
     get,
     path = "/v1/leads",
@@ -74,9 +74,14 @@ impl FromStr for Format {
         ("tenant" = Option<String>, Query, description = "Only this tenant's"),
         ("limit" = Option<i64>, Query, description = "Items on a page: 1 to 500, 50 unless said"),
         ("cursor" = Option<String>, Query, description = "`next` of this list's page before"),
+        ("format" = Option<String>, Query, description = "`csv` or `ndjson`: as `/v1/leads/export` writes them"),
     ),
     responses(
-        (status = 200, description = "A page", body = Page<Lead>),
+        (status = 200, description = "A page", content(
+            (Page<Lead> = "application/json"),
+            (String = "text/csv"),
+            (String = "application/x-ndjson"),
+        )),
         (status = 409, description = "This process has no keys to open them with"),
     ),
 )]
@@ -84,11 +89,15 @@ async fn list_leads(
     State(state): State<ApiState>,
     caller: Caller,
     mut query: QueryString,
-) -> Result<Json<Page<Lead>>, ApiError> {
+) -> Result<Response, ApiError> {
     let filter = filter(&caller, &mut query)?;
+    if let Some(format) = query.word::<Format>("format") {
+        query.finish()?;
+        return export(&state, filter, format).await;
+    }
     let page = query.page()?;
     let leads = state.accounts().inbound().leads(&filter, &page).await?;
-    Ok(Json(leads.into()))
+    Ok(Json(Page::<Lead>::from(leads)).into_response())
 }
 
 /// Shows a lead.
@@ -137,6 +146,14 @@ async fn export_leads(
     let filter = filter(&caller, &mut query)?;
     let format = query.word::<Format>("format").unwrap_or(Format::Csv);
     query.finish()?;
+    export(&state, filter, format).await
+}
+
+async fn export(
+    state: &ApiState,
+    filter: LeadFilter,
+    format: Format,
+) -> Result<Response, ApiError> {
     let export = Export {
         inbound: state.accounts().inbound(),
         filter,

@@ -8,7 +8,7 @@ use axum::{
     http::{HeaderMap, header},
     response::{IntoResponse, Response},
 };
-use chrono::NaiveDate;
+use chrono::{DateTime, Datelike, NaiveDate, TimeDelta};
 use marketing::{
     accounts::AccountId,
     performance::{
@@ -17,6 +17,7 @@ use marketing::{
     },
     platform::{Level, Platform},
 };
+use tokio::task::spawn_blocking;
 
 use crate::{
     answers::{MetricsReport, metrics_csv},
@@ -31,6 +32,9 @@ use crate::{
 /// What is told where nobody says which days.
 const USUAL: Range = Range::LastDays(30);
 const CSV: &str = "text/csv";
+const JSON: &str = "application/json";
+const DAY_OR_TIME: Unlike =
+    Unlike("a day such as 2026-01-31, or a time such as 2026-01-31T00:00:00Z");
 
 pub(super) fn operations(operations: Operations) -> Operations {
     operations
@@ -43,15 +47,38 @@ pub(super) fn operations(operations: Operations) -> Operations {
 #[error("must be {0}")]
 struct Unlike(&'static str);
 
-struct Day(NaiveDate);
+/// The first day; a time stands for the day that it names.
+struct FirstDay(NaiveDate);
 
-impl FromStr for Day {
+impl FromStr for FirstDay {
     type Err = Unlike;
 
     fn from_str(text: &str) -> Result<Self, Unlike> {
-        let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok();
-        day.map(Self).ok_or(Unlike("a day such as 2026-01-31"))
+        day(text, TimeDelta::zero()).map(Self)
     }
+}
+
+/// The last day. A time is where the period ends: midnight stands for the day before.
+struct LastDay(NaiveDate);
+
+impl FromStr for LastDay {
+    type Err = Unlike;
+
+    fn from_str(text: &str) -> Result<Self, Unlike> {
+        day(text, TimeDelta::nanoseconds(1)).map(Self)
+    }
+}
+
+/// A day, or that of so long before a time. Figures are of days by many clocks, so that a time's is the one that is written.
+fn day(text: &str, before: TimeDelta) -> Result<NaiveDate, Unlike> {
+    let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok();
+    let day = day.or_else(|| {
+        let time = DateTime::parse_from_rfc3339(text).ok()?.naive_local();
+        Some(time.checked_sub_signed(before)?.date())
+    });
+    // PostgreSQL's calendar begins later than chrono's.
+    day.filter(|day| (0..=9_999).contains(&day.year()))
+        .ok_or(DAY_OR_TIME)
 }
 
 struct OfLevel(Level);
@@ -65,20 +92,6 @@ impl FromStr for OfLevel {
         found
             .map(Self)
             .ok_or(Unlike("account, campaign, ad_set or ad"))
-    }
-}
-
-struct OfPlatform(Platform);
-
-impl FromStr for OfPlatform {
-    type Err = Unlike;
-
-    fn from_str(text: &str) -> Result<Self, Unlike> {
-        let mut platforms = Platform::ALL.into_iter();
-        let found = platforms.find(|platform| platform.as_str() == text);
-        found
-            .map(Self)
-            .ok_or(Unlike("meta, google_ads, linkedin, tiktok or x"))
     }
 }
 
@@ -166,11 +179,11 @@ struct Asked {
 impl Asked {
     fn read(mut query: QueryString, caller: &Caller) -> Result<Self, ApiError> {
         let asked = Self {
-            from: query.word::<Day>("from").map(|day| day.0),
-            to: query.word::<Day>("to").map(|day| day.0),
+            from: query.word::<FirstDay>("from").map(|day| day.0),
+            to: query.word::<LastDay>("to").map(|day| day.0),
             range: query.word("range"),
             tenant: caller.tenant_for(query.text("tenant"))?,
-            platform: query.word::<OfPlatform>("platform").map(|of| of.0),
+            platform: query.word::<Platform>("platform"),
             account: query.word("account"),
             level: query.word::<OfLevel>("level").map(|of| of.0),
             grain: query.word("granularity").unwrap_or(Grain::Day),
@@ -198,7 +211,16 @@ impl Asked {
             (range, None, None) => range.unwrap_or(USUAL).period(today),
         };
         let Some(period) = period.filter(|period| period.from <= period.to) else {
-            return Err(wrong("to", "must not be before from"));
+            return Err(match self.to {
+                Some(_) => wrong(
+                    "to",
+                    "must not be before from; a time ends the days before it",
+                ),
+                None => wrong(
+                    "from",
+                    format!("must not be after to, which is {today} unless said"),
+                ),
+            });
         };
         let longest = match self.grain {
             Grain::Hour => LONGEST_HOURS,
@@ -238,8 +260,8 @@ fn wrong(parameter: &str, message: impl Into<String>) -> ApiError {
     get,
     path = "/v1/metrics",
     params(
-        ("from" = Option<String>, Query, description = "The first day, such as `2026-10-01`"),
-        ("to" = Option<String>, Query, description = "The last day, which is told too; today unless said"),
+        ("from" = Option<String>, Query, description = "The first day, such as `2026-10-01`; a time stands for the day that is written in it"),
+        ("to" = Option<String>, Query, description = "The last day, which is told too; a time is where it ends: `2026-11-01T00:00:00Z` is the end of `2026-10-31`; today unless said"),
         ("range" = Option<String>, Query, description = "Instead of both: `today`, `yesterday`, `last_7d` (any number of days that are over), `this_month`, `last_month`, `this_year`, `last_year`; `last_30d` unless said. Today is by the clock of the account that is asked for, else by UTC"),
         ("level" = Option<String>, Query, description = "Figures of what are added up: `account`, `campaign`, `ad_set` or `ad`; each level tells the whole"),
         ("platform" = Option<String>, Query, description = "Only `meta`, `google_ads`, `linkedin`, `tiktok` or `x`"),
@@ -281,26 +303,29 @@ async fn read_metrics(
     };
     let form = performance.normal_form().await?;
     let answer = Box::pin(performance.answer(&question)).await?;
-    if format == Format::Csv {
-        return Ok(as_csv(&form, &answer));
-    }
     let before = if asked.is_compared {
         Box::pin(performance.before(&question, &answer)).await?
     } else {
         None
     };
-    let report = MetricsReport::new(&form, &question, answer, before);
-    Ok(Json(report).into_response())
+    // Thousands of items take so long to write that others would wait for it.
+    let written = spawn_blocking(move || match format {
+        Format::Csv => as_csv(&form, &answer),
+        Format::Json => Json(MetricsReport::new(&form, &question, answer, before)).into_response(),
+    });
+    Ok(written.await?)
 }
 
-/// What the headers ask for.
+/// What the headers ask for: what they name first.
 fn wanted(headers: &HeaderMap) -> Format {
     let accepted = headers.get(header::ACCEPT).and_then(|it| it.to_str().ok());
-    let is_csv = accepted.is_some_and(|accepted| {
-        let mut kinds = accepted.split(',');
-        kinds.any(|kind| kind.split(';').next().map(str::trim) == Some(CSV))
-    });
-    if is_csv { Format::Csv } else { Format::Json }
+    let kinds = accepted.unwrap_or_default().split(',');
+    let mut kinds = kinds.filter_map(|kind| kind.split(';').next().map(str::trim));
+    if kinds.find(|kind| [CSV, JSON].contains(kind)) == Some(CSV) {
+        Format::Csv
+    } else {
+        Format::Json
+    }
 }
 
 fn as_csv(form: &NormalForm, answer: &Answer) -> Response {
@@ -329,6 +354,28 @@ mod tests {
         }
     }
 
+    // Fails when a week between two midnights has eight days, or a time is taken to another clock's day.
+    #[test]
+    fn a_time_stands_for_its_day_and_ends_the_days_before_it() {
+        let first = |text: &str| text.parse().ok().map(|FirstDay(day)| day.to_string());
+        let last = |text: &str| text.parse().ok().map(|LastDay(day)| day.to_string());
+
+        for (text, began, ended) in [
+            ("2026-11-08", "2026-11-08", "2026-11-08"),
+            ("2026-11-08T00:00:00Z", "2026-11-08", "2026-11-07"),
+            ("2026-11-08T00:00:00.000Z", "2026-11-08", "2026-11-07"),
+            ("2026-11-08T00:00:00-05:00", "2026-11-08", "2026-11-07"),
+            ("2026-11-08T00:00:01+09:00", "2026-11-08", "2026-11-08"),
+            ("2026-11-08T23:59:59.999Z", "2026-11-08", "2026-11-08"),
+        ] {
+            assert_eq!(first(text).as_deref(), Some(began), "{text}");
+            assert_eq!(last(text).as_deref(), Some(ended), "{text}");
+        }
+        for text in ["2026-11-08T00:00:00", "-5000-01-01", "+12026-01-01", ""] {
+            assert_eq!((first(text), last(text)), (None, None), "{text}");
+        }
+    }
+
     #[test]
     fn the_header_asks_for_csv_by_its_name() {
         let accept = |text: &str| {
@@ -339,6 +386,7 @@ mod tests {
 
         assert!(accept("text/csv") == Format::Csv);
         assert!(accept("text/html, text/csv;q=0.9") == Format::Csv);
+        assert!(accept("application/json, text/csv;q=0.5") == Format::Json);
         assert!(accept("*/*") == Format::Json);
         assert!(wanted(&HeaderMap::new()) == Format::Json);
     }

@@ -67,8 +67,11 @@ struct StrategyRequest {
     /// Unique in its tenant.
     #[schema(value_type = String, example = "Stop what costs too much")]
     name: Option<String>,
-    /// Whose it is; the key's tenant unless said.
+    /// Whose it is; the key's tenant unless said, and without one that of the account in `scope`.
     tenant: Option<String>,
+    /// `active`, `paused` or `completed`; `active` unless said.
+    #[schema(value_type = Option<String>, example = "active")]
+    status: Option<StrategyStatus>,
     /// `recommend`: what it finds is listed; `act`: it is done, up to the daily cap. `recommend` unless said.
     #[schema(value_type = Option<String>, example = "recommend")]
     mode: Option<Mode>,
@@ -85,6 +88,7 @@ impl StrategyRequest {
         let request = Self {
             name: object.text("name"),
             tenant: object.text("tenant"),
+            status: object.word("status"),
             mode: object.word("mode"),
             rule: document(&mut object, "rule"),
         };
@@ -92,6 +96,7 @@ impl StrategyRequest {
         Ok(NewStrategy {
             tenant: caller.tenant_for(request.tenant)?,
             name: request.name.ok_or_else(|| missing("/name"))?,
+            status: request.status.unwrap_or(StrategyStatus::Active),
             mode: request.mode.unwrap_or(Mode::Recommend),
             rule: request.rule.ok_or_else(|| missing("/rule"))?,
         })

@@ -124,6 +124,7 @@ async fn leads_are_listed_and_exported(pool: PgPool) {
 
     let listed = api.get("/v1/leads", &api.admin).await;
     let table = api.get("/v1/leads/export?format=csv", &api.admin).await;
+    let of_list = api.get("/v1/leads?format=csv", &api.admin).await;
     let lines = api.get("/v1/leads/export?format=ndjson", &api.admin).await;
     let wrong = api.get("/v1/leads/export?format=xml", &api.admin).await;
     let none = api
@@ -139,4 +140,5 @@ async fn leads_are_listed_and_exported(pool: PgPool) {
     assert!(table.header("content-type").starts_with("text/csv"));
     assert_eq!((lines.status.as_u16(), lines.text.as_str()), (200, ""));
     assert_eq!((wrong.status.as_u16(), none.status.as_u16()), (400, 404));
+    assert_eq!(of_list.text, table.text);
 }

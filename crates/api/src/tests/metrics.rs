@@ -73,6 +73,57 @@ async fn figures_are_told_in_one_form_with_totals(pool: PgPool) {
     assert_eq!(told["previous"]["change_pct"]["spend"], json!(null));
 }
 
+// Fails when a day between two midnights is told with the one behind it.
+#[sqlx::test(migrations = "../../migrations")]
+async fn days_may_be_given_as_times(pool: PgPool) {
+    let api = Api::new(pool.clone()).await;
+    let reader = api.key(&["read"]).await;
+    figures(&pool).await;
+
+    let path = "/v1/metrics?from=2026-10-01T00:00:00Z&to=2026-10-02T00:00:00.000Z";
+    let told = api.get(path, &reader).await;
+
+    assert_eq!(told.status, StatusCode::OK, "{}", told.text);
+    let told = told.json();
+    assert_eq!(
+        (&told["from"], &told["to"]),
+        (&json!("2026-10-01"), &json!("2026-10-01"))
+    );
+    assert_eq!(told["totals"]["impressions"], json!(2_000));
+}
+
+// Fails when money that is null for want of a rate does not say of which currency, or money that needs none is said to.
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_currency_without_a_rate_is_named(pool: PgPool) {
+    let api = Api::new(pool.clone()).await;
+    let reader = api.key(&["read"]).await;
+    figures(&pool).await;
+    let path = "/v1/metrics?from=2026-10-01&to=2026-10-02&granularity=total";
+
+    let untold = api.get(path, &reader).await.json();
+    sqlx::raw_sql(
+        "INSERT INTO marketing.reporting (currency) VALUES ('EUR');
+         INSERT INTO marketing.rates (currency, day, rate) VALUES ('JPY', '2026-10-02', 0.0061);
+         UPDATE marketing.insights_daily SET currency = 'JPY'
+          WHERE account = '00000000-0000-0000-0000-00000000000b'",
+    )
+    .execute(&pool)
+    .await
+    .expect("rates");
+    let lacking = api.get(path, &reader).await.json();
+    let later = "/v1/metrics?from=2026-10-02&to=2026-10-02&granularity=total";
+    let known = api.get(later, &reader).await.json();
+
+    assert_eq!(untold["rates_missing"], json!([]));
+    assert_eq!(lacking["rates_missing"], json!(["JPY"]));
+    assert_eq!(
+        (&lacking["totals"]["spend"], &lacking["totals"]["clicks"]),
+        (&json!(null), &json!(40))
+    );
+    assert_eq!(known["rates_missing"], json!([]));
+    assert_eq!(known["totals"]["spend"], json!("12.415274"));
+}
+
 // Fails when a tenant's key sees what is another's.
 #[sqlx::test(migrations = "../../migrations")]
 async fn figures_come_as_csv_and_only_the_tenants_own(pool: PgPool) {
@@ -101,6 +152,10 @@ async fn questions_that_make_no_sense_are_refused(pool: PgPool) {
     for (query, pointer) in [
         ("from=2026-10-02&to=2026-10-01", "?to"),
         ("from=yesterday", "?from"),
+        ("from=2999-01-01", "?from"),
+        ("from=-5000-01-01&to=2026-10-01", "?from"),
+        ("from=2026-10-01T08:00:00", "?from"),
+        ("from=2026-10-01T00:00:00Z&to=2026-10-01T00:00:00Z", "?to"),
         ("to=2026-10-01", "?from"),
         ("range=last_7d&from=2026-10-01", "?range"),
         ("range=fortnight", "?range"),

@@ -32,6 +32,9 @@ async fn a_rule_is_made_shown_changed_and_deleted(pool: PgPool) {
         .await;
     let change = json!({"mode": "act", "status": "paused"}).to_string();
     let changed = api.call(Method::PATCH, &path, &api.admin, change).await;
+    let mut asleep = strategy("Asleep");
+    asleep["status"] = json!("paused");
+    let asleep = api.post("/v1/strategies", &api.admin, asleep).await;
     let listed = api.get("/v1/strategies", &api.admin).await.json();
     let history = api.get(&format!("{path}/history"), &api.admin).await;
     let deleted = api.call(Method::DELETE, &path, &api.admin, "{}").await;
@@ -43,6 +46,7 @@ async fn a_rule_is_made_shown_changed_and_deleted(pool: PgPool) {
     assert_eq!(taken.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert_eq!(changed.json()["mode"], "act", "{}", changed.text);
     assert_eq!(listed["items"][0]["status"], "paused");
+    assert_eq!(asleep.json()["status"], "paused", "{}", asleep.text);
     assert_eq!(history.json()["items"], json!([]));
     assert_eq!(deleted.status, StatusCode::NO_CONTENT, "{}", deleted.text);
     assert_eq!(gone.status, StatusCode::NOT_FOUND);

@@ -70,14 +70,18 @@ fn keys_to_encrypt(ctx: &Context, config: &Config) -> Vec<Finding> {
     let Ok(None) = ctx.cipher() else {
         return Vec::new();
     };
-    let wanting = compose::keys_needed(config).map(|detail| Finding {
-        severity: Severity::Error,
+    let found = |severity, detail, why| Finding {
+        severity,
         check: "payloads",
         detail,
-        why: "its jobs are refused, and those that wait fail",
+        why,
         remedy: "set MILLPOND_ENCRYPTION_KEYS for every process".to_owned(),
-    });
-    wanting.collect()
+    };
+    let refused = "its jobs are refused, and those that wait fail";
+    let read = "whoever reads the database or a backup of it reads what they say of people";
+    let needed = compose::keys_needed(config).map(|line| found(Severity::Error, line, refused));
+    let wanted = needed_keys::in_the_clear(config).map(|line| found(Severity::Warning, line, read));
+    needed.chain(wanted).collect()
 }
 
 /// What the environment means, where it means anything: what is wrong with it was found above. Without `DATABASE_URL`
@@ -206,6 +210,30 @@ mod tests {
             assert!(finding.detail.starts_with(name), "{}", finding.detail);
             assert_eq!(finding.why, "no process starts with it");
         }
+    }
+
+    // Fails when nobody is told that people's data lies in the clear for want of keys.
+    #[test]
+    fn without_keys_the_kinds_that_are_about_people_are_named() {
+        let database = ("DATABASE_URL", "postgres://db/x");
+        let keys = format!("a:{}", "5a".repeat(32));
+        let keys = ("MILLPOND_ENCRYPTION_KEYS", keys.as_str());
+        let found = |variables| {
+            let global = GlobalArgs {
+                config: None,
+                json: false,
+            };
+            let ctx = Context::new(global, variables);
+            keys_to_encrypt(&ctx, &Config::builtin())
+        };
+
+        let without = found(Environment::from([database]));
+        let with = found(Environment::from([database, keys]));
+
+        assert_eq!(without.len(), 1);
+        assert_eq!(without[0].severity, Severity::Warning);
+        assert!(without[0].detail.contains("conversion.send"));
+        assert!(with.is_empty());
     }
 
     #[test]

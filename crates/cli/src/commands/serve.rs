@@ -11,7 +11,7 @@ use crate::{
     compose::{self, Connections},
     config_file::Loaded,
     failure::Misuse,
-    openings,
+    needed_keys, openings,
     process::{Plan, Process, Role, listen},
     settings::Settings,
     shutdown::Shutdown,
@@ -38,6 +38,11 @@ pub(super) async fn run(args: &Args, ctx: &Context) -> anyhow::Result<ExitCode> 
     }
     openings::warn(&settings);
     api_versions::warn(&settings);
+    if settings.accounts.cipher.is_none()
+        && let Some(line) = needed_keys::in_the_clear(&loaded.config)
+    {
+        tracing::warn!("{line}");
+    }
     let shutdown = Shutdown::listen(false)?;
     let plan = plan(args, ctx, settings, &loaded).await?;
     let addr = plan.listener.local_addr()?;

@@ -13,27 +13,16 @@ use providers::{
     meta::{Meta, MetaConfig},
     platform::{AdPlatform, Door, OpenDoor},
     tiktok::{TikTok, TikTokConfig},
-    webhook::OutboundPolicy,
     x::{X, XConfig},
 };
 use queue::Queue;
 
+use super::outbound_policy;
 use crate::settings::{AccountsEnvironment, ProviderSettings, Settings};
 
 /// Connected accounts, with all that the environment gives them.
 pub(crate) fn accounts(settings: &Settings, queue: &Queue) -> anyhow::Result<Accounts> {
     let environment = &settings.accounts;
-    let of_accounts = AccountsSettings {
-        public_url: environment.public_url.clone(),
-        return_to: environment.return_to.clone(),
-        meta_app_secret: settings.providers.meta_app_secret.clone(),
-        meta_app_secret_before: environment.meta_app_secret_before.clone(),
-        meta_verify_token: environment.meta_verify_token.clone(),
-        outbound: OutboundPolicy {
-            allow: settings.providers.outbound_allow.clone(),
-            ..OutboundPolicy::default()
-        },
-    };
     let platforms = platforms(&settings.providers, environment)?;
     // What people ask for at once is let out at once; jobs bring doors of their own, which keep the fleet's quotas.
     let door: Arc<dyn Door> = Arc::new(OpenDoor);
@@ -41,8 +30,21 @@ pub(crate) fn accounts(settings: &Settings, queue: &Queue) -> anyhow::Result<Acc
         queue.clone(),
         environment.cipher.clone(),
         (platforms, door),
-        of_accounts,
+        of_accounts(settings),
     ))
+}
+
+/// What the environment says beside keys and clients. Endpoints are registered by the rules that they are called by.
+fn of_accounts(settings: &Settings) -> AccountsSettings {
+    let environment = &settings.accounts;
+    AccountsSettings {
+        public_url: environment.public_url.clone(),
+        return_to: environment.return_to.clone(),
+        meta_app_secret: settings.providers.meta_app_secret.clone(),
+        meta_app_secret_before: environment.meta_app_secret_before.clone(),
+        meta_verify_token: environment.meta_verify_token.clone(),
+        outbound: outbound_policy(&settings.providers, settings.http_addr.ip()),
+    }
 }
 
 /// The client of every platform. One without credentials of ours still serves tokens that were given by hand.
@@ -157,4 +159,29 @@ fn x(environment: &AccountsEnvironment) -> XConfig {
         config.auth_url = url.clone();
     }
     config
+}
+
+#[cfg(test)]
+mod tests {
+    use providers::webhook::{ChosenBy, Refusal};
+
+    use super::*;
+    use crate::environment::Environment;
+
+    // Fails when somebody registers an endpoint at which every call will be refused, and hears of it only then.
+    #[test]
+    fn what_this_process_listens_on_is_no_endpoint() {
+        let environment = Environment::from([
+            ("MILLPOND_HTTP_ADDR", "93.184.216.34:8080"),
+            ("MILLPOND_OUTBOUND_ALLOW", "10.0.0.0/8"),
+        ]);
+        let settings = Settings::read(&environment).expect("usable");
+
+        let policy = of_accounts(&settings).outbound;
+
+        let check = |url| policy.check(url, ChosenBy::Requester).err();
+        assert_eq!(check("https://93.184.216.34/"), Some(Refusal::Network));
+        assert_eq!(check("https://93.184.216.35/"), None);
+        assert_eq!(check("https://10.20.30.40/"), None);
+    }
 }

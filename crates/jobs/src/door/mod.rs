@@ -226,7 +226,7 @@ fn spared(ended: Result<Outcome, Error>, shut_for: Option<Duration>) -> Result<O
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kinds::scene::{down, forbidden};
+    use crate::kinds::scripted::{down, forbidden};
 
     // Fails when a long outage ends in dead letters, or when an attempt that failed for another reason is tried for ever.
     #[test]

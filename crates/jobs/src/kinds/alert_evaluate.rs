@@ -1,37 +1,31 @@
 //! `alert.evaluate`: looks at the alerts that are due, or at one of them. What is raised is told by an event at once, and by mail
 //! once, outside of the alert's quiet hours.
 
-use std::{
-    collections::HashSet,
-    time::{Duration, Instant},
-};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use marketing::{
     email::Topic,
-    rules::{Alert, AlertId, AlertsFound, Comparison, DueMail, Rules},
+    rules::{Alert, AlertId, AlertsFound, Comparison, DueMail, Rules, RulesError},
 };
-use queue::{EnqueueError, Job, JobContext, NewJob, Outcome, Source, error_chain};
+use queue::{EnqueueError, Job, JobContext, NewJob, Outcome, Source};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json, value::to_raw_value};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::{App, account::PATTERN, error::Error};
+use crate::{
+    App,
+    account::PATTERN,
+    error::Error,
+    one_line::one_line,
+    round::{AT_ONCE, NEXT_TURN, round},
+};
 
 /// How long an alert is left alone: less than the time between two schedules' ticks.
 const EVERY: Duration = Duration::from_secs(10 * 60);
-/// How many are looked up at once.
-const AT_ONCE: u32 = 50;
-/// How many may fail before an attempt ends: then it is not they.
-const MOST_FAILED: usize = 5;
-/// How long an attempt goes on before it lets others go first.
-const LONGEST_TURN: Duration = Duration::from_secs(5 * 60);
-/// How soon its next one comes then.
-const NEXT_TURN: Duration = Duration::from_secs(1);
-/// Most characters of a name in a mail, and of its title.
-const LONGEST_NAME: usize = 80;
+/// Most characters of a mail's title.
 const LONGEST_TITLE: usize = 200;
 /// Longest business key, in characters.
 const LONGEST_KEY: usize = 255;
@@ -61,8 +55,8 @@ impl Job for AlertEvaluate {
             pointer: "/alert_id",
             problem: "is no id",
         })?;
-        let looked = Box::pin(one(&ctx.app, id, Utc::now())).await?;
-        Ok(match looked {
+        let tenant = ctx.job.tenant.as_deref();
+        Ok(match Box::pin(of_tenant(&ctx.app, id, tenant)).await? {
             Some((found, mails)) => {
                 Outcome::SucceededWith(json!({ "found": found, "mails": mails }))
             }
@@ -73,45 +67,46 @@ impl Job for AlertEvaluate {
 
 async fn all(app: &App, stop: &CancellationToken) -> Result<Outcome, Error> {
     let rules = Rules::new(app.queue.clone());
-    let began = Instant::now();
-    let (mut alerts, mut fired, mut cleared, mut mails) = (0_u64, 0_u64, 0_u64, 0_u64);
-    // One that cannot be looked at keeps its turn, and must not keep the others from theirs.
-    let (mut failed, mut setback) = (HashSet::<AlertId>::new(), None::<Error>);
-    loop {
-        let mut due = rules.due_alerts(EVERY, AT_ONCE).await?;
-        due.retain(|id| !failed.contains(id));
-        if due.is_empty() {
-            break;
-        }
-        for id in due {
-            if stop.is_cancelled() {
-                return Err(Error::Stopped);
-            }
-            if began.elapsed() > LONGEST_TURN {
-                return Ok(Outcome::Snoozed(NEXT_TURN));
-            }
-            alerts += 1;
-            match one(app, id, Utc::now()).await {
-                Ok(Some((found, sent))) => {
-                    fired += found.fired;
-                    cleared += found.cleared;
-                    mails += sent;
-                }
-                Ok(None) => {}
-                Err(error) if failed.len() < MOST_FAILED => {
-                    tracing::warn!(alert.id = %id, error = %error_chain(&error), "an alert was not looked at");
-                    failed.insert(id);
-                    setback.get_or_insert(error);
-                }
-                Err(error) => return Err(error),
-            }
+    let round = round(stop, || due(&rules), |id| counted(app, id)).await?;
+    let Some([alerts, fired, cleared, mails, without_accounts]) = round else {
+        return Ok(Outcome::Snoozed(NEXT_TURN));
+    };
+    Ok(Outcome::SucceededWith(json!({
+        "alerts": alerts,
+        "fired": fired,
+        "cleared": cleared,
+        "mails": mails,
+        "without_accounts": without_accounts,
+    })))
+}
+
+async fn due(rules: &Rules) -> Result<Vec<AlertId>, Error> {
+    Ok(rules.due_alerts(EVERY, AT_ONCE).await?)
+}
+
+/// Looks at an alert; tells that it was one, for how many it was raised and is over, the mails of it, and whether there is no
+/// account of it.
+async fn counted(app: &App, id: AlertId) -> Result<[u64; 5], Error> {
+    let looked = one(app, id, Utc::now()).await?;
+    Ok(looked.map_or([1, 0, 0, 0, 0], |(found, mails)| {
+        let has_none = u64::from(found.accounts == 0);
+        [1, found.fired, found.cleared, mails, has_none]
+    }))
+}
+
+/// Looks at an alert, which must belong to the job's tenant where it has one.
+async fn of_tenant(
+    app: &App,
+    id: AlertId,
+    tenant: Option<&str>,
+) -> Result<Option<(AlertsFound, u64)>, Error> {
+    match Rules::new(app.queue.clone()).alert(id, tenant).await {
+        Err(RulesError::NotFound) => Ok(None),
+        there => {
+            there?;
+            one(app, id, Utc::now()).await
         }
     }
-    if let Some(error) = setback {
-        return Err(error);
-    }
-    let told = json!({ "alerts": alerts, "fired": fired, "cleared": cleared, "mails": mails });
-    Ok(Outcome::SucceededWith(told))
 }
 
 /// Looks at an alert and sends the mails that are due of it; `None`: it is not active.
@@ -175,7 +170,7 @@ fn payload(entry: Uuid, to: &str, data: &Value) -> Value {
 fn data(alert: &Alert, due: &DueMail) -> Value {
     let rule = &alert.rule;
     let metric = due.metric.replace('_', " ");
-    let entity = plain(&due.entity_name);
+    let entity = one_line(&due.entity_name);
     let what = match rule.comparison {
         Comparison::Above => format!("is above {}", due.threshold),
         Comparison::Below => format!("is below {}", due.threshold),
@@ -189,7 +184,7 @@ fn data(alert: &Alert, due: &DueMail) -> Value {
     let mut facts = vec![
         fact(
             "Account",
-            &format!("{} ({})", plain(&due.account_name), due.platform),
+            &format!("{} ({})", one_line(&due.account_name), due.platform),
         ),
         fact(&metric, &due.value.to_string()),
     ];
@@ -199,7 +194,7 @@ fn data(alert: &Alert, due: &DueMail) -> Value {
     if let Some(currency) = &due.currency {
         facts.push(fact("Currency", currency));
     }
-    let title = format!("{}: {metric} of \"{entity}\" {what}", plain(&alert.name));
+    let title = format!("{}: {metric} of \"{entity}\" {what}", one_line(&alert.name));
     json!({
         "title": title.chars().take(LONGEST_TITLE).collect::<String>(),
         "text": format!("It was {} over {days}. You asked to be told when it {what}.", due.value),
@@ -210,13 +205,6 @@ fn data(alert: &Alert, due: &DueMail) -> Value {
 
 fn fact(label: &str, value: &str) -> Value {
     json!({ "label": label, "value": value })
-}
-
-/// A name as one short line: names are whatever somebody typed at a platform.
-fn plain(name: &str) -> String {
-    let plain = name.chars().map(|c| if c.is_control() { ' ' } else { c });
-    let plain: String = plain.take(LONGEST_NAME).collect();
-    plain.trim().to_owned()
 }
 
 #[cfg(test)]

@@ -16,6 +16,8 @@ mod maintenance_limits;
 mod maintenance_retention;
 #[cfg(test)]
 pub(crate) mod scene;
+#[cfg(test)]
+pub(crate) mod scripted;
 mod strategy_evaluate;
 mod sync_account;
 mod sync_fanout;

@@ -1,31 +1,25 @@
 //! `strategy.evaluate`: what rules find now. Without a rule's id all that are due are evaluated, a few at a time; with one it is
 //! that one, whenever it was evaluated before. What a rule is to do is done by jobs of kind `campaign.update`.
 
-use std::{
-    collections::HashSet,
-    time::{Duration, Instant},
-};
+use std::time::Duration;
 
 use chrono::Utc;
 use marketing::rules::{Rules, RulesError, StrategyFound, StrategyId};
-use queue::{Job, JobContext, Outcome, error_chain};
+use queue::{Job, JobContext, Outcome};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use crate::{App, account::PATTERN, error::Error};
+use crate::{
+    App,
+    account::PATTERN,
+    error::Error,
+    round::{AT_ONCE, NEXT_TURN, round},
+};
 
 /// How long a rule is left alone: less than the time between two schedules' ticks.
 const EVERY: Duration = Duration::from_secs(50 * 60);
-/// How many are looked up at once.
-const AT_ONCE: u32 = 50;
-/// How many may fail before an attempt ends: then it is not they.
-const MOST_FAILED: usize = 5;
-/// How long an attempt goes on before it lets others go first.
-const LONGEST_TURN: Duration = Duration::from_secs(5 * 60);
-/// How soon its next one comes then.
-const NEXT_TURN: Duration = Duration::from_secs(1);
 
 /// Evaluates rules. Idempotent: what was found is not found again, and each change is made once.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -50,13 +44,20 @@ impl Job for StrategyEvaluate {
             pointer: "/strategy_id",
             problem: "is no id",
         })?;
-        Box::pin(one(&ctx.app, id)).await
+        Box::pin(one(&ctx.app, id, ctx.job.tenant.as_deref())).await
     }
 }
 
-async fn one(app: &App, id: StrategyId) -> Result<Outcome, Error> {
+/// Evaluates a rule, which must belong to the job's tenant where it has one.
+async fn one(app: &App, id: StrategyId, tenant: Option<&str>) -> Result<Outcome, Error> {
     let rules = Rules::new(app.queue.clone());
-    let (found, jobs) = evaluate(&rules, id).await?;
+    let (found, jobs) = match rules.strategy(id, tenant).await {
+        Err(RulesError::NotFound) => (None, 0),
+        there => {
+            there?;
+            evaluate(&rules, id).await?
+        }
+    };
     Ok(match found {
         Some(found) => Outcome::SucceededWith(json!({ "found": found, "jobs": jobs })),
         None => Outcome::Cancelled("there is no such active strategy".to_owned()),
@@ -65,43 +66,29 @@ async fn one(app: &App, id: StrategyId) -> Result<Outcome, Error> {
 
 async fn all(app: &App, stop: &CancellationToken) -> Result<Outcome, Error> {
     let rules = Rules::new(app.queue.clone());
-    let began = Instant::now();
-    let (mut evaluated, mut found, mut jobs) = (0_u64, 0_u64, 0_usize);
-    // One that cannot be evaluated keeps its turn, and must not keep the others from theirs.
-    let (mut failed, mut setback) = (HashSet::<StrategyId>::new(), None::<Error>);
-    loop {
-        let mut due = rules.due_strategies(EVERY, AT_ONCE).await?;
-        due.retain(|id| !failed.contains(id));
-        if due.is_empty() {
-            break;
-        }
-        for id in due {
-            if stop.is_cancelled() {
-                return Err(Error::Stopped);
-            }
-            if began.elapsed() > LONGEST_TURN {
-                return Ok(Outcome::Snoozed(NEXT_TURN));
-            }
-            match evaluate(&rules, id).await {
-                Ok((evaluation, made)) => {
-                    evaluated += 1;
-                    jobs += made;
-                    found += evaluation.map_or(0, |evaluation| evaluation.found);
-                }
-                Err(error) if failed.len() < MOST_FAILED => {
-                    tracing::warn!(strategy.id = %id, error = %error_chain(&error), "a strategy was not evaluated");
-                    failed.insert(id);
-                    setback.get_or_insert(error);
-                }
-                Err(error) => return Err(error),
-            }
-        }
-    }
-    if let Some(error) = setback {
-        return Err(error);
-    }
-    let told = json!({ "strategies": evaluated, "found": found, "jobs": jobs });
-    Ok(Outcome::SucceededWith(told))
+    let round = round(stop, || due(&rules), |id| counted(&rules, id)).await?;
+    let Some([strategies, found, jobs, without_accounts]) = round else {
+        return Ok(Outcome::Snoozed(NEXT_TURN));
+    };
+    Ok(Outcome::SucceededWith(json!({
+        "strategies": strategies,
+        "found": found,
+        "jobs": jobs,
+        "without_accounts": without_accounts,
+    })))
+}
+
+async fn due(rules: &Rules) -> Result<Vec<StrategyId>, Error> {
+    Ok(rules.due_strategies(EVERY, AT_ONCE).await?)
+}
+
+/// Evaluates a rule; tells that it was one, what it found, the jobs made of that, and whether there is no account of it.
+async fn counted(rules: &Rules, id: StrategyId) -> Result<[u64; 4], Error> {
+    let (found, jobs) = evaluate(rules, id).await?;
+    let has_none = found.is_some_and(|found| found.accounts == 0);
+    let found = found.map_or(0, |found| found.found);
+    let jobs = u64::try_from(jobs).unwrap_or(u64::MAX);
+    Ok([1, found, jobs, u64::from(has_none)])
 }
 
 async fn evaluate(rules: &Rules, id: StrategyId) -> Result<(Option<StrategyFound>, usize), Error> {
@@ -145,6 +132,36 @@ mod tests {
         let sql = "SELECT name FROM marketing.strategies WHERE evaluated_at IS NOT NULL";
         let evaluated: Vec<String> = sqlx::query_scalar(sql).fetch_all(&db).await?;
         assert_eq!(evaluated, ["behind it"]);
+        Ok(())
+    }
+
+    // Fails when a key that is bound to a tenant has another one's rule evaluated, and when nobody can see that a rule is about
+    // no account.
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn a_rule_of_another_tenant_is_not_there_and_one_without_accounts_says_so(
+        db: PgPool,
+    ) -> anyhow::Result<()> {
+        let scene = Scene::new(&db);
+        scene.connected().await?;
+        sqlx::raw_sql(
+            r#"INSERT INTO marketing.strategies (id, tenant, name, mode, rule)
+               VALUES ('00000000-0000-0000-0000-000000000001', 'acme', 'Too dear', 'recommend',
+                       '{"scope": {"level": "campaign"}, "action": "pause", "look_back_days": 7, "max_cpc": "2"}')"#,
+        )
+        .execute(&db)
+        .await?;
+        let id: StrategyId = "00000000-0000-0000-0000-000000000001".parse()?;
+
+        let round = Box::pin(all(&scene.app, &CancellationToken::new())).await?;
+        let of_others = Box::pin(one(&scene.app, id, Some("globex"))).await?;
+        let own = Box::pin(one(&scene.app, id, Some("acme"))).await?;
+
+        let (Outcome::SucceededWith(round), Outcome::SucceededWith(own)) = (round, own) else {
+            anyhow::bail!("both are evaluated");
+        };
+        assert_eq!(round["without_accounts"], 1, "{round}");
+        assert_eq!(own["found"]["accounts"], 0, "{own}");
+        assert!(matches!(of_others, Outcome::Cancelled(_)), "{of_others:?}");
         Ok(())
     }
 }

@@ -152,7 +152,7 @@ mod tests {
     use queue::{Source, config::Config};
 
     use super::*;
-    use crate::kinds::scene::{Scene, no_more};
+    use crate::kinds::{scene::Scene, scripted::no_more};
 
     const WANTED: Duration = Duration::from_secs(600);
 

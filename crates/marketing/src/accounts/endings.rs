@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{
     AccountId, AccountStatus, Accounts, AccountsError, ConnectionId, Refreshed, SeenTokens,
-    stored_word,
+    shown_tenant, stored_word,
     token::{Whose, can_refresh},
 };
 use crate::store::{
@@ -221,7 +221,7 @@ impl EndingGrant {
                 version: row.token_version,
             },
             platform,
-            tenant: (!row.tenant.is_empty()).then_some(row.tenant),
+            tenant: shown_tenant(row.tenant),
             status: stored_word(&row.status)?,
             account: AccountId(row.account),
             owner,
@@ -243,7 +243,7 @@ impl SpentGrant {
         Ok(Self {
             connection: ConnectionId(row.id),
             platform: stored_word(&row.platform)?,
-            tenant: (!row.tenant.is_empty()).then_some(row.tenant),
+            tenant: shown_tenant(row.tenant),
             since: row.since,
             owner: owner(row.owner_email, row.names, row.accounts),
         })

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use sqlx::Connection as _;
 use uuid::Uuid;
 
-use super::{Accounts, AccountsError, NotificationChange, stored_tenant};
+use super::{Accounts, AccountsError, NotificationChange, shown_tenant, stored_tenant};
 use crate::{
     email::Topic,
     store::{Session, mail_optouts, within_deadline},
@@ -99,7 +99,7 @@ impl Accounts {
         let topic = topic.as_str();
         let actor = Actor {
             name: "recipient of a mail".to_owned(),
-            tenant: (!tenant.is_empty()).then(|| tenant.clone()),
+            tenant: shown_tenant(tenant.clone()),
         };
         let db = self.db();
         let done = within_deadline(async {

@@ -46,15 +46,19 @@ pub use mailing::Subscription;
 pub use oauth::{OauthAnswer, OauthAsk, OauthReturn, OauthStarted, ReturnTo, ReturnToError};
 pub use people::DeletionReceipt;
 pub use refresh::Refreshed;
-pub(crate) use show::is_address;
 pub use token::{HeldToken, SeenTokens};
 pub use view::{
     Account, AccountChange, AccountFilter, FoundAccount, NotificationChange, Notifications,
     StatusChange, TokenClocks,
 };
-pub use words::{AccountId, AccountKind, AccountOrder, AccountStatus, ConnectionId, UnknownWord};
+pub use words::{AccountKind, AccountOrder, AccountStatus};
 
-use crate::platforms::Platforms;
+pub use crate::ids::{AccountId, ConnectionId};
+use crate::{
+    platforms::Platforms,
+    tenant::{shown_tenant, stored_tenant},
+    words::stored_word,
+};
 use vault::Vault;
 
 /// What this process is set up with beside its keys and clients. No `Debug`: it holds a secret.
@@ -152,19 +156,4 @@ impl Accounts {
             .map(|client| &**client)
             .ok_or(AccountsError::NoPlatform(platform))
     }
-}
-
-/// A word that is stored, as what it means.
-fn stored_word<T>(word: &str) -> Result<T, sqlx::Error>
-where
-    T: std::str::FromStr,
-    T::Err: std::error::Error + Send + Sync + 'static,
-{
-    word.parse()
-        .map_err(|error: T::Err| sqlx::Error::Decode(Box::new(error)))
-}
-
-/// A tenant as it is stored: no tenant is an empty one.
-fn stored_tenant(tenant: Option<&str>) -> &str {
-    tenant.unwrap_or_default()
 }

@@ -1,12 +1,14 @@
 //! Looking at accounts and changing what their owners decide.
 
+use providers::mail::is_address;
 use queue::{Actor, Deed, Page, PageRequest, Queue};
 use serde_json::json;
 use sqlx::Connection as _;
 
 use super::{
     Account, AccountChange, AccountFilter, AccountId, Accounts, AccountsError, ConnectionId,
-    Notifications, StatusChange, TokenClocks, connect::said, mailing::turned_on, stored_word,
+    Notifications, StatusChange, TokenClocks, connect::said, mailing::turned_on, shown_tenant,
+    stored_word,
 };
 use crate::store::{
     Session,
@@ -16,8 +18,6 @@ use crate::store::{
 
 /// Begins the cursors of this list.
 const LIST: &str = "account";
-/// Longest address.
-const LONGEST_ADDRESS: usize = 254;
 /// Where a body says whom to tell.
 pub(super) const OWNER_EMAIL: &str = "/owner_email";
 
@@ -153,21 +153,12 @@ pub(super) fn check_address(
     ))
 }
 
-/// Whether mail can be sent there, as far as a look tells.
-pub(crate) fn is_address(text: &str) -> bool {
-    let has_at = text
-        .split_once('@')
-        .is_some_and(|(name, host)| !name.is_empty() && !host.is_empty());
-    let is_plain = |c: char| !c.is_control() && !c.is_whitespace();
-    has_at && text.len() <= LONGEST_ADDRESS && text.chars().all(is_plain)
-}
-
 /// An account as others see it.
 pub(super) fn account(row: AccountRow) -> Result<Account, sqlx::Error> {
     Ok(Account {
         id: AccountId(row.id),
         connection: ConnectionId(row.connection),
-        tenant: (!row.tenant.is_empty()).then_some(row.tenant),
+        tenant: shown_tenant(row.tenant),
         platform: stored_word(&row.platform)?,
         external_id: row.external_id,
         kind: stored_word(&row.kind)?,

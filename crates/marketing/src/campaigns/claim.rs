@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{
     Campaigns, CampaignsError, MadeChange,
-    decide::{Decision, Plan, Standing, Wanted, plan},
+    decide::{Decision, Plan, Sight, Standing, Wanted, plan},
     view::{made, state_of},
 };
 use crate::{
@@ -25,6 +25,9 @@ use crate::{
 /// For how long an attempt may be at a change before it is taken for dead: longer than any call, and than a lease.
 const LONGEST_RUN: Duration = Duration::from_secs(10 * 60);
 
+/// A change that must not be made, or that its platform refuses.
+const REFUSED: &str = "refused";
+
 /// A change that this attempt is to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ToSend {
@@ -32,6 +35,8 @@ pub struct ToSend {
     pub place: usize,
     /// What the platform is told.
     pub edit: Edit,
+    /// What it says of the entity right before; `None`: it was not asked, or does not show it.
+    pub sight: Option<Sight>,
 }
 
 /// What an attempt has to do.
@@ -50,6 +55,8 @@ pub struct Claimed {
 pub struct Order {
     /// The job, or the one that it replays.
     pub job: JobId,
+    /// Whether it replays one: what was refused is tried once more then.
+    pub is_replay: bool,
     /// Whose entities.
     pub account: AccountId,
     /// Which rule asks for it.
@@ -105,7 +112,9 @@ impl Campaigns {
             for (place, wanted) in wanted.iter().enumerate() {
                 let stored = i32::try_from(place).unwrap_or(i32::MAX);
                 let begun = begun.get(&stored);
-                if begun.is_some_and(|row| row.ended_at.is_some()) {
+                let is_tried_anew =
+                    order.is_replay && begun.is_some_and(|row| row.state == REFUSED);
+                if !is_tried_anew && begun.is_some_and(|row| row.ended_at.is_some()) {
                     continue;
                 }
                 let whose = (order.account.0, wanted.kind.as_str(), wanted.id.as_str());
@@ -116,7 +125,7 @@ impl Campaigns {
                 }
                 let standing = known.get(&key(wanted));
                 let mut plan = plan(wanted, standing);
-                if let Some(row) = begun {
+                if let Some(row) = begun.filter(|row| !is_tried_anew && is_of(row, wanted)) {
                     plan = plan.again(row.before.as_deref());
                 }
                 let new = new_change(order, (stored, wanted), &plan, claimed.run);
@@ -125,6 +134,7 @@ impl Campaigns {
                     claimed.to_send.push(ToSend {
                         place,
                         edit: edit(wanted, standing),
+                        sight: None,
                     });
                 }
             }
@@ -149,6 +159,11 @@ impl Campaigns {
         });
         Ok(changes.await?)
     }
+}
+
+/// Whether a change that was begun is of what is wanted now: a replay may want something else in its place.
+fn is_of(row: &ChangeRow, wanted: &Wanted) -> bool {
+    row.kind == wanted.kind.as_str() && row.entity_id == wanted.id
 }
 
 type Key = (EntityType, String);
@@ -198,7 +213,7 @@ fn new_change<'a>(
     let (state, error) = match plan.decision {
         Decision::Send => ("sending", None),
         Decision::Unchanged => ("unchanged", None),
-        Decision::Refused(why) => ("refused", Some(why)),
+        Decision::Refused(why) => (REFUSED, Some(why)),
     };
     NewChange {
         job: order.job.0,
@@ -211,6 +226,7 @@ fn new_change<'a>(
         after: &plan.after,
         state,
         reason: wanted.reason.as_deref(),
+        requested_by: wanted.requested_by.as_deref(),
         strategy: order.strategy,
         run,
         run_s: LONGEST_RUN.as_secs_f64(),

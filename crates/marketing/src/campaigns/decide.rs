@@ -1,6 +1,6 @@
 //! What a wanted change comes to, from how the entity stands: pure.
 
-use providers::platform::{EntityStatus, EntityType, SetTo};
+use providers::platform::{Entity, EntityStatus, EntityType, SetTo};
 use rust_decimal::Decimal;
 
 use super::view::state_of;
@@ -44,6 +44,46 @@ pub struct Wanted {
     pub expected: Expected,
     /// Why; kept with the change.
     pub reason: Option<String>,
+    /// Who asks for it, by the word of whoever ordered it; kept with the change.
+    pub requested_by: Option<String>,
+}
+
+/// What a platform says of an entity right before a change of it is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sight {
+    /// What is to be changed, as it is there; `None`: it has none, or is so already.
+    pub before: Option<String>,
+    /// Why the change must not be sent.
+    pub refusal: Option<&'static str>,
+}
+
+impl Wanted {
+    /// Holds it against what its platform says of the entity.
+    #[must_use]
+    pub fn seen(&self, entity: &Entity) -> Sight {
+        let standing = Standing {
+            parent: None,
+            status: entity.status,
+            daily_budget: entity.daily_budget,
+            lifetime_budget: entity.lifetime_budget,
+        };
+        let before = before(&self.action, &standing);
+        match decide(self, &standing) {
+            Decision::Send => Sight {
+                before,
+                refusal: None,
+            },
+            Decision::Refused(why) => Sight {
+                before,
+                refusal: Some(why),
+            },
+            // An attempt before this one may have made it; made once more it stays the same.
+            Decision::Unchanged => Sight {
+                before: None,
+                refusal: None,
+            },
+        }
+    }
 }
 
 /// How an entity stands, as far as is known.
@@ -176,18 +216,21 @@ pub(super) fn plan(wanted: &Wanted, standing: Option<&Standing>) -> Plan {
             decision,
         };
     };
-    let before = match &wanted.action {
+    Plan {
+        field,
+        before: before(&wanted.action, standing),
+        after,
+        decision: decide(wanted, standing),
+    }
+}
+
+fn before(action: &Action, standing: &Standing) -> Option<String> {
+    match action {
         Action::DailyBudget(_) => standing.daily_budget.map(|budget| budget.to_string()),
         Action::LifetimeBudget(_) => standing.lifetime_budget.map(|budget| budget.to_string()),
         Action::Pause | Action::Resume | Action::Archive => {
             Some(standing.status.as_str().to_owned())
         }
-    };
-    Plan {
-        field,
-        before,
-        after,
-        decision: decide(wanted, standing),
     }
 }
 
@@ -264,6 +307,7 @@ mod tests {
             action,
             expected: Expected::default(),
             reason: None,
+            requested_by: None,
         }
     }
 

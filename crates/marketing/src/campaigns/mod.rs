@@ -12,7 +12,7 @@ use queue::{AdminError, Queue};
 use sqlx::PgPool;
 
 pub use claim::{Claimed, Order, ToSend};
-pub use decide::{Action, Expected, Wanted};
+pub use decide::{Action, Expected, Sight, Wanted};
 pub use settle::Fate;
 pub use view::{ChangeState, MadeChange};
 

@@ -60,8 +60,11 @@ impl Campaigns {
                 let (state, class, error) = words(fate);
                 let error =
                     error.map(|error| error.chars().take(LONGEST_ERROR).collect::<String>());
+                let sent = claimed.to_send.iter().find(|sent| sent.place == *place);
+                let sight = sent.and_then(|sent| sent.sight.as_ref());
                 let end = End {
                     state,
+                    before: sight.and_then(|sight| sight.before.as_deref()),
                     error_class: class,
                     error: error.as_deref(),
                 };

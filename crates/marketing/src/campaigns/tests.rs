@@ -43,6 +43,7 @@ impl Scene {
     fn order(&self) -> Order {
         Order {
             job: JobId::new(),
+            is_replay: false,
             account: self.account,
             strategy: None,
         }
@@ -61,6 +62,7 @@ fn wanted(id: &str, action: Action) -> Wanted {
         action,
         expected: Expected::default(),
         reason: Some("too dear".to_owned()),
+        requested_by: Some("Ada".to_owned()),
     }
 }
 
@@ -93,7 +95,10 @@ async fn what_was_made_is_shown_at_once_and_kept_with_what_was_before(
     let told = scene.campaigns.list(scene.account, &page).await?.items;
     let told: Vec<_> = told
         .iter()
-        .map(|it| (it.entity_id.as_str(), it.state, it.before.as_deref()))
+        .map(|it| {
+            assert_eq!(it.requested_by.as_deref(), Some("Ada"));
+            (it.entity_id.as_str(), it.state, it.before.as_deref())
+        })
         .collect();
     assert_eq!(
         told,
@@ -204,5 +209,38 @@ async fn a_dry_run_stores_nothing(db: PgPool) -> anyhow::Result<()> {
     assert_eq!(told[0].before.as_deref(), Some("active"));
     assert_eq!(told[0].state, ChangeState::Sending);
     assert!(scene.campaigns.of_job(order.job).await?.is_empty());
+    Ok(())
+}
+
+// Fails when a replay leaves what was refused as it is, though what stood in its way was mended, and when it makes again what was
+// made.
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_replay_tries_once_more_what_was_refused(db: PgPool) -> anyhow::Result<()> {
+    let scene = Scene::new(&db).await?;
+    let order = scene.order();
+    let replay = Order {
+        is_replay: true,
+        ..order
+    };
+    let all = [wanted("1", Action::Pause), wanted("2", Action::Pause)];
+    let refused = Fate::Refused(ErrorClass::Permission, "no".to_owned());
+    let first = scene.campaigns.claim(order, &all).await?;
+    let fates = [(0, &all[0], Fate::Done), (1, &all[1], refused)];
+    scene.campaigns.settle(order, &first, &fates).await?;
+
+    let same = scene.campaigns.claim(order, &all).await?;
+    let anew = scene.campaigns.claim(replay, &all).await?;
+    let fates = [(1, &all[1], Fate::Done)];
+    scene.campaigns.settle(replay, &anew, &fates).await?;
+
+    assert!(same.to_send.is_empty(), "{same:?}");
+    let places: Vec<_> = anew.to_send.iter().map(|sent| sent.place).collect();
+    assert_eq!(places, [1]);
+    let made = scene.campaigns.of_job(order.job).await?;
+    let states: Vec<_> = made
+        .iter()
+        .map(|it| (it.state, it.error.is_some()))
+        .collect();
+    assert_eq!(states, [(ChangeState::Done, false); 2]);
     Ok(())
 }

@@ -81,6 +81,8 @@ pub struct MadeChange {
     pub state: ChangeState,
     /// Why it was asked for.
     pub reason: Option<String>,
+    /// By whom, by the word of whoever ordered it.
+    pub requested_by: Option<String>,
     /// Which rule asked for it.
     pub strategy: Option<Uuid>,
     /// The class of what went wrong.
@@ -118,6 +120,7 @@ impl MadeChange {
             after: plan.after,
             state,
             reason: wanted.reason.clone(),
+            requested_by: wanted.requested_by.clone(),
             strategy: order.strategy,
             error_class: error.as_ref().map(|_| "invalid".to_owned()),
             error,
@@ -141,6 +144,7 @@ pub(super) fn made(row: ChangeRow) -> Result<MadeChange, sqlx::Error> {
         after: row.after,
         state: state_of(&row.state)?,
         reason: row.reason,
+        requested_by: row.requested_by,
         strategy: row.strategy,
         error_class: row.error_class,
         error: row.error,

@@ -453,10 +453,10 @@ impl Item {
 
     /// A receipt of another attempt counts more than a refusal of today, such as that the event has expired since.
     fn fate(&self, told: &Told<'_>) -> Fate {
-        let stored = told.opened.stored_fate(&self.key);
-        if let Some(Fate::AlreadySent { at, by }) = stored {
-            return Fate::AlreadySent { at, by };
-        }
+        let stored = match told.opened.stored_fate(&self.key, self.job) {
+            Some(sent @ (Fate::Sent { .. } | Fate::AlreadySent { .. })) => return sent,
+            stored => stored,
+        };
         if let Some(fate) = told.fate_of_accepted(&self.key) {
             return fate;
         }

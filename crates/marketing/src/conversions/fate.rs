@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use providers::{Error as ProviderError, meta::conversions::Refused};
-use queue::JobId;
 use serde::{Deserialize, Serialize};
 
 /// The destinations' codes for an event that is too old: Meta's, and Google's of uploads.
@@ -33,12 +32,10 @@ pub enum Fate {
         /// What the destination said beside it.
         messages: Vec<String>,
     },
-    /// It was sent before, by this job or another.
+    /// It was sent before, by another job.
     AlreadySent {
         /// When.
         at: Option<DateTime<Utc>>,
-        /// The job that sent it.
-        by: JobId,
     },
     /// It can never be sent as it is.
     Refused(Refusal),

@@ -130,14 +130,14 @@ impl Opened {
         key.is_storable() && is_open && !self.allows(key)
     }
 
-    /// What was stored of an event that may not be sent now.
-    pub(super) fn stored_fate(&self, key: &EventKey) -> Option<Fate> {
+    /// What was stored of an event that may not be sent now, as the job that asks is told.
+    pub(super) fn stored_fate(&self, key: &EventKey, job: JobId) -> Option<Fate> {
         self.standing
             .get(key)
             .map(|standing| match standing.state.as_str() {
+                "sent" if standing.job_id == job.0 => stored_receipt(standing),
                 "sent" => Fate::AlreadySent {
                     at: standing.sent_at,
-                    by: JobId(standing.job_id),
                 },
                 "rejected" | "expired" => Fate::Refused(stored_refusal(standing)),
                 "accepted" => Fate::Later {
@@ -362,6 +362,16 @@ fn accepted(detail: &Value) -> Option<Accepted> {
         request_id: detail.get("request_id")?.as_str()?.to_owned(),
         of: usize::try_from(of).ok()?,
     })
+}
+
+/// What the destination answered when the job sent the event, in an attempt before this one.
+fn stored_receipt(standing: &Standing) -> Fate {
+    let told = |name: &str| standing.detail.as_ref()?.get(name).cloned();
+    let messages = told("messages").and_then(|messages| serde_json::from_value(messages).ok());
+    Fate::Sent {
+        trace_id: told("trace_id").and_then(|id| id.as_str().map(str::to_owned)),
+        messages: messages.unwrap_or_default(),
+    }
 }
 
 fn stored_refusal(standing: &Standing) -> Refusal {

@@ -188,6 +188,31 @@ async fn an_event_that_was_sent_is_not_sent_again_by_a_second_job(
     Ok(())
 }
 
+// Fails when a job whose later attempt has nothing to send says that another one sent its event, or forgets the receipt.
+#[sqlx::test(migrations = "../../migrations")]
+async fn what_a_job_sent_in_an_attempt_before_stays_its_own(db: PgPool) -> anyhow::Result<()> {
+    let server = MockServer::start().await;
+    answers(&server, taken()).await;
+    let token = SecretString::from("fake-token");
+    let dataset = Dataset {
+        tenant: None,
+        id: DATASET,
+        token: &token,
+        test_event_code: None,
+    };
+    let (meta, events) = (meta(&server), [pending(JobId::new(), "order-1")]);
+
+    deliver(&db, &meta, dataset, &events, &Open).await?;
+    let again = deliver(&db, &meta, dataset, &events, &Open).await?;
+
+    assert!(
+        matches!(&again[0].fate, Fate::Sent { trace_id: Some(id), .. } if id == "AfakeTrace"),
+        "{again:?}"
+    );
+    assert_eq!(calls(&server).await, 1);
+    Ok(())
+}
+
 #[sqlx::test(migrations = "../../migrations")]
 async fn tenants_neither_see_nor_swallow_each_others_events(db: PgPool) -> anyhow::Result<()> {
     let server = MockServer::start().await;

@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use chrono::{DateTime, NaiveDate, Utc};
+use providers::mail::is_header_text;
 use rust_decimal::Decimal;
 use serde_json::{Map, Value, json};
 use url::Url;
@@ -17,9 +18,9 @@ const MOST_ITEMS: usize = 50;
 const LONGEST_TEXT: usize = 100_000;
 /// Longest address of a page, in characters.
 const LONGEST_URL: usize = 2_000;
-/// What no line has, as [`char::is_control`] says it.
-const NO_CONTROL: &str = r"^[^\x00-\x1f\x7f-\x9f]*$";
-/// As [`NO_CONTROL`], but for line breaks and tabs.
+/// What a line is, as [`is_header_text`] says it: it may become a part of a subject.
+const LINE: &str = r"^(?!.*=\?.*\?=)[^\x00-\x1f\x7f-\x9f\u2028-\u202e]*$";
+/// What a text has not: control characters other than line breaks and tabs.
 const NO_OTHER_CONTROL: &str = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$";
 
 /// The members of a template's data. Each is asked for by name; what nobody asked for is refused at the end.
@@ -55,7 +56,6 @@ impl<'a> Members<'a> {
         &mut self,
         member: &'static str,
     ) -> Result<Option<&'a str>, EmailError> {
-        let is_line = |text: &str| !text.contains(char::is_control) && is_sized(text, LONGEST_LINE);
         self.string(member, is_line, "a line of text of at most 200 characters")
     }
 
@@ -137,11 +137,7 @@ impl<'a> Members<'a> {
         let expected = "a list of lines of text of at most 200 characters";
         let items = self.items(member, expected)?;
         let lines = items.iter().map(|item| match item {
-            Value::String(text)
-                if !text.contains(char::is_control) && is_sized(text, LONGEST_LINE) =>
-            {
-                Ok(text.trim())
-            }
+            Value::String(text) if is_line(text) => Ok(text.trim()),
             _ => Err(self.wrong(DataProblem::Form { member, expected })),
         });
         lines.collect()
@@ -224,12 +220,12 @@ impl<'a> Members<'a> {
 
 /// The schema of what [`Members::line`] takes.
 pub(super) fn line_schema() -> Value {
-    text_schema_of(&["string"], NO_CONTROL, LONGEST_LINE)
+    text_schema_of(&["string"], LINE, LONGEST_LINE)
 }
 
 /// The schema of what [`Members::optional_line`] takes.
 pub(super) fn optional_line_schema() -> Value {
-    text_schema_of(&["string", "null"], NO_CONTROL, LONGEST_LINE)
+    text_schema_of(&["string", "null"], LINE, LONGEST_LINE)
 }
 
 /// The schema of what [`Members::text`] takes.
@@ -247,9 +243,10 @@ pub(super) fn day_schema() -> Value {
     json!({ "type": "string", "pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$" })
 }
 
-/// The schema of what [`Members::decimal`] takes, and with `null` of what [`Members::optional_decimal`] takes.
+/// The schema of what [`Members::decimal`] takes, and with `null` of what [`Members::optional_decimal`] takes: shares of
+/// conversions have as many digits as a [`Decimal`] can.
 pub(super) fn decimal_schema(types: &[&str]) -> Value {
-    json!({ "type": types, "pattern": r"^-?[0-9]{1,20}(\.[0-9]{1,10})?$" })
+    json!({ "type": types, "pattern": r"^-?[0-9]{1,20}(\.[0-9]{1,28})?$" })
 }
 
 /// The schema of what [`Members::optional_url`] takes.
@@ -274,6 +271,10 @@ fn text_schema_of(types: &[&str], pattern: &str, longest: usize) -> Value {
         "pattern": pattern,
         "allOf": [{ "pattern": r"\S" }],
     })
+}
+
+fn is_line(text: &str) -> bool {
+    is_header_text(text) && is_sized(text, LONGEST_LINE)
 }
 
 fn is_sized(text: &str, most: usize) -> bool {

@@ -4,6 +4,12 @@ use serde::Serialize;
 
 /// The colour of buttons and bars where a brand names none.
 const USUAL_COLOR: &str = "#1f5fa8";
+/// Of text on what is light.
+const INK: &str = "#1c232b";
+/// Of text on what is dark.
+const PAPER: &str = "#ffffff";
+/// From which brightness on, of 255, a colour is light: white on it is hard to read, and it is on white.
+const LIGHT: u32 = 150;
 
 /// Whose mails look like this; what is `None` is left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -40,6 +46,17 @@ impl Look {
         self.brand.color.as_deref().unwrap_or(USUAL_COLOR)
     }
 
+    /// Of text on that colour.
+    pub(super) fn color_on_it(&self) -> &str {
+        if is_light(self.color()) { INK } else { PAPER }
+    }
+
+    /// Of the name at the head: that colour, where it can be read.
+    pub(super) fn name_color(&self) -> &str {
+        let color = self.color();
+        if is_light(color) { INK } else { color }
+    }
+
     pub(super) fn logo_url(&self) -> Option<&str> {
         self.brand.logo_url.as_deref()
     }
@@ -50,5 +67,40 @@ impl Look {
 
     pub(super) fn unsubscribe_url(&self) -> Option<&str> {
         self.unsubscribe_url.as_deref()
+    }
+}
+
+/// Whether people see `#rrggbb` as light: green counts most, blue least.
+fn is_light(color: &str) -> bool {
+    let digits = color.trim_start_matches('#');
+    let rgb = u32::from_str_radix(digits, 16).unwrap_or_default();
+    let part = |shift: u32| (rgb >> shift) & 0xff;
+    (part(16) * 299 + part(8) * 587 + part(0) * 114) / 1_000 >= LIGHT
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Fails when a brand's colour makes a button, or a name, that nobody can read.
+    #[test]
+    fn text_can_be_read_beside_every_colour() {
+        let colors = |color: &str| {
+            let brand = Brand {
+                color: Some(color.to_owned()),
+                ..Brand::default()
+            };
+            let look = Look {
+                brand,
+                unsubscribe_url: None,
+            };
+            (look.color_on_it().to_owned(), look.name_color().to_owned())
+        };
+        let told = |on_it: &str, name: &str| (on_it.to_owned(), name.to_owned());
+
+        assert_eq!(colors("#ffffff"), told(INK, INK));
+        assert_eq!(colors("#ffd54f"), told(INK, INK));
+        assert_eq!(colors("#1f5fa8"), told(PAPER, "#1f5fa8"));
+        assert_eq!(colors("#000000"), told(PAPER, "#000000"));
     }
 }

@@ -3,6 +3,7 @@
 mod alert;
 mod data;
 mod digest;
+mod grant;
 mod look;
 mod needs_reauth;
 mod news;
@@ -26,7 +27,7 @@ pub use own::{OwnProblem, OwnTemplates, OwnTemplatesError, PREFIX as OWN_PREFIX}
 pub use receipts::{
     Begun, MailIdentity, Unsent, begin_send, forget_old_sends, record_sent, record_unsent,
 };
-pub use topic::{Topic, UnknownTopic};
+pub use topic::Topic;
 
 /// Every template, by name.
 const TEMPLATES: &[Template] = &[
@@ -174,8 +175,9 @@ impl Templates {
             let sample = self.own.sample(own);
             return sample.ok_or_else(|| self.unknown(template));
         }
-        let sample = find(template).map(|template| (template.sample)());
-        sample.ok_or_else(|| self.unknown(template))
+        let built_in = find(template).ok_or_else(|| self.unknown(template))?;
+        let own = self.own.sample(template);
+        Ok(own.unwrap_or_else(|| (built_in.sample)()))
     }
 
     fn unknown(&self, name: &str) -> EmailError {

@@ -1,12 +1,11 @@
-//! Template `needs_reauth`: a grant does not work any more. Data: `platform`, `since`, `accounts` (names), `more` (how many
-//! there are beside those), `connect_url`.
+//! Template `needs_reauth`: a grant does not work any more. Data: those of a [`Grant`], and `since`.
 
-use askama::Template as _;
 use serde_json::{Value, json};
 
 use super::{
     EmailError, Look, RenderedMail, Template,
-    data::{Members, count_schema, line_schema, list_schema, optional_url_schema, time_schema},
+    data::{Members, time_schema},
+    grant::{Grant, Letter, schema_with},
     words,
 };
 
@@ -19,79 +18,28 @@ pub(super) const TEMPLATE: Template = Template {
     sample,
 };
 
-#[derive(askama::Template)]
-#[template(path = "email/needs_reauth.html")]
-struct Html<'a> {
-    look: &'a Look,
-    subject: &'a str,
-    platform: &'a str,
-    moment: &'a str,
-    accounts: &'a str,
-    connect_url: Option<&'a str>,
-}
-
-#[derive(askama::Template)]
-#[template(path = "email/needs_reauth.txt")]
-struct Text<'a> {
-    look: &'a Look,
-    platform: &'a str,
-    moment: &'a str,
-    accounts: &'a str,
-    connect_url: Option<&'a str>,
-}
-
 fn render(data: &Value, look: &Look) -> Result<RenderedMail, EmailError> {
     let mut members = Members::of(NAME, data)?;
-    let platform = members.line("platform")?;
-    let since = members.time("since")?;
-    let names = members.lines("accounts")?;
-    let more = members.count("more")?;
-    let connect_url = members.optional_url("connect_url")?;
+    let grant = Grant::read(&mut members)?;
+    let since = words::moment(members.time("since")?);
     members.finish()?;
 
-    let subject = format!("Your connection to {platform} must be renewed");
-    let (moment, accounts) = (words::moment(since), words::names(&names, more));
-    let failed = |source| EmailError::Render {
-        template: NAME,
-        source,
+    let Grant {
+        platform, accounts, ..
+    } = &grant;
+    let letter = Letter {
+        subject: format!("Your connection to {platform} must be renewed"),
+        preview: "Nothing is read from there until you connect it again.",
+        first: format!(
+            "since {since} the access to {platform} that you gave does not work any more. It was used for {accounts}."
+        ),
+        second: "Nothing is read from there until you connect it again. What waits for it goes on by itself then.",
     };
-    Ok(RenderedMail {
-        text: Text {
-            look,
-            platform,
-            moment: &moment,
-            accounts: &accounts,
-            connect_url,
-        }
-        .render()
-        .map_err(failed)?,
-        html: Html {
-            look,
-            subject: &subject,
-            platform,
-            moment: &moment,
-            accounts: &accounts,
-            connect_url,
-        }
-        .render()
-        .map_err(failed)?,
-        subject,
-    })
+    grant.mail(NAME, letter, look)
 }
 
 fn schema() -> Value {
-    json!({
-        "type": "object",
-        "properties": {
-            "platform": line_schema(),
-            "since": time_schema(),
-            "accounts": list_schema(&line_schema()),
-            "more": count_schema(),
-            "connect_url": optional_url_schema(),
-        },
-        "required": ["platform", "since"],
-        "additionalProperties": false,
-    })
+    schema_with(&[("since", time_schema())])
 }
 
 fn sample() -> Value {

@@ -7,10 +7,13 @@ use providers::platform::Platform;
 use rust_decimal::Decimal;
 use sqlx::{PgConnection, PgPool};
 
-use crate::store::{
-    Session, StoreError,
-    mail_news::{self, AccountRow, DayRow, FailingRow, OwnerRow},
-    within_deadline,
+use crate::{
+    store::{
+        Session, StoreError,
+        mail_news::{self, AccountRow, DayRow, FailingRow, OwnerRow},
+        within_deadline,
+    },
+    tenant::shown_tenant,
 };
 
 /// Most owners of a page.
@@ -257,7 +260,7 @@ fn failing(row: FailingRow) -> Result<Failing, sqlx::Error> {
 
 fn owner(row: OwnerRow) -> MailOwner {
     MailOwner {
-        tenant: (!row.tenant.is_empty()).then_some(row.tenant),
+        tenant: shown_tenant(row.tenant),
         email: row.email,
     }
 }

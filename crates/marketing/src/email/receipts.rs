@@ -1,5 +1,6 @@
 //! A mail cannot be unsent, so each send leaves an intent before and a receipt after. An attempt that finds an intent
-//! without a receipt cannot know whether the mail went out: it sends once more, with the same Message-ID.
+//! without a receipt cannot know whether the mail went out: it sends once more, with the same Message-ID, unless the mail is to
+//! go out once at most.
 
 use std::time::Duration;
 
@@ -8,7 +9,11 @@ use queue::JobId;
 use sha2::{Digest, Sha256};
 use sqlx::PgPool;
 
-use crate::store::{Session, StoreError, email_sends, within_deadline};
+use crate::store::{
+    Session, StoreError,
+    email_sends::{self, Standing},
+    within_deadline,
+};
 
 /// For how long a receipt is kept: longer than any key that names a day, a week or a year comes again.
 const KEPT: Duration = Duration::from_secs(400 * 24 * 60 * 60);
@@ -67,6 +72,11 @@ pub enum Begun {
     },
     /// Another job with the same business key is sending it.
     Underway,
+    /// An earlier attempt may have delivered it, and it is to go out once at most.
+    InDoubt {
+        /// What it was sent with, if it was.
+        message_id: String,
+    },
 }
 
 /// How an attempt ended that has no receipt.
@@ -78,7 +88,8 @@ pub enum Unsent {
     Unknown,
 }
 
-/// Stores the intent to send a mail; call [`record_sent`] or [`record_unsent`] afterwards.
+/// Stores the intent to send a mail; call [`record_sent`] or [`record_unsent`] afterwards. One that an earlier attempt may have
+/// delivered is sent again while that is not longer ago than `again_within`, or always for `None`.
 ///
 /// # Errors
 /// When the database did not store it: do not send.
@@ -87,31 +98,41 @@ pub async fn begin_send(
     identity: &MailIdentity,
     job: JobId,
     message_id: &str,
+    again_within: Option<Duration>,
 ) -> Result<Begun, StoreError> {
+    let again_within_s = again_within.map(|time| time.as_secs_f64());
     within_deadline(async {
         let mut session = Session::open(db).await?;
         let connection = session.connection();
-        let begun =
-            match email_sends::begin(&mut *connection, &identity.0, job.0, message_id).await? {
-                Some(intent) => Begun::Send {
-                    message_id: intent.message_id,
-                    in_doubt: intent.in_doubt,
-                },
-                None => {
-                    let standing = email_sends::standing(&mut *connection, &identity.0).await?;
-                    match standing.state.as_str() {
-                        "sent" => Begun::AlreadySent {
-                            message_id: standing.message_id,
-                            sent_at: standing.ended_at,
-                        },
-                        _ => Begun::Underway,
-                    }
-                }
-            };
+        let (key, job) = (&*identity.0, job.0);
+        let intent =
+            email_sends::begin(&mut *connection, key, job, message_id, again_within_s).await?;
+        let begun = match intent {
+            Some(intent) => Begun::Send {
+                message_id: intent.message_id,
+                in_doubt: intent.in_doubt,
+            },
+            None => {
+                refused(email_sends::standing(&mut *connection, key, job, again_within_s).await?)
+            }
+        };
         session.done();
         Ok(begun)
     })
     .await
+}
+
+/// Why a mail is not to be sent now.
+fn refused(standing: Standing) -> Begun {
+    let message_id = standing.message_id;
+    match standing.standing.as_str() {
+        "sent" => Begun::AlreadySent {
+            message_id,
+            sent_at: standing.ended_at,
+        },
+        "in_doubt" => Begun::InDoubt { message_id },
+        _ => Begun::Underway,
+    }
 }
 
 /// Stores the receipt: the server took the mail.
@@ -183,10 +204,10 @@ mod tests {
     #[sqlx::test(migrations = "../../migrations")]
     async fn a_mail_that_was_sent_is_not_sent_again(db: PgPool) -> anyhow::Result<()> {
         let mail = MailIdentity::of_business_key(Some("acme"), "welcome-42");
-        let first = begin_send(&db, &mail, JobId::new(), MESSAGE_ID).await?;
+        let first = begin_send(&db, &mail, JobId::new(), MESSAGE_ID, None).await?;
         record_sent(&db, &mail).await?;
 
-        let second = begin_send(&db, &mail, JobId::new(), "<second@example.com>").await?;
+        let second = begin_send(&db, &mail, JobId::new(), "<second@example.com>", None).await?;
 
         assert_eq!(first, send(false));
         assert!(
@@ -202,9 +223,9 @@ mod tests {
     ) -> anyhow::Result<()> {
         let job = JobId::new();
         let mail = MailIdentity::of_job(job);
-        begin_send(&db, &mail, job, MESSAGE_ID).await?;
+        begin_send(&db, &mail, job, MESSAGE_ID, None).await?;
 
-        let again = begin_send(&db, &mail, job, "<moved@example.org>").await?;
+        let again = begin_send(&db, &mail, job, "<moved@example.org>", None).await?;
 
         assert_eq!(again, send(true));
         Ok(())
@@ -214,10 +235,10 @@ mod tests {
     async fn a_refused_mail_is_sent_again_without_doubt(db: PgPool) -> anyhow::Result<()> {
         let job = JobId::new();
         let mail = MailIdentity::of_job(job);
-        begin_send(&db, &mail, job, MESSAGE_ID).await?;
+        begin_send(&db, &mail, job, MESSAGE_ID, None).await?;
         record_unsent(&db, &mail, job, Unsent::Refused).await?;
 
-        let again = begin_send(&db, &mail, job, MESSAGE_ID).await?;
+        let again = begin_send(&db, &mail, job, MESSAGE_ID, None).await?;
 
         assert_eq!(again, send(false));
         Ok(())
@@ -227,12 +248,12 @@ mod tests {
     async fn doubt_outlives_a_later_refusal(db: PgPool) -> anyhow::Result<()> {
         let job = JobId::new();
         let mail = MailIdentity::of_job(job);
-        begin_send(&db, &mail, job, MESSAGE_ID).await?;
+        begin_send(&db, &mail, job, MESSAGE_ID, None).await?;
         record_unsent(&db, &mail, job, Unsent::Unknown).await?;
-        begin_send(&db, &mail, job, MESSAGE_ID).await?;
+        begin_send(&db, &mail, job, MESSAGE_ID, None).await?;
         record_unsent(&db, &mail, job, Unsent::Refused).await?;
 
-        let again = begin_send(&db, &mail, job, MESSAGE_ID).await?;
+        let again = begin_send(&db, &mail, job, MESSAGE_ID, None).await?;
 
         assert_eq!(again, send(true));
         Ok(())
@@ -242,13 +263,74 @@ mod tests {
     async fn two_jobs_with_one_business_key_do_not_send_at_once(db: PgPool) -> anyhow::Result<()> {
         let mail = MailIdentity::of_business_key(None, "digest");
         let (first, second) = (JobId::new(), JobId::new());
-        begin_send(&db, &mail, first, MESSAGE_ID).await?;
+        begin_send(&db, &mail, first, MESSAGE_ID, None).await?;
 
-        let meanwhile = begin_send(&db, &mail, second, MESSAGE_ID).await?;
+        let meanwhile = begin_send(&db, &mail, second, MESSAGE_ID, None).await?;
         record_unsent(&db, &mail, second, Unsent::Refused).await?;
-        let still = begin_send(&db, &mail, second, MESSAGE_ID).await?;
+        let still = begin_send(&db, &mail, second, MESSAGE_ID, None).await?;
 
         assert_eq!((meanwhile, still), (Begun::Underway, Begun::Underway));
+        Ok(())
+    }
+
+    /// A mail that may have been delivered by an attempt that began so many hours ago.
+    async fn in_doubt(db: &PgPool, hours_ago: i32) -> anyhow::Result<MailIdentity> {
+        let mail = MailIdentity::of_business_key(None, "welcome-42");
+        sqlx::query(
+            "INSERT INTO marketing.email_sends (identity, job_id, message_id, state, begun_at, ended_at)
+             VALUES ($1, gen_random_uuid(), $2, 'unknown', now() - make_interval(hours => $3), now())",
+        )
+        .bind(&mail.0)
+        .bind(MESSAGE_ID)
+        .bind(hours_ago)
+        .execute(db)
+        .await?;
+        Ok(mail)
+    }
+
+    // Fails when a key that lets a mail out once lets it out a second time, after a crash or a refusal in between.
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn what_goes_out_once_at_most_is_not_sent_again_in_doubt(
+        db: PgPool,
+    ) -> anyhow::Result<()> {
+        let mail = MailIdentity::of_business_key(None, "welcome-42");
+        let (job, other) = (JobId::new(), JobId::new());
+        let once = Some(Duration::ZERO);
+        let first = begin_send(&db, &mail, job, MESSAGE_ID, once).await?;
+        record_unsent(&db, &mail, job, Unsent::Refused).await?;
+        let after_refusal = begin_send(&db, &mail, job, MESSAGE_ID, once).await?;
+
+        let after_crash = begin_send(&db, &mail, job, MESSAGE_ID, once).await?;
+        let meanwhile = begin_send(&db, &mail, other, MESSAGE_ID, once).await?;
+        record_unsent(&db, &mail, job, Unsent::Unknown).await?;
+        let later = begin_send(&db, &mail, other, MESSAGE_ID, once).await?;
+
+        let doubt = Begun::InDoubt {
+            message_id: MESSAGE_ID.to_owned(),
+        };
+        assert_eq!((first, after_refusal), (send(false), send(false)));
+        assert_eq!((&after_crash, &later), (&doubt, &doubt));
+        assert_eq!(meanwhile, Begun::Underway);
+        Ok(())
+    }
+
+    // Fails when the time of a vendor that knows mails again begins anew with each attempt.
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn a_vendor_is_asked_again_for_as_long_as_it_knows_the_first_attempt(
+        db: PgPool,
+    ) -> anyhow::Result<()> {
+        let known = Some(Duration::from_secs(23 * 3_600));
+        let (mail, job) = (in_doubt(&db, 22).await?, JobId::new());
+
+        let within = begin_send(&db, &mail, job, MESSAGE_ID, known).await?;
+        record_unsent(&db, &mail, job, Unsent::Refused).await?;
+        sqlx::query("UPDATE marketing.email_sends SET begun_at = begun_at - interval '2 hours'")
+            .execute(&db)
+            .await?;
+        let beyond = begin_send(&db, &mail, job, MESSAGE_ID, known).await?;
+
+        assert_eq!(within, send(true));
+        assert!(matches!(beyond, Begun::InDoubt { .. }), "{beyond:?}");
         Ok(())
     }
 

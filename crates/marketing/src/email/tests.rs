@@ -89,8 +89,15 @@ fn markup_and_template_syntax_in_data_are_text() {
 }
 
 #[test]
-fn a_line_break_cannot_reach_the_subject() {
-    for injected in ["News\r\nBcc: eve@example.com", "News\nX: y", "News\0"] {
+fn what_is_no_plain_line_cannot_reach_the_subject() {
+    for injected in [
+        "News\r\nBcc: eve@example.com",
+        "News\nX: y",
+        "News\0",
+        "News\u{2028}X: y",
+        "\u{202e}swoN",
+        "=?utf-8?q?News=0D=0ABcc:_eve=40example.com?=",
+    ] {
         let told = problem("plain", &json!({ "subject": injected, "text": "x" }));
 
         assert_eq!(

@@ -1,12 +1,12 @@
-//! Template `token_expiring`: a grant ends soon, and only its owner can put that off. Data: `platform`, `what` (`token` or
-//! `data_access`), `ends_at`, `accounts` (names), `more` (how many there are beside those), `connect_url`.
+//! Template `token_expiring`: a grant ends soon, and only its owner can put that off. Data: those of a [`Grant`], `what` (`token`
+//! or `data_access`) and `ends_at`.
 
-use askama::Template as _;
 use serde_json::{Value, json};
 
 use super::{
     EmailError, Look, RenderedMail, Template,
-    data::{Members, count_schema, line_schema, list_schema, optional_url_schema, time_schema},
+    data::{Members, time_schema},
+    grant::{Grant, Letter, schema_with},
     words,
 };
 
@@ -23,85 +23,37 @@ pub(super) const TEMPLATE: Template = Template {
     sample,
 };
 
-#[derive(askama::Template)]
-#[template(path = "email/token_expiring.html")]
-struct Html<'a> {
-    look: &'a Look,
-    subject: &'a str,
-    what: &'a str,
-    moment: &'a str,
-    accounts: &'a str,
-    connect_url: Option<&'a str>,
-}
-
-#[derive(askama::Template)]
-#[template(path = "email/token_expiring.txt")]
-struct Text<'a> {
-    look: &'a Look,
-    what: &'a str,
-    moment: &'a str,
-    accounts: &'a str,
-    connect_url: Option<&'a str>,
-}
-
 fn render(data: &Value, look: &Look) -> Result<RenderedMail, EmailError> {
     let mut members = Members::of(NAME, data)?;
-    let platform = members.line("platform")?;
-    let what = match members.word("what", ENDS)? {
-        "data_access" => format!("The access to your data at {platform} that you gave"),
-        _ => format!("The access to {platform} that you gave"),
+    let grant = Grant::read(&mut members)?;
+    let of = match members.word("what", ENDS)? {
+        "data_access" => "your data at ",
+        _ => "",
     };
     let ends_at = members.time("ends_at")?;
-    let names = members.lines("accounts")?;
-    let more = members.count("more")?;
-    let connect_url = members.optional_url("connect_url")?;
     members.finish()?;
 
-    let day = words::day(ends_at.date_naive());
-    let subject = format!("Your connection to {platform} ends on {day}");
-    let (moment, accounts) = (words::moment(ends_at), words::names(&names, more));
-    let failed = |source| EmailError::Render {
-        template: NAME,
-        source,
+    let Grant {
+        platform, accounts, ..
+    } = &grant;
+    let (day, moment) = (words::day(ends_at.date_naive()), words::moment(ends_at));
+    let letter = Letter {
+        subject: format!("Your connection to {platform} ends on {day}"),
+        preview: "Connect it again before then, and nothing is interrupted.",
+        first: format!(
+            "The access to {of}{platform} that you gave ends on {moment}. It is used for {accounts}."
+        ),
+        second: "Until then everything goes on. After that nothing is read from there any more, until you connect it again. \
+                 Connect it again before that day, and nothing is interrupted.",
     };
-    Ok(RenderedMail {
-        text: Text {
-            look,
-            what: &what,
-            moment: &moment,
-            accounts: &accounts,
-            connect_url,
-        }
-        .render()
-        .map_err(failed)?,
-        html: Html {
-            look,
-            subject: &subject,
-            what: &what,
-            moment: &moment,
-            accounts: &accounts,
-            connect_url,
-        }
-        .render()
-        .map_err(failed)?,
-        subject,
-    })
+    grant.mail(NAME, letter, look)
 }
 
 fn schema() -> Value {
-    json!({
-        "type": "object",
-        "properties": {
-            "platform": line_schema(),
-            "what": { "enum": ENDS.0 },
-            "ends_at": time_schema(),
-            "accounts": list_schema(&line_schema()),
-            "more": count_schema(),
-            "connect_url": optional_url_schema(),
-        },
-        "required": ["platform", "what", "ends_at"],
-        "additionalProperties": false,
-    })
+    schema_with(&[
+        ("what", json!({ "enum": ENDS.0 })),
+        ("ends_at", time_schema()),
+    ])
 }
 
 fn sample() -> Value {

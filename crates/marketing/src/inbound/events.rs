@@ -1,7 +1,7 @@
 //! Events on their way in: checked, split, stored with the jobs that look after them, and read by those. Nothing is said to
 //! the platform before all of that is on disk.
 
-use std::{collections::BTreeMap, fmt, panic::resume_unwind, str::FromStr};
+use std::{collections::BTreeMap, panic::resume_unwind};
 
 use chrono::{DateTime, Utc};
 use providers::platform::Platform;
@@ -10,7 +10,7 @@ use tokio::task::spawn_blocking;
 use uuid::Uuid;
 
 use super::{
-    Inbound,
+    Inbound, InboundEventId,
     engagement::Engagement,
     signature::is_signed,
     split::{Change, Split, split},
@@ -29,24 +29,6 @@ use crate::{
 const LARGE_BYTES: usize = 256 << 10;
 /// The kind of the jobs that look after events.
 const PROCESS: &str = "webhook.process";
-
-/// Ours of an event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct InboundEventId(pub Uuid);
-
-impl fmt::Display for InboundEventId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl FromStr for InboundEventId {
-    type Err = uuid::Error;
-
-    fn from_str(text: &str) -> Result<Self, uuid::Error> {
-        Uuid::try_parse(text).map(Self)
-    }
-}
 
 /// An event as it is stored. No `Debug`: it may be about a person.
 #[derive(Clone)]

@@ -1,8 +1,6 @@
 //! Leads on their way into the database: what people answered is sealed for the row that it lies in, and whoever wants to
 //! hear of a new lead is told once.
 
-use std::fmt;
-
 use chrono::Utc;
 use providers::meta::Lead;
 use queue::{Cipher, SealedPlace};
@@ -10,7 +8,7 @@ use serde_json::Value;
 use sqlx::{Connection as _, PgConnection};
 use uuid::Uuid;
 
-use super::Inbound;
+use super::{Inbound, LeadId};
 use crate::{
     accounts::{AccountId, AccountsError},
     store::{
@@ -24,24 +22,6 @@ use crate::{
 /// Where answers lie sealed.
 const TABLE: &str = "marketing.leads";
 const ANSWERS: &str = "answers";
-
-/// Ours of a lead.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct LeadId(pub Uuid);
-
-impl fmt::Display for LeadId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl std::str::FromStr for LeadId {
-    type Err = uuid::Error;
-
-    fn from_str(text: &str) -> Result<Self, uuid::Error> {
-        Uuid::try_parse(text).map(Self)
-    }
-}
 
 /// How a lead became known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,8 +104,8 @@ impl Inbound {
         Ok(is_forgotten.await?)
     }
 
-    /// Keeps a lead, in the place of what was known of it. One that is new is told as an event, unless it is older than the
-    /// account is connected.
+    /// Keeps a lead, in the place of what was known of it. One that is new is told as an event, unless it was found by looking
+    /// and is older than the account is connected: events are only sent of what has just happened.
     ///
     /// # Errors
     /// [`AccountsError::NoKeys`], [`AccountsError::NotFound`] without the account and for what is forgotten, and when the database did not take part.

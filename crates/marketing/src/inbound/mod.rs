@@ -15,9 +15,9 @@ mod subscriptions;
 mod tests;
 
 pub use engagement::{Engagement, EngagementKind};
-pub use events::{InboundEvent, InboundEventId, Subject};
+pub use events::{InboundEvent, Subject};
 pub(crate) use leads::place as place_of_answers;
-pub use leads::{LeadId, LeadSource, LeadStanding, NewLead};
+pub use leads::{LeadSource, LeadStanding, NewLead};
 pub use listing::{LeadAnswer, LeadFilter, StoredLead};
 pub use people::{ForgottenPerson, KnownOfPerson};
 pub use prune::{PrunedInbound, RetainedInbound};
@@ -25,6 +25,7 @@ pub use signature::SIGNATURE_HEADER;
 pub use subscriptions::PageSubscription;
 
 use crate::accounts::Accounts;
+pub use crate::ids::{InboundEventId, LeadId};
 
 /// Most bytes of what a platform sends at once.
 pub const LARGEST_BYTES: usize = 5 << 20;

@@ -73,10 +73,10 @@ struct Found {
 }
 
 impl Inbound {
-    /// Everything that is stored of a person, of all tenants.
+    /// Everything that is stored of a person, of all tenants. Without keys no lead's answers open.
     ///
     /// # Errors
-    /// [`AccountsError::NoKeys`] without any key; when the database did not take part.
+    /// When the database did not take part.
     pub async fn known_of(&self, person: &Person) -> Result<KnownOfPerson, AccountsError> {
         let found = self.find(person).await?;
         let db = self.0.db();
@@ -167,17 +167,17 @@ impl Inbound {
 
     /// The leads and engagements that name a person, and the events that name the person or one of these leads.
     async fn find(&self, person: &Person) -> Result<Found, AccountsError> {
-        let cipher = self.0.cipher()?;
+        let cipher = self.0.cipher().ok();
         let db = self.0.db();
         let mut found = Found::default();
         let mut names = vec![person.clone()];
         let mut after = Uuid::nil();
         while let Some((rows, last)) = leads(&db, after).await? {
             for row in rows {
-                let answers = match opened(cipher, row.id, &row.answers) {
-                    Ok(answers) => Some(answers),
-                    Err(AccountsError::Sealed { .. }) => None,
-                    Err(error) => return Err(error),
+                let answers = match cipher.map(|cipher| opened(cipher, row.id, &row.answers)) {
+                    Some(Ok(answers)) => Some(answers),
+                    None | Some(Err(AccountsError::Sealed { .. })) => None,
+                    Some(Err(error)) => return Err(error),
                 };
                 let answers_name = answers
                     .as_ref()
@@ -310,12 +310,16 @@ mod tests {
     }
 
     fn inbound(db: &PgPool) -> Inbound {
+        inbound_with(db, Some(cipher()))
+    }
+
+    fn inbound_with(db: &PgPool, cipher: Option<Cipher>) -> Inbound {
         let config = Arc::new(Config::builtin());
         let queue = Queue::new(Database::from_pool(db.clone()), config, []);
         let queue = queue.expect("there are no schemas");
         let parts: (Platforms, Arc<dyn Door>) = (Platforms::default(), Arc::new(OpenDoor));
         let settings = AccountsSettings::default();
-        Accounts::new(queue, Some(Arc::new(cipher())), parts, settings).inbound()
+        Accounts::new(queue, cipher.map(Arc::new), parts, settings).inbound()
     }
 
     /// A lead of this person, told of by an event, and a comment by its author 777 that names the person.
@@ -453,6 +457,27 @@ mod tests {
                 .fetch_one(&db)
                 .await?;
         assert!(audited.contains(DEED) && !audited.to_lowercase().contains("ada@"));
+        Ok(())
+    }
+
+    // Fails when nobody can be forgotten where there are no keys, or when leads that do not open there are passed over in silence.
+    #[sqlx::test(migrations = "../../migrations")]
+    async fn without_keys_a_person_is_found_in_all_but_leads(db: PgPool) -> anyhow::Result<()> {
+        let inbound = inbound_with(&db, None);
+        name(&db, ADA, "900001").await?;
+        let ada = Person::known_by(ADA).expect("it names somebody");
+        let actor = Actor {
+            name: "test".to_owned(),
+            tenant: None,
+        };
+
+        let known = inbound.known_of(&ada).await?;
+        let forgotten = inbound.forget(&ada, &actor).await?;
+
+        assert_eq!((known.leads.len(), known.unopened_leads), (0, 1));
+        assert_eq!((known.engagements.len(), known.grants.len()), (1, 1));
+        assert_eq!((forgotten.engagements, forgotten.grants), (1, 1));
+        assert_eq!(forgotten.unopened_leads, 1);
         Ok(())
     }
 }

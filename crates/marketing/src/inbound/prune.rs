@@ -19,6 +19,8 @@ pub struct RetainedInbound {
     pub events: Duration,
     /// Leads, from when they became known.
     pub leads: Duration,
+    /// Ids of leads that were to be forgotten: platforms tell of leads for 90 days.
+    pub forgotten_leads: Duration,
     /// What people said and did, from when it became known.
     pub engagements: Duration,
 }
@@ -28,6 +30,7 @@ impl Default for RetainedInbound {
         Self {
             events: DAY * 14,
             leads: DAY * 730,
+            forgotten_leads: DAY * 100,
             engagements: DAY * 365,
         }
     }
@@ -40,6 +43,8 @@ pub struct PrunedInbound {
     pub events: u64,
     /// Leads.
     pub leads: u64,
+    /// Ids of leads that were to be forgotten.
+    pub forgotten_leads: u64,
     /// Engagements.
     pub engagements: u64,
 }
@@ -57,6 +62,7 @@ impl PrunedInbound {
         Self {
             events: self.events + next.events,
             leads: self.leads + next.leads,
+            forgotten_leads: self.forgotten_leads + next.forgotten_leads,
             engagements: self.engagements + next.engagements,
         }
     }
@@ -75,6 +81,11 @@ impl Inbound {
             let pruned = PrunedInbound {
                 events: inbound_events::prune(&mut *conn, keep.events.as_secs_f64()).await?,
                 leads: leads::prune(&mut *conn, keep.leads.as_secs_f64()).await?,
+                forgotten_leads: leads::prune_forgotten(
+                    &mut *conn,
+                    keep.forgotten_leads.as_secs_f64(),
+                )
+                .await?,
                 engagements: social_engagements::prune(conn, keep.engagements.as_secs_f64())
                     .await?,
             };

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{
     DELIVER, Delivery, DeliveryId, DeliveryState, EndpointId, Outbound, OutboundError, SentAgain,
-    TEST_EVENT, acting_for, endpoints::note, stored_word,
+    TEST_EVENT, acting_for, endpoints::note, shown_tenant, stored_word,
 };
 use crate::store::{
     Session,
@@ -178,7 +178,7 @@ impl Outbound {
 pub(super) fn job(delivery: Uuid, endpoint: Uuid, tenant: &str) -> JoinedJob {
     JoinedJob {
         payload: json!({ "delivery_id": delivery }),
-        tenant: (!tenant.is_empty()).then(|| tenant.to_owned()),
+        tenant: shown_tenant(tenant.to_owned()),
         key: Some(endpoint.to_string()),
     }
 }

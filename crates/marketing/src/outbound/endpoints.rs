@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use providers::webhook::ChosenBy;
+use providers::{mail::is_address, webhook::ChosenBy};
 use queue::{Actor, Deed, Page, PageRequest, Queue};
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -11,19 +11,18 @@ use uuid::Uuid;
 
 use super::{
     EVENTS, Endpoint, EndpointChange, EndpointId, NewEndpoint, Outbound, OutboundError, acting_for,
-    secrets::new_secret,
+    secrets::new_secret, shown_tenant,
 };
-use crate::{
-    accounts::is_address,
-    store::{
-        Session,
-        outbound_endpoints::{self, ChangeRow, EndpointRow, NewRow},
-        within_deadline,
-    },
+use crate::store::{
+    Session,
+    outbound_endpoints::{self, ChangeRow, EndpointRow, NewRow},
+    within_deadline,
 };
 
 /// Most endpoints of one tenant: each event may become a call to each of them.
 const MOST_ENDPOINTS: i64 = 50;
+/// Longest name of a tenant, in characters, as of jobs.
+const LONGEST_TENANT: usize = 255;
 /// Longest description, in characters.
 const LONGEST_DESCRIPTION: usize = 200;
 /// Begins the cursors of this list.
@@ -43,6 +42,7 @@ impl Outbound {
         new: &NewEndpoint,
         actor: &Actor,
     ) -> Result<(Endpoint, SecretString), OutboundError> {
+        check_tenant(new.tenant.as_deref())?;
         let url = self.check_url(&new.url)?;
         check_description(&new.description)?;
         check_events(&new.events)?;
@@ -62,6 +62,7 @@ impl Outbound {
         let is_made = within_deadline(async {
             let mut session = Session::open(&db).await?;
             let mut tx = session.connection().begin().await?;
+            outbound_endpoints::wait_to_add(&mut *tx, tenant).await?;
             let is_made = outbound_endpoints::insert(&mut *tx, &row, MOST_ENDPOINTS).await?;
             if is_made {
                 outbound_endpoints::insert_secret(&mut *tx, row.id, &sealed).await?;
@@ -160,24 +161,29 @@ impl Outbound {
         });
         let noted = acting_for(actor, known.tenant.as_deref().unwrap_or_default());
         let db = self.db();
-        let changed = within_deadline(async {
+        let is_there = within_deadline(async {
             let mut session = Session::open(&db).await?;
             let mut tx = session.connection().begin().await?;
-            outbound_endpoints::change(&mut *tx, id.0, &row).await?;
-            match new.is_enabled {
-                Some(true) => outbound_endpoints::enable(&mut *tx, id.0).await?,
-                Some(false) => {
-                    let why = ("request", ASKED_FOR);
-                    outbound_endpoints::disable(&mut *tx, id.0, why).await?;
+            let is_there = outbound_endpoints::lock(&mut *tx, id.0).await?;
+            if is_there {
+                outbound_endpoints::change(&mut *tx, id.0, &row).await?;
+                match new.is_enabled {
+                    Some(true) => outbound_endpoints::enable(&mut *tx, id.0).await?,
+                    Some(false) => {
+                        let why = ("request", ASKED_FOR);
+                        outbound_endpoints::disable(&mut *tx, id.0, why).await?;
+                    }
+                    None => {}
                 }
-                None => {}
+                note(&mut tx, ("webhook_endpoint.update", id.0, detail), &noted).await?;
             }
-            note(&mut tx, ("webhook_endpoint.update", id.0, detail), &noted).await?;
             tx.commit().await?;
             session.done();
-            Ok(())
+            Ok(is_there)
         });
-        changed.await?;
+        if !is_there.await? {
+            return Err(OutboundError::NotFound);
+        }
         Queue::count_deed("webhook_endpoint.update");
         self.get(id, tenant).await
     }
@@ -279,6 +285,21 @@ pub(super) async fn note(
     Queue::note_in(conn, deed, actor).await
 }
 
+/// Refuses a tenant that no job could belong to.
+fn check_tenant(tenant: Option<&str>) -> Result<(), OutboundError> {
+    let is_name = |tenant: &str| {
+        (1..=LONGEST_TENANT).contains(&tenant.chars().count())
+            && !tenant.chars().any(char::is_control)
+    };
+    if tenant.is_none_or(is_name) {
+        return Ok(());
+    }
+    Err(OutboundError::invalid(
+        "/tenant",
+        "must have 1 to 255 characters, none of them a control character",
+    ))
+}
+
 fn check_description(text: &str) -> Result<(), OutboundError> {
     if text.chars().count() > LONGEST_DESCRIPTION || text.chars().any(char::is_control) {
         return Err(OutboundError::invalid(
@@ -320,7 +341,7 @@ fn endpoint(row: EndpointRow) -> Result<Endpoint, sqlx::Error> {
     };
     Ok(Endpoint {
         id: EndpointId(row.id),
-        tenant: (!row.tenant.is_empty()).then_some(row.tenant),
+        tenant: shown_tenant(row.tenant),
         url: row.url,
         description: row.description,
         events: row.events,

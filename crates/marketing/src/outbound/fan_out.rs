@@ -8,7 +8,8 @@ use sqlx::Connection as _;
 use uuid::Uuid;
 
 use super::{
-    DELIVER, DisabledBy, EndpointId, Outbound, OutboundError, deliveries::job, stored_word,
+    DELIVER, DisabledBy, EndpointId, Outbound, OutboundError, deliveries::job, shown_tenant,
+    stored_word,
 };
 use crate::store::{
     LONG_DEADLINE, Session, outbound_deliveries, outbound_endpoints, within, within_deadline,
@@ -120,7 +121,7 @@ impl Outbound {
             let untold = rows.into_iter().map(|row| {
                 Ok(DisabledEndpoint {
                     id: EndpointId(row.id),
-                    tenant: (!row.tenant.is_empty()).then_some(row.tenant),
+                    tenant: shown_tenant(row.tenant),
                     url: row.url,
                     owner_email: row.owner_email,
                     at: row.disabled_at,

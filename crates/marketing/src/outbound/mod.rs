@@ -12,8 +12,6 @@ mod sending;
 mod tests;
 mod view;
 
-use std::str::FromStr;
-
 use queue::{Actor, Cipher};
 use sqlx::PgPool;
 
@@ -23,11 +21,12 @@ pub use gauges::EndpointGauges;
 pub(crate) use secrets::place_of_secret;
 pub use sending::{Attempted, Followed, Message, NextStep};
 pub use view::{
-    Delivery, DeliveryAttempt, DeliveryId, DeliveryState, DisabledBy, Endpoint, EndpointChange,
-    EndpointId, NewEndpoint, SentAgain, UnknownOutboundWord,
+    Delivery, DeliveryAttempt, DeliveryState, DisabledBy, Endpoint, EndpointChange, NewEndpoint,
+    SentAgain,
 };
 
-use crate::accounts::Accounts;
+pub use crate::ids::{DeliveryId, EndpointId};
+use crate::{accounts::Accounts, tenant::shown_tenant, words::stored_word};
 
 /// What customers can be told of.
 pub const EVENTS: [&str; 9] = [
@@ -72,15 +71,6 @@ impl Outbound {
 fn acting_for(actor: &Actor, tenant: &str) -> Actor {
     Actor {
         name: actor.name.clone(),
-        tenant: (!tenant.is_empty()).then(|| tenant.to_owned()),
+        tenant: shown_tenant(tenant.to_owned()),
     }
-}
-
-/// A word that is stored, as what it means.
-fn stored_word<T>(word: &str) -> Result<T, sqlx::Error>
-where
-    T: FromStr<Err = UnknownOutboundWord>,
-{
-    let parsed: Result<T, UnknownOutboundWord> = word.parse();
-    parsed.map_err(|error| sqlx::Error::Decode(Box::new(error)))
 }

@@ -111,7 +111,10 @@ impl Outbound {
         let Some(url) = row.url else {
             return Ok(NextStep::Gone);
         };
-        let pause = row.paused_s.filter(|left_s| *left_s > 0.0);
+        // Whoever tries an endpoint out wants to know now.
+        let pause = row
+            .paused_s
+            .filter(|left_s| *left_s > 0.0 && row.event != TEST_EVENT);
         if let Some(left_s) = pause {
             let left = Duration::try_from_secs_f64(left_s).unwrap_or(LONGEST_PAUSE);
             return Ok(NextStep::Wait(left.min(LONGEST_PAUSE)));

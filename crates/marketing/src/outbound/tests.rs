@@ -207,6 +207,46 @@ async fn what_waits_for_its_next_attempt_is_sent_again_at_once(db: PgPool) -> an
     Ok(())
 }
 
+// Fails when an endpoint that asks to be left alone is called all the same because it took another message just before.
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_pause_outlives_what_gets_through_meanwhile(db: PgPool) -> anyhow::Result<()> {
+    let outbound = Outbound::new(&accounts(&db, KEY).await?);
+    let (endpoint, _) = outbound.create(&wanting(&[]), &actor()).await?;
+    sqlx::query(
+        "INSERT INTO marketing.events (kind, tenant, data) SELECT 'sync.failed', 'acme', '{}' FROM generate_series(1, 2)",
+    )
+    .execute(&db)
+    .await?;
+    outbound.fan_out().await?;
+    let page = PageRequest::new(None, None)?;
+    let made = outbound
+        .deliveries(endpoint.id, None, (None, &page))
+        .await?;
+    let [refused, taken] = made.items.as_slice() else {
+        panic!("two messages: {}", made.items.len());
+    };
+    let answered = |status, pause| Attempted {
+        status: Some(status),
+        duration: Duration::from_millis(5),
+        excerpt: String::new(),
+        is_taken: status == 200,
+        pause,
+    };
+    let tenant = Some("acme");
+
+    let busy = answered(429, Some(Duration::from_secs(600)));
+    outbound.attempted(refused.id, tenant, &busy).await?;
+    outbound
+        .attempted(taken.id, tenant, &answered(200, None))
+        .await?;
+
+    let next = outbound.next_step(refused.id, tenant).await?;
+    assert!(matches!(next, NextStep::Wait(left) if left > Duration::from_secs(500)));
+    let shown = outbound.get(endpoint.id, None).await?;
+    assert_eq!((shown.failures, shown.failing_since), (0, None));
+    Ok(())
+}
+
 // Fails when a secret lies open in the database, or key rotation leaves it behind.
 #[sqlx::test(migrations = "../../migrations")]
 async fn secrets_lie_sealed_and_go_over_to_a_new_key(db: PgPool) -> anyhow::Result<()> {
@@ -268,6 +308,50 @@ async fn a_tenant_has_so_many_endpoints_and_no_more(db: PgPool) -> anyhow::Resul
 
     assert!(matches!(refused, Err(OutboundError::TooMany(50))));
     assert!(of_another.is_ok());
+    Ok(())
+}
+
+// Fails when those who add endpoints at the same time do not count each other's.
+#[sqlx::test(migrations = "../../migrations")]
+async fn the_last_place_of_a_tenant_is_given_once(db: PgPool) -> anyhow::Result<()> {
+    let outbound = Outbound::new(&accounts(&db, KEY).await?);
+    sqlx::query(
+        "INSERT INTO marketing.webhook_endpoints (id, tenant, url)
+         SELECT gen_random_uuid(), 'acme', 'https://hooks.example.com/in' FROM generate_series(1, 49)",
+    )
+    .execute(&db)
+    .await?;
+    let (new, actor) = (wanting(&[]), actor());
+    let add = || Box::pin(outbound.create(&new, &actor));
+
+    let (first, second, third, fourth) = tokio::join!(add(), add(), add(), add());
+
+    let all = [first, second, third, fourth];
+    let refused = all.iter().filter(|made| made.is_err());
+    for made in refused.clone() {
+        assert!(matches!(made, Err(OutboundError::TooMany(50))));
+    }
+    assert_eq!(refused.count(), 3);
+    Ok(())
+}
+
+// Fails when an endpoint is made for a tenant that no event and no job can have.
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_tenant_that_no_job_could_have_gets_no_endpoint(db: PgPool) -> anyhow::Result<()> {
+    let outbound = Outbound::new(&accounts(&db, KEY).await?);
+
+    for tenant in [String::new(), "x".repeat(256), "a\nb".to_owned()] {
+        let new = NewEndpoint {
+            tenant: Some(tenant),
+            ..wanting(&[])
+        };
+        let refused = outbound.create(&new, &actor()).await;
+
+        let Err(error) = refused else {
+            panic!("taken: {new:?}");
+        };
+        assert!(error.to_string().starts_with("/tenant "), "{error}");
+    }
     Ok(())
 }
 

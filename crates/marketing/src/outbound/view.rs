@@ -1,84 +1,12 @@
 //! Endpoints and deliveries as others see them: without a secret.
 
-use std::{fmt, str::FromStr};
-
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
-use uuid::Uuid;
 
-macro_rules! id {
-    ($(#[$about:meta])* $name:ident) => {
-        $(#[$about])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub struct $name(pub Uuid);
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.as_hyphenated().fmt(f)
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = uuid::Error;
-
-            fn from_str(text: &str) -> Result<Self, uuid::Error> {
-                Uuid::try_parse(text).map(Self)
-            }
-        }
-    };
-}
-
-id! {
-    /// An endpoint.
-    EndpointId
-}
-
-id! {
-    /// An event for an endpoint.
-    DeliveryId
-}
-
-impl DeliveryId {
-    /// The `webhook-id` of its message, the same on every attempt.
-    #[must_use]
-    pub fn message_id(self) -> String {
-        format!("msg_{}", self.0.simple())
-    }
-}
-
-macro_rules! words {
-    ($(#[$about:meta])* $name:ident [$known:literal] { $($(#[$of_word:meta])* $variant:ident = $word:literal,)+ }) => {
-        $(#[$about])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum $name { $($(#[$of_word])* $variant,)+ }
-
-        impl $name {
-            /// The word that is shown and stored.
-            #[must_use]
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word,)+ }
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = UnknownOutboundWord;
-
-            fn from_str(text: &str) -> Result<Self, UnknownOutboundWord> {
-                match text {
-                    $($word => Ok(Self::$variant),)+
-                    _ => Err(UnknownOutboundWord { known: $known }),
-                }
-            }
-        }
-    };
-}
-
-/// There is no such word.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("must be one of {known}")]
-pub struct UnknownOutboundWord {
-    known: &'static str,
-}
+use crate::{
+    ids::{DeliveryId, EndpointId},
+    words::words,
+};
 
 words! {
     /// How a delivery stands.

@@ -6,7 +6,10 @@ mod sums;
 #[cfg(test)]
 mod tests;
 
-use std::{cmp::Ordering, collections::BTreeMap};
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use chrono::{NaiveDate, Utc};
 use chrono_tz::Tz;
@@ -25,7 +28,7 @@ use crate::{
     },
 };
 
-pub use periods::{Grain, Period, Range, Start, UnknownGrain, UnknownRange};
+pub use periods::{Grain, Period, Range, Start, UnknownRange};
 pub use sums::{Metrics, NormalForm, Sums};
 
 /// Most items of an answer: who wants more asks for fewer days or coarser ones.
@@ -102,6 +105,8 @@ pub struct Answer {
     pub items: Vec<Item>,
     /// All of them together.
     pub total: Sums,
+    /// Currencies in which there is money of a day without a rate.
+    pub unrated: BTreeSet<String>,
 }
 
 /// The period before, to compare with.
@@ -316,7 +321,14 @@ async fn read(
     let is_coarse = matches!(question.grain, Grain::Month | Grain::Total);
     match (question.grain, question.by.entity) {
         (Grain::Hour, _) => performance::of_hours(conn, query).await,
-        (_, false) => performance::of_accounts(conn, query).await,
+        (_, false) => {
+            let whole = if is_coarse {
+                question.period.whole_months()
+            } else {
+                question.period.no_months()
+            };
+            performance::of_accounts(conn, query, &whole).await
+        }
         (Grain::Day, true) => performance::of_entity_days(conn, query).await,
         (_, true) if is_coarse && question.period.is_of_months() => {
             performance::of_entity_months(conn, query).await
@@ -329,8 +341,13 @@ async fn read(
 fn gather(rows: Vec<SumRow>) -> Answer {
     let mut items: Vec<Item> = Vec::with_capacity(rows.len());
     let mut total = Sums::default();
+    let mut unrated = BTreeSet::new();
     for row in rows {
         let sums = Sums::from(&row);
+        let is_rated = row.reporting_spend.is_some() && row.reporting_revenue.is_some();
+        if !is_rated && !row.currency.is_empty() {
+            unrated.insert(row.currency);
+        }
         total.add(&sums);
         let start = Start {
             day: row.bucket,
@@ -354,7 +371,11 @@ fn gather(rows: Vec<SumRow>) -> Answer {
         }
     }
     items.sort_by(by_time_and_group);
-    Answer { items, total }
+    Answer {
+        items,
+        total,
+        unrated,
+    }
 }
 
 fn by_time_and_group(a: &Item, b: &Item) -> Ordering {

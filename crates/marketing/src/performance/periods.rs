@@ -4,6 +4,8 @@ use std::{fmt, str::FromStr};
 
 use chrono::{Datelike, Days, Months, NaiveDate};
 
+use crate::{store::performance::WholeMonths, words::words};
+
 /// Days in a row, both ends among them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Period {
@@ -88,48 +90,19 @@ impl Range {
     }
 }
 
-/// Into what stretches of time figures are cut.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Grain {
-    /// Hours by the account's clock.
-    Hour,
-    /// Days.
-    Day,
-    /// Weeks from Monday on.
-    Week,
-    /// Calendar months.
-    Month,
-    /// Not at all.
-    Total,
-}
-
-/// A word that is none.
-#[derive(Debug, thiserror::Error)]
-#[error("must be hour, day, week, month or total")]
-pub struct UnknownGrain;
-
-impl Grain {
-    /// The word for it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Hour => "hour",
-            Self::Day => "day",
-            Self::Week => "week",
-            Self::Month => "month",
-            Self::Total => "total",
-        }
-    }
-}
-
-impl FromStr for Grain {
-    type Err = UnknownGrain;
-
-    fn from_str(text: &str) -> Result<Self, UnknownGrain> {
-        [Self::Hour, Self::Day, Self::Week, Self::Month, Self::Total]
-            .into_iter()
-            .find(|grain| grain.as_str() == text)
-            .ok_or(UnknownGrain)
+words! {
+    /// Into what stretches of time figures are cut.
+    Grain ["hour, day, week, month and total"] {
+        /// Hours by the account's clock.
+        Hour = "hour",
+        /// Days.
+        Day = "day",
+        /// Weeks from Monday on.
+        Week = "week",
+        /// Calendar months.
+        Month = "month",
+        /// Not at all.
+        Total = "total",
     }
 }
 
@@ -161,6 +134,29 @@ impl Period {
     /// Whether it is of calendar months, all of each.
     pub(super) fn is_of_months(self) -> bool {
         self.from.day() == 1 && self.to.succ_opt().is_some_and(|next| next.day() == 1)
+    }
+
+    /// The calendar months that it holds from end to end.
+    pub(super) fn whole_months(self) -> WholeMonths {
+        let none = self.no_months();
+        let whole = || {
+            let next = none.first.with_day(1)?;
+            let first = match self.from.day() {
+                1 => self.from,
+                _ => self.from.with_day(1)?.checked_add_months(Months::new(1))?,
+            };
+            (first < next).then_some(WholeMonths { first, next })
+        };
+        whole().unwrap_or(none)
+    }
+
+    /// None of its months: they would begin behind it.
+    pub(super) fn no_months(self) -> WholeMonths {
+        let behind = self.to.succ_opt().unwrap_or(self.to);
+        WholeMonths {
+            first: behind,
+            next: behind,
+        }
     }
 
     /// As much before it as it is long: of calendar months as many months, else as many days.
@@ -265,6 +261,46 @@ mod tests {
             ),
         ] {
             assert_eq!(of.before(), Some(expected), "{of:?}");
+        }
+    }
+
+    #[test]
+    fn whole_months_lie_within_a_period_from_end_to_end() {
+        for (of, first, next) in [
+            (
+                period("2026-01-01", "2026-02-28"),
+                "2026-01-01",
+                "2026-03-01",
+            ),
+            (
+                period("2025-12-02", "2026-03-30"),
+                "2026-01-01",
+                "2026-03-01",
+            ),
+            (
+                period("2025-12-31", "2026-03-31"),
+                "2026-01-01",
+                "2026-04-01",
+            ),
+            (
+                period("2026-01-02", "2026-02-27"),
+                "2026-02-28",
+                "2026-02-28",
+            ),
+            (
+                period("2026-01-02", "2026-01-31"),
+                "2026-02-01",
+                "2026-02-01",
+            ),
+            (
+                period("2026-01-15", "2026-01-15"),
+                "2026-01-16",
+                "2026-01-16",
+            ),
+        ] {
+            let whole = of.whole_months();
+
+            assert_eq!((whole.first, whole.next), (day(first), day(next)), "{of:?}");
         }
     }
 

@@ -6,6 +6,7 @@ use queue::{Database, config::Config};
 use sqlx::PgPool;
 
 use super::*;
+use crate::rates::{RateFile, Rates};
 
 const DAYS: &str = "SELECT concat_ws(' ', date, entity_id, impressions, spend, origin)
                       FROM marketing.insights_daily ORDER BY date, entity_id";
@@ -296,6 +297,54 @@ async fn an_account_has_one_row_a_day_in_its_own_and_in_the_reporting_currency(
             "2026-11-14 1 10 10 7 -"
         ]
     );
+    Ok(())
+}
+
+// Fails when only months of which an account's days are there already are reckoned at rates that come later.
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_month_ahead_of_its_accounts_days_is_reckoned_at_new_rates(
+    db: PgPool,
+) -> anyhow::Result<()> {
+    let scene = Scene::new(&db).await?;
+    scene
+        .run("SELECT day('2026-11-05', '7', 10, 'EUR'); SELECT read('2026-11-05', 'day', now())")
+        .await?;
+    scene.roll_up(Grain::Months).await?;
+    let file = RateFile::parse("2026-11-05,EUR,1.1\n")?;
+
+    let rates = Rates::new(scene.rollups.queue.clone());
+    rates.load(&file, Some("USD"), false).await?;
+    scene.roll_up(Grain::Months).await?;
+
+    let spend =
+        "SELECT COALESCE(trim_scale(reporting_spend)::text, '-') FROM marketing.insights_monthly";
+    assert_eq!(scene.texts(spend).await?, ["11"]);
+    Ok(())
+}
+
+// Fails when months that nobody rolls up never wait for long, since their days are read again and again.
+#[sqlx::test(migrations = "../../migrations")]
+async fn what_is_marked_again_has_waited_since_it_was_marked_first(
+    db: PgPool,
+) -> anyhow::Result<()> {
+    let scene = Scene::new(&db).await?;
+    scene
+        .run(
+            "SELECT read('2026-11-02', 'day', now()), read('2026-11-02', 'hour', now());
+             UPDATE marketing.rollups_due SET marked_at = now() - interval '2 hours'",
+        )
+        .await?;
+
+    scene
+        .run(
+            "SELECT hour('2026-11-02', 5, '7', 10), read('2026-11-02', 'day', '2026-11-02 01:00Z'),
+                    read('2026-11-02', 'hour', now())",
+        )
+        .await?;
+    scene.roll_up(Grain::Days).await?;
+
+    let waiting = "SELECT grain FROM marketing.rollups_due WHERE marked_at < now() - interval '1 hour' ORDER BY grain";
+    assert_eq!(scene.texts(waiting).await?, ["account_day", "month"]);
     Ok(())
 }
 

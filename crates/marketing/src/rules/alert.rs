@@ -3,6 +3,7 @@
 
 use chrono::{DateTime, NaiveTime, Utc};
 use chrono_tz::Tz;
+use providers::mail::is_address;
 use queue::config::Formula;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -19,9 +20,6 @@ const LONGEST_WINDOW: u32 = 90;
 
 /// Most addresses that are told.
 const MOST_RECIPIENTS: usize = 20;
-
-/// Longest address.
-const LONGEST_ADDRESS: usize = 254;
 
 /// What raises an alert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -149,12 +147,8 @@ impl AlertRule {
         if let Some(quiet) = &self.quiet_hours {
             quiet.read()?;
         }
-        let is_address = |address: &String| {
-            (3..=LONGEST_ADDRESS).contains(&address.len())
-                && address.contains('@')
-                && !address.chars().any(|c| c.is_control() || c.is_whitespace())
-        };
-        if self.recipients.len() > MOST_RECIPIENTS || !self.recipients.iter().all(is_address) {
+        let are_addresses = self.recipients.iter().all(|to| is_address(to));
+        if self.recipients.len() > MOST_RECIPIENTS || !are_addresses {
             let message = "must be at most 20 addresses";
             return Err(RulesError::invalid("/rule/recipients", message));
         }
@@ -311,6 +305,24 @@ mod tests {
     fn step(rule: &AlertRule, is_raised: bool, now: i64, before: i64) -> Option<Step> {
         let reading = rule.read(is_raised, (&spent(now), &spent(before)), None);
         reading.map(|reading| reading.step)
+    }
+
+    // Fails when an alert is taken that cannot be mailed to whom it names.
+    #[test]
+    fn recipients_are_addresses_one_each() {
+        let with = |to: &str| AlertRule {
+            recipients: vec![to.to_owned()],
+            ..rule(Comparison::Above, 100, None)
+        };
+
+        assert!(with("ada@example.com").check().is_ok());
+        for wrong in [
+            "ada",
+            "a@example.com,b@example.com",
+            "Ada <ada@example.com>",
+        ] {
+            assert!(with(wrong).check().is_err(), "{wrong}");
+        }
     }
 
     #[test]

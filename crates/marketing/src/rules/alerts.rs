@@ -1,47 +1,48 @@
 //! Alerts as people make, look at and change them.
 
-use std::{fmt, str::FromStr};
-
 use chrono::{DateTime, Utc};
 use queue::{Actor, Page, PageRequest, Queue};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use sqlx::Connection as _;
 use uuid::Uuid;
 
 use super::{
-    Rules, RulesError, UnknownWord,
+    AlertId, Rules, RulesError,
     alert::AlertRule,
-    check_name, document,
-    due::AlertId,
-    shown_tenant, stored_document, stored_tenant, stored_word,
+    check_name, document, shown_tenant, stored_document, stored_tenant, stored_word,
     strategies::{note, taken, taken_or},
 };
-use crate::store::{
-    Session, alert_history,
-    alerts::{self, AlertRow},
-    within_deadline,
+use crate::{
+    store::{
+        Session, alert_history,
+        alerts::{self, AlertRow},
+        within_deadline,
+    },
+    words::words,
 };
 
 /// Begins the cursors of this list.
 const LIST: &str = "alert";
 
-/// Whether an alert is looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AlertStatus {
-    /// It is.
-    Active,
-    /// Somebody stopped it.
-    Paused,
+words! {
+    /// Whether an alert is looked at.
+    AlertStatus ["active and paused"] {
+        /// It is.
+        Active = "active",
+        /// Somebody stopped it.
+        Paused = "paused",
+    }
 }
 
 /// An alert to be.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewAlert {
-    /// Whose it is; `None`: it belongs to no tenant.
+    /// Whose it is; `None`: of the account that it names, or of no tenant.
     pub tenant: Option<String>,
     /// Unique in its tenant.
     pub name: String,
+    /// Whether it is looked at.
+    pub status: AlertStatus,
     /// What it watches.
     pub rule: AlertRule,
 }
@@ -78,32 +79,6 @@ pub struct Alert {
     pub evaluated_at: Option<DateTime<Utc>>,
 }
 
-impl AlertStatus {
-    /// The word that is shown and stored.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Paused => "paused",
-        }
-    }
-}
-
-impl fmt::Display for AlertStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for AlertStatus {
-    type Err = UnknownWord;
-
-    fn from_str(text: &str) -> Result<Self, UnknownWord> {
-        let message = "must be active or paused";
-        stored_word(text).map_err(|_| UnknownWord(message))
-    }
-}
-
 impl Rules {
     /// Makes an alert.
     ///
@@ -113,14 +88,15 @@ impl Rules {
         check_name(&new.name)?;
         new.rule.check()?;
         self.check_kpi(&new.rule)?;
+        let owner = self.owner(&new.rule.scope, new.tenant.as_deref()).await?;
         let id = Uuid::now_v7();
         let rule = document(&new.rule);
         let db = self.db();
         let added = within_deadline(async {
             let mut session = Session::open(&db).await?;
             let mut tx = session.connection().begin().await?;
-            let which = (id, stored_tenant(new.tenant.as_deref()), new.name.as_str());
-            let added = alerts::add(&mut *tx, which, &rule).await?;
+            let which = (id, stored_tenant(owner.as_deref()), new.name.as_str());
+            let added = alerts::add(&mut *tx, which, new.status.as_str(), &rule).await?;
             if added.is_some() {
                 note(&mut tx, "alert.create", id, actor).await?;
             }
@@ -188,6 +164,8 @@ impl Rules {
         if let Some(rule) = &change.rule {
             rule.check()?;
             self.check_kpi(rule)?;
+            let tenant = self.alert(id, actor.tenant.as_deref()).await?.tenant;
+            self.check_owner(&rule.scope, tenant.as_deref()).await?;
         }
         let rule = change.rule.as_ref().map(document);
         let db = self.db();

@@ -1,45 +1,9 @@
-//! The ids of rules and alerts, and which of them are due.
+//! Which rules and alerts are due.
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::time::Duration;
 
-use serde::Serialize;
-use uuid::Uuid;
-
-use super::{Rules, RulesError};
+use super::{AlertId, Rules, RulesError, StrategyId};
 use crate::store::{Session, alerts, strategies, within_deadline};
-
-macro_rules! id {
-    ($(#[$about:meta])* $name:ident) => {
-        $(#[$about])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-        #[serde(transparent)]
-        pub struct $name(pub Uuid);
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.as_hyphenated().fmt(f)
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = uuid::Error;
-
-            fn from_str(text: &str) -> Result<Self, uuid::Error> {
-                Uuid::try_parse(text).map(Self)
-            }
-        }
-    };
-}
-
-id! {
-    /// A rule.
-    StrategyId
-}
-
-id! {
-    /// An alert.
-    AlertId
-}
 
 impl Rules {
     /// Active rules that were not evaluated for so long, the longest waiting first.

@@ -9,6 +9,7 @@ use rust_decimal::Decimal;
 
 use super::{metric::Sums, scope::RuleScope, stored_word};
 use crate::store::{
+    insight_days,
     rule_figures::{self, Asked, SumRow},
     strategies::ScopedAccount,
 };
@@ -52,6 +53,20 @@ pub(super) fn today(account: &ScopedAccount, now: DateTime<Utc>) -> NaiveDate {
     let zone = account.time_zone.as_deref();
     let zone = zone.and_then(|zone| Tz::from_str(zone).ok());
     now.with_timezone(&zone.unwrap_or(Tz::UTC)).date_naive()
+}
+
+/// Whether an account's last whole day was read after its end: what was read before lacks its last hours.
+pub(super) async fn is_yesterday_whole(
+    db: &mut sqlx::PgConnection,
+    account: &ScopedAccount,
+    (scope, now): (&RuleScope, DateTime<Utc>),
+) -> Result<bool, sqlx::Error> {
+    let Some(yesterday) = today(account, now).pred_opt() else {
+        return Ok(false);
+    };
+    let whose = (account.id, scope.level.as_str());
+    let read_at = insight_days::read_at(db, whose, yesterday).await?;
+    Ok(read_at.is_some_and(|at| today(account, at) > yesterday))
 }
 
 /// What an account's entities did at the level of a scope, those that spent most first.

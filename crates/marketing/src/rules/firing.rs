@@ -9,7 +9,7 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Rules, RulesError, alert::AlertRule, due::AlertId, stored_word};
+use super::{AlertId, Rules, RulesError, alert::AlertRule, stored_word};
 use crate::{
     accounts::AccountId,
     store::{

@@ -1,13 +1,10 @@
 //! What can be watched of figures: those that are added up, and what is made of their sums. A ratio whose divisor is zero is
 //! none.
 
-use std::str::FromStr;
-
 use queue::config::{Figure, Formula};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use super::UnknownWord;
 use crate::ratios::{Parts, rounded};
 
 /// What an entity did in a stretch of days: sums alone.
@@ -186,18 +183,10 @@ impl Metric {
     }
 }
 
-impl FromStr for Metric {
-    type Err = UnknownWord;
-
-    fn from_str(text: &str) -> Result<Self, UnknownWord> {
-        let found = Self::ALL.into_iter().find(|metric| metric.as_str() == text);
-        found.ok_or(UnknownWord("must be a metric, such as spend or ctr_pct"))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::words::stored_word;
 
     #[test]
     fn ratios_are_made_of_sums_and_none_where_the_divisor_is_zero() {
@@ -242,10 +231,10 @@ mod tests {
     #[test]
     fn a_metric_has_one_word() {
         for metric in Metric::ALL {
-            assert_eq!(metric.as_str().parse::<Metric>().ok(), Some(metric));
+            assert_eq!(stored_word::<Metric>(metric.as_str()).ok(), Some(metric));
             let told = serde_json::to_value(metric).expect("a word");
             assert_eq!(told, metric.as_str());
         }
-        assert!("profit".parse::<Metric>().is_err());
+        assert!(stored_word::<Metric>("profit").is_err());
     }
 }

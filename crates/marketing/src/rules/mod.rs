@@ -8,6 +8,7 @@ mod figures;
 mod firing;
 mod metric;
 mod order;
+mod owner;
 mod prune;
 mod raise;
 mod recommend;
@@ -19,16 +20,12 @@ mod strategy;
 mod tests;
 
 use queue::{AdminError, Queue};
-use serde::{
-    Serialize,
-    de::{DeserializeOwned, value::StrDeserializer},
-};
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use sqlx::PgPool;
 
 pub use alert::{AlertRule, Comparison, QuietHours};
 pub use alerts::{Alert, AlertChange, AlertStatus, NewAlert};
-pub use due::{AlertId, StrategyId};
 pub use firing::{AlertEntry, Became, DueMail};
 pub use metric::{Metric, Sums};
 pub use raise::AlertsFound;
@@ -38,7 +35,12 @@ pub use scope::RuleScope;
 pub use strategies::{NewStrategy, Strategy, StrategyChange, StrategyStatus};
 pub use strategy::{Act, Mode, Reason, StrategyRule};
 
-use crate::store::StoreError;
+pub use crate::ids::{AlertId, StrategyId};
+use crate::{
+    store::StoreError,
+    tenant::{shown_tenant, stored_tenant},
+    words::stored_word,
+};
 
 /// Why something of rules and alerts was not done or read.
 #[derive(Debug, thiserror::Error)]
@@ -79,11 +81,6 @@ impl RulesError {
     }
 }
 
-/// There is no such word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct UnknownWord(&'static str);
-
 /// Rules and alerts; cheap to make and to clone.
 #[derive(Clone)]
 pub struct Rules {
@@ -100,22 +97,6 @@ impl Rules {
     fn db(&self) -> PgPool {
         self.queue.database().pool()
     }
-}
-
-/// A tenant as it is stored: no tenant is an empty one.
-fn stored_tenant(tenant: Option<&str>) -> &str {
-    tenant.unwrap_or_default()
-}
-
-/// A stored tenant as others see it.
-fn shown_tenant(tenant: String) -> Option<String> {
-    (!tenant.is_empty()).then_some(tenant)
-}
-
-/// A word that is stored, as what it means.
-fn stored_word<T: DeserializeOwned>(word: &str) -> Result<T, sqlx::Error> {
-    let reader = StrDeserializer::<serde::de::value::Error>::new(word);
-    T::deserialize(reader).map_err(|error| sqlx::Error::Decode(Box::new(error)))
 }
 
 /// A document that is stored, as what it means.

@@ -8,8 +8,7 @@ use serde_json::{Value, json, value::to_raw_value};
 use uuid::Uuid;
 
 use super::{
-    Rules, RulesError,
-    due::StrategyId,
+    Rules, RulesError, StrategyId,
     recommend::BY_ITSELF,
     recommendations::{Recommendation, shown, told_reasons},
     strategy::Act,
@@ -21,6 +20,9 @@ const KIND: &str = "campaign.update";
 
 /// In whose name keys are kept.
 const CLIENT: &str = "millpond:strategies";
+
+/// Most characters of who asks for a change.
+const LONGEST_NAME: usize = 200;
 
 /// Changes of one account that one job makes.
 struct UpdateOrder {
@@ -101,8 +103,14 @@ fn order(batch: Uuid, name: &str, findings: &[Recommendation]) -> Option<UpdateO
             "account_id": first.account,
             "changes": changes,
             "strategy_id": first.strategy,
+            "requested_by": first.decided_by.as_deref().map(shortened),
         }),
     })
+}
+
+/// A name that the payload takes.
+fn shortened(name: &str) -> String {
+    name.chars().take(LONGEST_NAME).collect()
 }
 
 /// A change that is made only where the entity still is as it was when it was found.

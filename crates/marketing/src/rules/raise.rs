@@ -11,10 +11,9 @@ use sqlx::Connection as _;
 use uuid::Uuid;
 
 use super::{
-    Rules, RulesError,
+    AlertId, Rules, RulesError,
     alert::{Reading, Step},
     alerts::{Alert, alert},
-    due::AlertId,
     figures::{self, Figured, Window, today},
     firing::Became,
     metric::Sums,
@@ -38,6 +37,8 @@ const IDLE_DAYS: u32 = 2;
 /// What a look at an alert came to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct AlertsFound {
+    /// Accounts of its tenant and of its scope that are switched on, with a grant that works.
+    pub accounts: u64,
     /// Entities with figures.
     pub looked_at: u64,
     /// For how many it was raised.
@@ -78,11 +79,7 @@ impl Rules {
                 return Ok(None);
             };
             let formula = self.formula(&watched);
-            let (turns, looked_at) = turns(&mut tx, &watched, (now, formula.as_ref())).await?;
-            let mut found = AlertsFound {
-                looked_at,
-                ..AlertsFound::default()
-            };
+            let (turns, mut found) = turns(&mut tx, &watched, (now, formula.as_ref())).await?;
             for turn in &turns {
                 take(&mut tx, &watched, turn, &mut found).await?;
             }
@@ -107,16 +104,25 @@ async fn turns(
     tx: &mut sqlx::PgConnection,
     watched: &Alert,
     (now, formula): (DateTime<Utc>, Option<&Formula>),
-) -> Result<(Vec<Turn>, u64), sqlx::Error> {
+) -> Result<(Vec<Turn>, AlertsFound), sqlx::Error> {
     let scope = &watched.rule.scope;
     let tenant = stored_tenant(watched.tenant.as_deref());
     let platform = scope.platform.map(|platform| platform.as_str());
     let which = (scope.account_id, platform);
     let accounts =
         stored_strategies::accounts(&mut *tx, tenant, which, scope.level.as_str()).await?;
-    let (mut turns, mut looked_at) = (Vec::new(), 0);
-    // Figures that are behind say nothing: what was not read yet would have fallen.
-    for account in accounts.iter().filter(|account| account.is_fresh) {
+    let (mut turns, mut found) = (Vec::new(), AlertsFound::default());
+    for account in &accounts {
+        found.accounts += 1;
+        // Figures that are behind say nothing: what was not read yet would have fallen.
+        if !account.is_fresh {
+            continue;
+        }
+        if watched.rule.comparison.is_of_change()
+            && !figures::is_yesterday_whole(&mut *tx, account, (scope, now)).await?
+        {
+            continue;
+        }
         let which = (watched.id.0, account.id);
         let raised = alert_history::raised(&mut *tx, which, scope.level.as_str()).await?;
         let raised = raised.into_iter().map(|row| (row.entity_id.clone(), row));
@@ -124,7 +130,7 @@ async fn turns(
         let pairs = pairs(tx, watched, account, now).await?;
         let are_all = i64::try_from(pairs.len()).is_ok_and(|seen| seen < MOST_ENTITIES);
         for (entity, before) in pairs {
-            looked_at += 1;
+            found.looked_at += 1;
             let is_raised = raised.remove(&entity.id).is_some();
             let reading = watched
                 .rule
@@ -143,7 +149,7 @@ async fn turns(
         }
     }
     turns.truncate(MOST_AT_ONCE);
-    Ok((turns, looked_at))
+    Ok((turns, found))
 }
 
 /// What is over since it has no figures any more: it would be raised for ever. A day that has just begun has none either, so

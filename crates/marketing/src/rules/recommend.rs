@@ -11,8 +11,7 @@ use sqlx::Connection as _;
 use uuid::Uuid;
 
 use super::{
-    Rules, RulesError, document,
-    due::StrategyId,
+    Rules, RulesError, StrategyId, document,
     figures::{self, Figured, Window, today},
     recommendations::told_reasons,
     stored_tenant,
@@ -37,6 +36,8 @@ pub(super) const BY_ITSELF: &str = "the strategy itself";
 /// What an evaluation came to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct StrategyFound {
+    /// Accounts that it looked at: of its tenant, of its scope, switched on and with a grant that works.
+    pub accounts: u64,
     /// Entities with figures.
     pub looked_at: u64,
     /// Those that the rule fires for.
@@ -86,31 +87,35 @@ impl Rules {
                 session.done();
                 return Ok(None);
             };
-            let (hits, looked_at) = look(&mut tx, &rule, now).await?;
-            let mut found = keep(&mut tx, &rule, &hits).await?;
+            let (hits, accounts, looked_at) = look(&mut tx, &rule, now).await?;
+            let found = keep(&mut tx, &rule, &hits).await?;
             tx.commit().await?;
             session.done();
-            found.looked_at = looked_at;
-            Ok(Some(found))
+            Ok(Some(StrategyFound {
+                accounts,
+                looked_at,
+                ..found
+            }))
         });
         Ok(found.await?)
     }
 }
 
-/// What the rule fires for now, what spent most first, and how many entities were looked at.
+/// What the rule fires for now, what spent most first, and how many accounts and entities were looked at.
 async fn look(
     db: &mut sqlx::PgConnection,
     rule: &Strategy,
     now: DateTime<Utc>,
-) -> Result<(Vec<Hit>, u64), sqlx::Error> {
+) -> Result<(Vec<Hit>, u64, u64), sqlx::Error> {
     let scope = &rule.rule.scope;
     let tenant = stored_tenant(rule.tenant.as_deref());
     let platform = scope.platform.map(|platform| platform.as_str());
     let which = (scope.account_id, platform);
     let level = scope.level.as_str();
     let accounts = stored_strategies::accounts(&mut *db, tenant, which, level).await?;
-    let (mut hits, mut looked_at) = (Vec::new(), 0);
+    let (mut hits, mut accounts_seen, mut looked_at) = (Vec::new(), 0, 0);
     for account in &accounts {
+        accounts_seen += 1;
         let window = Window::ending(today(account, now), rule.rule.look_back_days);
         for entity in figures::of(&mut *db, account, scope, window).await? {
             looked_at += 1;
@@ -132,7 +137,7 @@ async fn look(
     }
     hits.sort_by_key(|hit| std::cmp::Reverse(hit.entity.sums.spend));
     hits.truncate(MOST_FINDINGS);
-    Ok((hits, looked_at))
+    Ok((hits, accounts_seen, looked_at))
 }
 
 async fn keep(

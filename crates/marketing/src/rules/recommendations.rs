@@ -1,18 +1,14 @@
 //! What rules found, as people look at it and decide about it.
 
-use std::{fmt, str::FromStr};
-
 use chrono::{DateTime, Utc};
 use providers::platform::EntityType;
 use queue::{Actor, JobId, Page, PageRequest, Queue};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use sqlx::Connection as _;
 use uuid::Uuid;
 
 use super::{
-    Rules, RulesError, UnknownWord,
-    due::StrategyId,
-    shown_tenant, stored_document, stored_word,
+    Rules, RulesError, StrategyId, shown_tenant, stored_document, stored_word,
     strategies::note,
     strategy::{Act, Reason},
 };
@@ -23,27 +19,28 @@ use crate::{
         recommendations::{self, ListQuery, RecommendationRow},
         within_deadline,
     },
+    words::words,
 };
 
 /// Begins the cursors of this list.
 const LIST: &str = "recommendation";
 
-/// How a finding stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RecommendationState {
-    /// Somebody may accept or dismiss it.
-    Open,
-    /// It is done: its job is about to be made.
-    Acting,
-    /// Its job was made.
-    Acted,
-    /// It was told, which is all that the rule does.
-    Notified,
-    /// Somebody dismissed it.
-    Dismissed,
-    /// It does not hold any more.
-    Expired,
+words! {
+    /// How a finding stands.
+    RecommendationState ["open, acting, acted, notified, dismissed and expired"] {
+        /// Somebody may accept or dismiss it.
+        Open = "open",
+        /// It is done: its job is about to be made.
+        Acting = "acting",
+        /// Its job was made.
+        Acted = "acted",
+        /// It was told, which is all that the rule does.
+        Notified = "notified",
+        /// Somebody dismissed it.
+        Dismissed = "dismissed",
+        /// It does not hold any more.
+        Expired = "expired",
+    }
 }
 
 /// Which findings to list.
@@ -92,36 +89,6 @@ pub struct Recommendation {
     pub decided_at: Option<DateTime<Utc>>,
     /// By whom.
     pub decided_by: Option<String>,
-}
-
-impl RecommendationState {
-    /// The word that is shown and stored.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Acting => "acting",
-            Self::Acted => "acted",
-            Self::Notified => "notified",
-            Self::Dismissed => "dismissed",
-            Self::Expired => "expired",
-        }
-    }
-}
-
-impl fmt::Display for RecommendationState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for RecommendationState {
-    type Err = UnknownWord;
-
-    fn from_str(text: &str) -> Result<Self, UnknownWord> {
-        let message = "must be open, acting, acted, notified, dismissed or expired";
-        stored_word(text).map_err(|_| UnknownWord(message))
-    }
 }
 
 impl Rules {

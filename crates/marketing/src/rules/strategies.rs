@@ -1,48 +1,50 @@
 //! Rules as people make, look at and change them.
 
-use std::{fmt, str::FromStr};
-
 use chrono::{DateTime, Utc};
 use queue::{Actor, Deed, Page, PageRequest, Queue};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::json;
 use sqlx::Connection as _;
 use uuid::Uuid;
 
 use super::{
-    Rules, RulesError, UnknownWord, check_name, document,
-    due::StrategyId,
-    shown_tenant, stored_document, stored_tenant, stored_word,
+    Rules, RulesError, StrategyId, check_name, document, shown_tenant, stored_document,
+    stored_tenant, stored_word,
     strategy::{Mode, StrategyRule},
 };
-use crate::store::{
-    Session,
-    strategies::{self, Change, StrategyRow},
-    within_deadline,
+use crate::{
+    store::{
+        Session,
+        strategies::{self, Change, StrategyRow},
+        within_deadline,
+    },
+    words::words,
 };
 
 /// Begins the cursors of this list.
 const LIST: &str = "strategy";
 
-/// Whether a rule is evaluated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StrategyStatus {
-    /// It is.
-    Active,
-    /// Somebody stopped it.
-    Paused,
-    /// It has done what it was for.
-    Completed,
+words! {
+    /// Whether a rule is evaluated.
+    StrategyStatus ["active, paused and completed"] {
+        /// It is.
+        Active = "active",
+        /// Somebody stopped it.
+        Paused = "paused",
+        /// It has done what it was for.
+        Completed = "completed",
+    }
 }
 
 /// A rule to be.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewStrategy {
-    /// Whose it is; `None`: it belongs to no tenant.
+    /// Whose it is; `None`: of the account that it names, or of no tenant.
     pub tenant: Option<String>,
     /// Unique in its tenant.
     pub name: String,
+    /// Whether it is evaluated.
+    pub status: StrategyStatus,
     /// Whether it acts by itself.
     pub mode: Mode,
     /// What it watches and does.
@@ -85,53 +87,6 @@ pub struct Strategy {
     pub evaluated_at: Option<DateTime<Utc>>,
 }
 
-impl StrategyStatus {
-    /// The word that is shown and stored.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Paused => "paused",
-            Self::Completed => "completed",
-        }
-    }
-}
-
-impl fmt::Display for StrategyStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for StrategyStatus {
-    type Err = UnknownWord;
-
-    fn from_str(text: &str) -> Result<Self, UnknownWord> {
-        let message = "must be active, paused or completed";
-        stored_word(text).map_err(|_| UnknownWord(message))
-    }
-}
-
-impl Mode {
-    /// The word that is shown and stored.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Recommend => "recommend",
-            Self::Act => "act",
-        }
-    }
-}
-
-impl FromStr for Mode {
-    type Err = UnknownWord;
-
-    fn from_str(text: &str) -> Result<Self, UnknownWord> {
-        let message = "must be recommend or act";
-        stored_word(text).map_err(|_| UnknownWord(message))
-    }
-}
-
 impl Rules {
     /// Makes a rule.
     ///
@@ -144,14 +99,16 @@ impl Rules {
     ) -> Result<Strategy, RulesError> {
         check_name(&new.name)?;
         new.rule.check()?;
+        let owner = self.owner(&new.rule.scope, new.tenant.as_deref()).await?;
         let id = Uuid::now_v7();
         let rule = document(&new.rule);
         let db = self.db();
         let added = within_deadline(async {
             let mut session = Session::open(&db).await?;
             let mut tx = session.connection().begin().await?;
-            let which = (id, stored_tenant(new.tenant.as_deref()), new.name.as_str());
-            let added = strategies::add(&mut *tx, which, new.mode.as_str(), &rule).await?;
+            let which = (id, stored_tenant(owner.as_deref()), new.name.as_str());
+            let words = (new.status.as_str(), new.mode.as_str());
+            let added = strategies::add(&mut *tx, which, words, &rule).await?;
             if added.is_some() {
                 note(&mut tx, "strategy.create", id, actor).await?;
             }
@@ -224,6 +181,8 @@ impl Rules {
         }
         if let Some(rule) = &change.rule {
             rule.check()?;
+            let tenant = self.strategy(id, actor.tenant.as_deref()).await?.tenant;
+            self.check_owner(&rule.scope, tenant.as_deref()).await?;
         }
         let rule = change.rule.as_ref().map(document);
         let db = self.db();

@@ -9,7 +9,7 @@ use super::{
     metric::{Metric, Sums},
     scope::RuleScope,
 };
-use crate::ratios::ratio;
+use crate::{ratios::ratio, words::words};
 
 /// Longest look-back, in days.
 const LONGEST_LOOK_BACK: u32 = 90;
@@ -26,14 +26,14 @@ const WITHOUT_CENTS: [&str; 21] = [
 /// Most changes that a rule makes in 24 hours.
 const MOST_A_DAY: u32 = 500;
 
-/// Whether a rule acts by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Mode {
-    /// What it finds is listed, for somebody to accept or dismiss.
-    Recommend,
-    /// What it finds is done, up to its daily cap.
-    Act,
+words! {
+    /// Whether a rule acts by itself.
+    Mode ["recommend and act"] {
+        /// What it finds is listed, for somebody to accept or dismiss.
+        Recommend = "recommend",
+        /// What it finds is done, up to its daily cap.
+        Act = "act",
+    }
 }
 
 /// What a rule does.

@@ -10,9 +10,9 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::{
-    Act, AlertRule, Comparison, Metric, Mode, NewAlert, NewStrategy, QuietHours,
+    Act, AlertRule, AlertStatus, Comparison, Metric, Mode, NewAlert, NewStrategy, QuietHours,
     RecommendationFilter, RecommendationState, RuleScope, Rules, RulesError, StrategyId,
-    StrategyRule,
+    StrategyRule, StrategyStatus,
 };
 
 /// Noon in Berlin.
@@ -69,6 +69,7 @@ impl Scene {
         let new = NewStrategy {
             tenant: Some("acme".to_owned()),
             name: format!("Stop dear clicks {}", Uuid::now_v7()),
+            status: StrategyStatus::Active,
             mode,
             rule: StrategyRule {
                 scope: scope(),
@@ -250,11 +251,12 @@ async fn names_are_unique_and_paused_rules_are_not_evaluated(db: PgPool) -> anyh
     let same = NewStrategy {
         tenant: strategy.tenant,
         name: strategy.name,
+        status: strategy.status,
         mode: strategy.mode,
         rule: strategy.rule,
     };
     let pause = super::StrategyChange {
-        status: Some(super::StrategyStatus::Paused),
+        status: Some(StrategyStatus::Paused),
         ..super::StrategyChange::default()
     };
 
@@ -301,8 +303,8 @@ async fn what_a_rule_decided_itself_is_not_ordered_while_it_is_paused(
         status: Some(status),
         ..super::StrategyChange::default()
     };
-    let paused = becomes(super::StrategyStatus::Paused);
-    let active = becomes(super::StrategyStatus::Active);
+    let paused = becomes(StrategyStatus::Paused);
+    let active = becomes(StrategyStatus::Active);
     scene.rules.evaluate_strategy(id, noon()).await?;
 
     scene.rules.change_strategy(id, &paused, &actor()).await?;
@@ -343,6 +345,7 @@ fn alert(quiet: bool) -> NewAlert {
     NewAlert {
         tenant: Some("acme".to_owned()),
         name: "Dear clicks".to_owned(),
+        status: AlertStatus::Active,
         rule: AlertRule {
             scope: scope(),
             metric: Metric::Cpc,
@@ -472,5 +475,73 @@ async fn mails_wait_for_the_end_of_quiet_hours_and_what_is_over_by_then_is_not_m
     assert!(quiet.is_empty() && none.is_empty());
     assert_eq!(due.len(), 2);
     assert_eq!(due[0].to, ["ada@example.com"]);
+    Ok(())
+}
+
+// Fails when a rule about an account of another tenant is taken, which would find nothing for ever.
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_rule_belongs_to_whom_the_account_belongs_that_it_names(
+    db: PgPool,
+) -> anyhow::Result<()> {
+    let scene = Scene::new(&db).await?;
+    let account: Uuid = sqlx::query_scalar("SELECT id FROM marketing.accounts")
+        .fetch_one(&db)
+        .await?;
+    let of = |tenant: Option<&str>, account_id: Uuid| {
+        let mut new = alert(false);
+        new.tenant = tenant.map(str::to_owned);
+        new.rule.scope.account_id = Some(account_id);
+        new
+    };
+
+    let unsaid = scene.rules.add_alert(&of(None, account), &actor()).await?;
+    let others = of(Some("globex"), account);
+    let others = scene.rules.add_alert(&others, &actor()).await;
+    let nowhere = of(Some("acme"), Uuid::now_v7());
+    let nowhere = scene.rules.add_alert(&nowhere, &actor()).await;
+    let looked = scene.rules.look_at_alert(unsaid.id, noon()).await?;
+
+    assert_eq!(unsaid.tenant.as_deref(), Some("acme"));
+    for refused in [others, nowhere] {
+        assert!(
+            matches!(&refused, Err(RulesError::Invalid { pointer, .. }) if *pointer == "/rule/scope/account_id"),
+            "{refused:?}"
+        );
+    }
+    assert_eq!(looked.map(|(_, found)| found.accounts), Some(1));
+    Ok(())
+}
+
+// Fails when a day of which the last hours were not read yet has fallen, and when one that truly fell is not told of.
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_change_is_told_of_days_that_were_read_after_their_end(db: PgPool) -> anyhow::Result<()> {
+    let scene = Scene::new(&db).await?;
+    let mut new = alert(false);
+    new.rule.metric = Metric::Spend;
+    new.rule.comparison = Comparison::FallsPct;
+    new.rule.threshold = Decimal::from(50);
+    new.rule.clear_at = None;
+    new.rule.window_days = 1;
+    let id = scene.rules.add_alert(&new, &actor()).await?.id;
+    scene
+        .run(
+            "INSERT INTO marketing.insights_daily
+                    (account, level, date, entity_id, impressions, clicks, link_clicks, views, likes, comments, shares,
+                     spend, conversions, revenue, leads)
+             SELECT account, level, '2026-11-18', entity_id, impressions, clicks, 0, 0, 0, 0, 0, 10 * spend, 0, 0, 0
+               FROM marketing.insights_daily WHERE date = '2026-11-19';
+             INSERT INTO marketing.insight_days (account, level, granularity, breakdowns, date, read_at)
+             SELECT id, 'campaign', 'hour', '', '2026-11-19', '2026-11-19 23:30 Europe/Berlin' FROM marketing.accounts",
+        )
+        .await?;
+
+    let early = scene.rules.look_at_alert(id, noon()).await?;
+    scene
+        .run("UPDATE marketing.insight_days SET read_at = '2026-11-20 00:30 Europe/Berlin' WHERE date = '2026-11-19'")
+        .await?;
+    let whole = scene.rules.look_at_alert(id, noon()).await?;
+
+    let fired = [early, whole].map(|looked| looked.map(|(_, found)| found.fired));
+    assert_eq!(fired, [Some(0), Some(5)]);
     Ok(())
 }

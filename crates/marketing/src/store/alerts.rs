@@ -25,16 +25,18 @@ pub(crate) struct AlertRow {
 pub(crate) async fn add(
     db: impl PgExecutor<'_>,
     (id, tenant, name): (Uuid, &str, &str),
+    status: &str,
     rule: &Value,
 ) -> Result<Option<AlertRow>, sqlx::Error> {
     sqlx::query_as!(
         AlertRow,
-        "INSERT INTO marketing.alerts (id, tenant, name, rule) VALUES ($1, $2, $3, $4)
+        "INSERT INTO marketing.alerts (id, tenant, name, status, rule) VALUES ($1, $2, $3, $4, $5)
          ON CONFLICT ON CONSTRAINT alerts_name DO NOTHING
          RETURNING id, tenant, name, status, rule, created_at, updated_at, evaluated_at",
         id,
         tenant,
         name,
+        status,
         rule,
     )
     .fetch_optional(db)

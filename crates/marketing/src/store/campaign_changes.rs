@@ -31,6 +31,7 @@ pub(crate) struct ChangeRow {
     pub(crate) after: String,
     pub(crate) state: String,
     pub(crate) reason: Option<String>,
+    pub(crate) requested_by: Option<String>,
     pub(crate) strategy: Option<Uuid>,
     pub(crate) error_class: Option<String>,
     pub(crate) error: Option<String>,
@@ -50,6 +51,7 @@ pub(crate) struct NewChange<'a> {
     pub(crate) after: &'a str,
     pub(crate) state: &'a str,
     pub(crate) reason: Option<&'a str>,
+    pub(crate) requested_by: Option<&'a str>,
     pub(crate) strategy: Option<Uuid>,
     pub(crate) run: Uuid,
     pub(crate) run_s: f64,
@@ -60,6 +62,8 @@ pub(crate) struct NewChange<'a> {
 /// How a change ended, or why it waits.
 pub(crate) struct End<'a> {
     pub(crate) state: &'a str,
+    /// What was before, where the platform said it.
+    pub(crate) before: Option<&'a str>,
     pub(crate) error_class: Option<&'a str>,
     pub(crate) error: Option<&'a str>,
 }
@@ -93,8 +97,8 @@ pub(crate) async fn of_job(
 ) -> Result<Vec<ChangeRow>, sqlx::Error> {
     sqlx::query_as!(
         ChangeRow,
-        "SELECT id, job, place, account, kind, entity_id, field, before, after, state, reason, strategy, error_class, error,
-                begun_at, ended_at
+        "SELECT id, job, place, account, kind, entity_id, field, before, after, state, reason, requested_by, strategy, error_class,
+                error, begun_at, ended_at
            FROM marketing.campaign_changes WHERE job = $1 ORDER BY place",
         job,
     )
@@ -127,18 +131,24 @@ pub(crate) async fn busy_until(
     Ok(until)
 }
 
-/// Begins a change, or goes on with one that is not over. What was before stays as it was first.
+/// Begins a change, or goes on with one that is not over, or that was refused and is tried anew. Of one that goes on, what was
+/// before stays as it was first.
 pub(crate) async fn begin(db: impl PgExecutor<'_>, new: &NewChange<'_>) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "INSERT INTO marketing.campaign_changes AS c
                 (job, place, account, kind, entity_id, field, before, after, state, reason, strategy, run, run_until,
-                 error_class, error, ended_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, now() + make_interval(secs => $13), $14, $15,
+                 error_class, error, requested_by, ended_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, now() + make_interval(secs => $13), $14, $15, $16,
                  CASE WHEN $9 = 'sending' THEN NULL ELSE now() END)
          ON CONFLICT ON CONSTRAINT campaign_changes_place DO UPDATE
             SET state = excluded.state, run = excluded.run, run_until = excluded.run_until,
-                error_class = excluded.error_class, error = excluded.error, ended_at = excluded.ended_at
-          WHERE c.state IN ('sending', 'waiting')",
+                kind = excluded.kind, entity_id = excluded.entity_id, field = excluded.field, after = excluded.after,
+                before = CASE WHEN c.state <> 'refused' AND (c.kind, c.entity_id, c.field)
+                                   = (excluded.kind, excluded.entity_id, excluded.field)
+                              THEN c.before ELSE excluded.before END,
+                reason = excluded.reason, requested_by = excluded.requested_by, error_class = excluded.error_class,
+                error = excluded.error, ended_at = excluded.ended_at
+          WHERE c.state IN ('sending', 'waiting', 'refused')",
         new.job,
         new.place,
         new.account,
@@ -154,13 +164,15 @@ pub(crate) async fn begin(db: impl PgExecutor<'_>, new: &NewChange<'_>) -> Resul
         new.run_s,
         new.error_class,
         new.error,
+        new.requested_by,
     )
     .execute(db)
     .await?;
     Ok(())
 }
 
-/// Ends a change, or puts it off, unless another attempt is at it by now; tells whether this was done.
+/// Ends a change, or puts it off, unless another attempt is at it by now; tells whether this was done. One that is put off
+/// keeps what was before: its next attempt is held against it.
 pub(crate) async fn end(
     db: impl PgExecutor<'_>,
     (job, place, run): (Uuid, i32, Uuid),
@@ -168,7 +180,8 @@ pub(crate) async fn end(
 ) -> Result<bool, sqlx::Error> {
     let ended = sqlx::query!(
         "UPDATE marketing.campaign_changes
-            SET state = $4, error_class = $5, error = $6, ended_at = CASE WHEN $4 = 'waiting' THEN NULL ELSE now() END
+            SET state = $4, error_class = $5, error = $6, ended_at = CASE WHEN $4 = 'waiting' THEN NULL ELSE now() END,
+                before = CASE WHEN $4 = 'waiting' THEN before ELSE COALESCE($7, before) END
           WHERE job = $1 AND place = $2 AND run = $3 AND state = 'sending'",
         job,
         place,
@@ -176,6 +189,7 @@ pub(crate) async fn end(
         end.state,
         end.error_class,
         end.error,
+        end.before,
     )
     .execute(db)
     .await?;
@@ -215,8 +229,8 @@ pub(crate) async fn list(
 ) -> Result<Vec<ChangeRow>, sqlx::Error> {
     sqlx::query_as!(
         ChangeRow,
-        "SELECT id, job, place, account, kind, entity_id, field, before, after, state, reason, strategy, error_class, error,
-                begun_at, ended_at
+        "SELECT id, job, place, account, kind, entity_id, field, before, after, state, reason, requested_by, strategy, error_class,
+                error, begun_at, ended_at
            FROM marketing.campaign_changes
           WHERE account = $1 AND id < COALESCE($2::bigint, 9223372036854775807)
           ORDER BY id DESC LIMIT $3",

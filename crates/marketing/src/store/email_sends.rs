@@ -14,10 +14,10 @@ pub(crate) struct Intent {
     pub(crate) in_doubt: bool,
 }
 
-/// Where a send stands.
+/// Where a send stands that may not go on.
 pub(crate) struct Standing {
-    /// `sending`, `sent`, `failed` or `unknown`.
-    pub(crate) state: String,
+    /// `sent`, `in_doubt` where it may have been and is not to be sent again, or `underway`.
+    pub(crate) standing: String,
     /// The mail's Message-ID.
     pub(crate) message_id: String,
     /// `None` while it is being sent.
@@ -25,12 +25,15 @@ pub(crate) struct Standing {
 }
 
 /// Stores the intent to send. `None` where the mail was sent already, or where another job began within the last quarter
-/// of an hour and may still be at it; a job's own earlier attempt is over, since only one holds the lease.
+/// of an hour and may still be at it; a job's own earlier attempt is over, since only one holds the lease. `None` too where an
+/// attempt that may have been delivered began longer ago than `again_within_s`, if that is said: `begun_at` stays that of the
+/// first such attempt.
 pub(crate) async fn begin(
     db: impl PgExecutor<'_>,
     identity: &str,
     job: Uuid,
     message_id: &str,
+    again_within_s: Option<f64>,
 ) -> Result<Option<Intent>, sqlx::Error> {
     sqlx::query_as!(
         Intent,
@@ -40,29 +43,42 @@ pub(crate) async fn begin(
               SET job_id = excluded.job_id,
                   state = 'sending',
                   in_doubt = known.in_doubt OR known.state IN ('sending', 'unknown'),
-                  begun_at = now(),
+                  begun_at = CASE WHEN known.in_doubt OR known.state IN ('sending', 'unknown') THEN known.begun_at ELSE now() END,
                   ended_at = NULL
-            WHERE known.state IN ('failed', 'unknown')
-               OR known.state = 'sending'
-                  AND (known.job_id = excluded.job_id OR known.begun_at < now() - interval '15 minutes')
+            WHERE (known.state IN ('failed', 'unknown')
+                   OR known.state = 'sending'
+                      AND (known.job_id = excluded.job_id OR known.begun_at < now() - interval '15 minutes'))
+              AND ($4::float8 IS NULL
+                   OR known.state = 'failed' AND NOT known.in_doubt
+                   OR known.begun_at > now() - make_interval(secs => $4))
            RETURNING message_id, in_doubt"#,
         identity,
         job,
         message_id,
+        again_within_s,
     )
     .fetch_optional(db)
     .await
 }
 
-/// Where the send with this identity stands.
+/// Where the send with this identity stands that [`begin`] said no to.
 pub(crate) async fn standing(
     db: impl PgExecutor<'_>,
     identity: &str,
+    job: Uuid,
+    again_within_s: Option<f64>,
 ) -> Result<Standing, sqlx::Error> {
     sqlx::query_as!(
         Standing,
-        r#"SELECT state, message_id, ended_at FROM marketing.email_sends WHERE identity = $1"#,
+        r#"SELECT CASE WHEN state = 'sent' THEN 'sent'
+                       WHEN state = 'sending' AND job_id <> $2 AND begun_at >= now() - interval '15 minutes' THEN 'underway'
+                       WHEN (in_doubt OR state <> 'failed') AND begun_at <= now() - make_interval(secs => $3) THEN 'in_doubt'
+                       ELSE 'underway' END AS "standing!",
+                  message_id, ended_at
+             FROM marketing.email_sends WHERE identity = $1"#,
         identity,
+        job,
+        again_within_s,
     )
     .fetch_one(db)
     .await

@@ -122,3 +122,20 @@ pub(crate) async fn prune_hours(
     .fetch_one(db)
     .await
 }
+
+/// When a day's figures of a level were read last; `None`: they were not.
+pub(crate) async fn read_at(
+    db: impl PgExecutor<'_>,
+    (account, level): (Uuid, &str),
+    date: NaiveDate,
+) -> Result<Option<DateTime<Utc>>, sqlx::Error> {
+    sqlx::query_scalar!(
+        "SELECT max(read_at) FROM marketing.insight_days
+          WHERE account = $1 AND level = $2 AND breakdowns = '' AND date = $3",
+        account,
+        level,
+        date,
+    )
+    .fetch_one(db)
+    .await
+}

@@ -77,8 +77,8 @@ pub(crate) async fn locked(
     .await
 }
 
-/// Stores a lead where it is not stored; `None`: it is, it is to be forgotten, or there is no such account. One that is older than the account is
-/// connected counts as told.
+/// Stores a lead where it is not stored; `None`: it is, it is to be forgotten, or there is no such account. One that was found by
+/// looking and is older than the account is connected counts as told.
 pub(crate) async fn make(
     db: impl PgExecutor<'_>,
     (account, source): (Uuid, &str),
@@ -89,7 +89,8 @@ pub(crate) async fn make(
         "INSERT INTO marketing.leads (id, account, tenant, lead_id, form_id, ad_id, ad_name, ad_set_id, campaign_id, shown_on,
                 is_organic, created_at, answers, source, told_at)
          SELECT $1::uuid, a.id, a.tenant, $3::text, $4::text, $5::text, $6::text, $7::text, $8::text, $9::text, $10::boolean,
-                $11::timestamptz, $12::bytea, $13::text, CASE WHEN $11::timestamptz < a.discovered_at THEN now() END
+                $11::timestamptz, $12::bytea, $13::text,
+                CASE WHEN $13::text = 'catch_up' AND $11::timestamptz < a.discovered_at THEN now() END
            FROM marketing.accounts a
           WHERE a.id = $2
             AND NOT EXISTS (SELECT FROM marketing.forgotten_leads f WHERE f.account = a.id AND f.lead_id = $3)
@@ -258,6 +259,22 @@ pub(crate) async fn get(
     )
     .fetch_optional(db)
     .await
+}
+
+/// Deletes up to 5,000 ids of leads that were to be forgotten more than so many seconds ago; tells how many.
+pub(crate) async fn prune_forgotten(
+    db: impl PgExecutor<'_>,
+    keep_s: f64,
+) -> Result<u64, sqlx::Error> {
+    let deleted = sqlx::query!(
+        "DELETE FROM marketing.forgotten_leads
+          WHERE ctid = ANY (ARRAY(SELECT ctid FROM marketing.forgotten_leads
+                                   WHERE at < now() - make_interval(secs => $1) LIMIT 5000 FOR UPDATE SKIP LOCKED))",
+        keep_s,
+    )
+    .execute(db)
+    .await?;
+    Ok(deleted.rows_affected())
 }
 
 /// Deletes up to 5,000 leads that became known more than so many seconds ago; tells how many.

@@ -36,6 +36,18 @@ pub(crate) struct NewRow<'a> {
     pub(crate) owner_email: Option<&'a str>,
 }
 
+/// Waits until nobody else adds an endpoint to this tenant's, and keeps others waiting until the transaction ends: whoever
+/// counted beside them would count too few.
+pub(crate) async fn wait_to_add(db: impl PgExecutor<'_>, tenant: &str) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        r#"SELECT pg_advisory_xact_lock(hashtextextended('marketing.webhook_endpoints ' || $1::text, 0)) AS "done!: ()""#,
+        tenant,
+    )
+    .fetch_one(db)
+    .await?;
+    Ok(())
+}
+
 /// Stores an endpoint; `false`: the tenant has as many as it may have.
 pub(crate) async fn insert(
     db: impl PgExecutor<'_>,
@@ -118,7 +130,7 @@ pub(crate) struct ChangeRow<'a> {
     pub(crate) owner_email: Option<&'a str>,
 }
 
-/// Changes what somebody decides about an endpoint.
+/// Changes what somebody decides about an endpoint. What was held against another address is forgotten.
 pub(crate) async fn change(
     db: impl PgExecutor<'_>,
     id: Uuid,
@@ -127,7 +139,10 @@ pub(crate) async fn change(
     sqlx::query!(
         "UPDATE marketing.webhook_endpoints
             SET url = COALESCE($2, url), description = COALESCE($3, description), events = COALESCE($4, events),
-                owner_email = CASE WHEN $5::text IS NULL THEN owner_email ELSE NULLIF($5, '') END, updated_at = now()
+                owner_email = CASE WHEN $5::text IS NULL THEN owner_email ELSE NULLIF($5, '') END,
+                failures = CASE WHEN $2 <> url THEN 0 ELSE failures END,
+                failing_since = CASE WHEN $2 <> url THEN NULL ELSE failing_since END,
+                paused_until = CASE WHEN $2 <> url THEN NULL ELSE paused_until END, updated_at = now()
           WHERE id = $1",
         id,
         new.url,
@@ -236,11 +251,12 @@ pub(crate) async fn was_told(
     Ok(())
 }
 
-/// Something got through: nothing is held against the endpoint any more. Where nothing was, nothing is written.
+/// Something got through: nothing is held against the endpoint any more. Where nothing was, nothing is written. What it asked for
+/// meanwhile in answer to another message, a pause, it gets.
 pub(crate) async fn succeeded(db: impl PgExecutor<'_>, id: Uuid) -> Result<(), sqlx::Error> {
     sqlx::query!(
-        "UPDATE marketing.webhook_endpoints SET failures = 0, failing_since = NULL, paused_until = NULL
-          WHERE id = $1 AND (failures > 0 OR failing_since IS NOT NULL OR paused_until IS NOT NULL)",
+        "UPDATE marketing.webhook_endpoints SET failures = 0, failing_since = NULL
+          WHERE id = $1 AND (failures > 0 OR failing_since IS NOT NULL)",
         id,
     )
     .execute(db)

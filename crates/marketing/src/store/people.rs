@@ -32,11 +32,10 @@ pub(crate) async fn leads_after(
     .await
 }
 
-/// Deletes a lead, and sees to it that it does not come back for as long as its platform tells of it.
+/// Deletes a lead, and remembers that it is not to come back.
 pub(crate) async fn delete_lead(db: impl PgExecutor<'_>, id: Uuid) -> Result<u64, sqlx::Error> {
     let deleted = sqlx::query!(
-        "WITH gone AS (DELETE FROM marketing.leads WHERE id = $1 RETURNING account, lead_id),
-              old AS (DELETE FROM marketing.forgotten_leads WHERE at < now() - interval '100 days')
+        "WITH gone AS (DELETE FROM marketing.leads WHERE id = $1 RETURNING account, lead_id)
          INSERT INTO marketing.forgotten_leads (account, lead_id) SELECT account, lead_id FROM gone
          ON CONFLICT ON CONSTRAINT forgotten_leads_pkey DO UPDATE SET at = now()",
         id,

@@ -58,7 +58,7 @@ pub(crate) struct SumRow {
 
 // All sources give `found` the same columns. What is summed of them is the same too.
 macro_rules! sums {
-    ([$found:literal] $query:expr) => {
+    ([$found:literal] $query:expr $(, $more:expr)*) => {
         sqlx::query_as!(
             SumRow,
             "WITH asked AS NOT MATERIALIZED (
@@ -100,27 +100,56 @@ macro_rules! sums {
             $query.by_account,
             $query.by_entity,
             $query.most,
+            $($more,)*
         )
     };
 }
 
-/// Of whole accounts, from their days.
+/// Months in a row that are asked for from end to end.
+pub(crate) struct WholeMonths {
+    /// The first day of the first.
+    pub(crate) first: NaiveDate,
+    /// The first day behind the last.
+    pub(crate) next: NaiveDate,
+}
+
+/// Of whole accounts: these months from their months, as far as none of their days is behind, and else from their days.
 pub(crate) async fn of_accounts(
     db: impl PgExecutor<'_>,
     query: &SumQuery<'_>,
+    whole: &WholeMonths,
 ) -> Result<Vec<SumRow>, sqlx::Error> {
     let sums = sums!(
         ["due AS MATERIALIZED (
-              SELECT d.account, d.bucket FROM asked
+              SELECT d.account, d.bucket, date_trunc('month', d.bucket::timestamp)::date AS month FROM asked
                 JOIN marketing.rollups_due d
                   ON d.grain = 'account_day' AND d.account = asked.id AND d.level = $4 AND d.breakdowns = ''
                  AND d.bucket BETWEEN $5 AND $6),
+          stretches AS MATERIALIZED (
+              SELECT asked.id AS account, edge.first_day, edge.last_day FROM asked
+               CROSS JOIN (VALUES ($5::date, $13::date - 1), ($14::date, $6::date)) AS edge (first_day, last_day)
+               WHERE edge.first_day <= edge.last_day
+               UNION
+              SELECT due.account, due.month, (due.month + interval '1 month')::date - 1
+                FROM due WHERE due.month >= $13 AND due.month < $14),
           found AS (
-              SELECT asked.tenant, asked.platform, s.account, ''::text AS entity_id, s.date, NULL::smallint AS hour, s.currency,
-                     s.entities AS rows, s.impressions, s.clicks, s.link_clicks, s.views, s.likes, s.comments, s.shares, s.spend,
-                     s.conversions, s.revenue, s.leads, s.reach, s.reporting_spend, s.reporting_revenue
+              SELECT asked.tenant, asked.platform, m.account, ''::text AS entity_id, m.month AS date, NULL::smallint AS hour,
+                     m.currency, m.entities AS rows, m.impressions, m.clicks, m.link_clicks, m.views, m.likes, m.comments,
+                     m.shares, m.spend, m.conversions, m.revenue, m.leads, m.reach, m.reporting_spend, m.reporting_revenue
                 FROM asked
-                JOIN marketing.account_days s ON s.account = asked.id AND s.level = $4 AND s.date BETWEEN $5 AND $6
+                JOIN marketing.account_months m
+                  ON m.account = asked.id AND m.level = $4 AND m.month >= $13 AND m.month < $14
+               WHERE NOT EXISTS (SELECT FROM due WHERE due.account = m.account AND due.month = m.month)
+               UNION ALL
+              SELECT asked.tenant, asked.platform, s.account, '', s.date, NULL, s.currency, s.entities, s.impressions, s.clicks,
+                     s.link_clicks, s.views, s.likes, s.comments, s.shares, s.spend, s.conversions, s.revenue, s.leads,
+                     s.reach, s.reporting_spend, s.reporting_revenue
+                FROM stretches
+                JOIN asked ON asked.id = stretches.account
+               CROSS JOIN LATERAL ( -- OFFSET: each by the index; the planner would rather read all days there are
+                     SELECT d.* FROM marketing.account_days d
+                      WHERE d.account = stretches.account AND d.level = $4
+                        AND d.date BETWEEN stretches.first_day AND stretches.last_day OFFSET 0) s
                WHERE NOT EXISTS (SELECT FROM due WHERE due.account = s.account AND due.bucket = s.date)
                UNION ALL
               SELECT asked.tenant, asked.platform, i.account, '', i.date, NULL, COALESCE(i.currency, ''), 1, i.impressions,
@@ -132,7 +161,9 @@ pub(crate) async fn of_accounts(
                 JOIN marketing.insights_daily i
                   ON i.account = due.account AND i.level = $4 AND i.date = due.bucket AND i.breakdowns = ''
                CROSS JOIN LATERAL (SELECT marketing.rate_on(i.currency, i.date) AS rate) r)"]
-        query
+        query,
+        whole.first,
+        whole.next
     );
     sums.fetch_all(db).await
 }

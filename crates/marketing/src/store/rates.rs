@@ -95,7 +95,8 @@ pub(crate) async fn store(
 }
 
 /// Marks what was added up at other rates: the days of accounts in these currencies from each of these days to a week after
-/// it, for which its rate stands in where there is no later one, and their months. All of it where nothing is named.
+/// it, for which its rate stands in where there is no later one, and their months. All of it where nothing is named. Days of
+/// accounts that are due may not be there yet while their months are: those are marked too.
 pub(crate) async fn mark(
     db: impl PgExecutor<'_>,
     changed: Option<(&[String], &[NaiveDate])>,
@@ -110,12 +111,15 @@ pub(crate) async fn mark(
                      SELECT r.currency, r.day + later
                        FROM unnest($1::text[], $2::date[]) AS r (currency, day)
                       CROSS JOIN generate_series(0, 7) AS later))
-         INSERT INTO marketing.rollups_due (grain, account, level, breakdowns, bucket)
+         INSERT INTO marketing.rollups_due AS due (grain, account, level, breakdowns, bucket)
          SELECT 'account_day', s.account, s.level, '', s.date FROM stale s
           UNION
          SELECT 'month', s.account, s.level, '', date_trunc('month', s.date::timestamp)::date FROM stale s
+          UNION
+         SELECT 'month', d.account, d.level, '', date_trunc('month', d.bucket::timestamp)::date
+           FROM marketing.rollups_due d WHERE d.grain = 'account_day'
           ORDER BY 1, 2, 3, 5
-         ON CONFLICT ON CONSTRAINT rollups_due_pkey DO UPDATE SET marked_at = now()",
+         ON CONFLICT ON CONSTRAINT rollups_due_pkey DO UPDATE SET marked_at = due.marked_at",
         currencies,
         days,
         changed.is_none(),

@@ -95,12 +95,12 @@ pub(crate) async fn mark_days(
     days: &[NaiveDate],
 ) -> Result<(), sqlx::Error> {
     sqlx::query!(
-        "INSERT INTO marketing.rollups_due (grain, account, level, breakdowns, bucket)
+        "INSERT INTO marketing.rollups_due AS due (grain, account, level, breakdowns, bucket)
          SELECT 'month', $1::uuid, $2::text, $3::text, date_trunc('month', day::timestamp)::date FROM unnest($4::date[]) AS day
           UNION
          SELECT 'account_day', $1::uuid, $2::text, '', day FROM unnest($4::date[]) AS day WHERE $3::text = ''
           ORDER BY 1, 5
-         ON CONFLICT ON CONSTRAINT rollups_due_pkey DO UPDATE SET marked_at = now()",
+         ON CONFLICT ON CONSTRAINT rollups_due_pkey DO UPDATE SET marked_at = due.marked_at",
         target.account,
         target.level,
         target.breakdowns,

@@ -26,12 +26,12 @@ pub(crate) struct StrategyRow {
 pub(crate) async fn add(
     db: impl PgExecutor<'_>,
     (id, tenant, name): (Uuid, &str, &str),
-    mode: &str,
+    (status, mode): (&str, &str),
     rule: &Value,
 ) -> Result<Option<StrategyRow>, sqlx::Error> {
     sqlx::query_as!(
         StrategyRow,
-        "INSERT INTO marketing.strategies (id, tenant, name, mode, rule) VALUES ($1, $2, $3, $4, $5)
+        "INSERT INTO marketing.strategies (id, tenant, name, mode, rule, status) VALUES ($1, $2, $3, $4, $5, $6)
          ON CONFLICT ON CONSTRAINT strategies_name DO NOTHING
          RETURNING id, tenant, name, status, mode, rule, created_at, updated_at, evaluated_at",
         id,
@@ -39,6 +39,7 @@ pub(crate) async fn add(
         name,
         mode,
         rule,
+        status,
     )
     .fetch_optional(db)
     .await
@@ -157,6 +158,19 @@ pub(crate) async fn lock_active(db: impl PgExecutor<'_>, id: Uuid) -> Result<boo
     .execute(db)
     .await?;
     Ok(locked.rows_affected() > 0)
+}
+
+/// Whose an ad account is; `None`: there is no such account.
+pub(crate) async fn tenant_of(
+    db: impl PgExecutor<'_>,
+    account: Uuid,
+) -> Result<Option<String>, sqlx::Error> {
+    sqlx::query_scalar!(
+        "SELECT tenant FROM marketing.accounts WHERE id = $1 AND kind = 'ad_account'",
+        account,
+    )
+    .fetch_optional(db)
+    .await
 }
 
 /// An account that a rule or an alert looks at.

@@ -5,7 +5,7 @@ use providers::platform::EntityType;
 use queue::{Page, PageRequest};
 use serde::{Deserialize, Serialize};
 
-use super::{SyncError, SyncId, Syncs, words::stored_word};
+use super::{SyncError, SyncId, Syncs, stored_word};
 use crate::{
     accounts::AccountId,
     store::{

@@ -8,7 +8,7 @@ use chrono_tz::Tz;
 use providers::platform::{Granularity, Level};
 use serde::Serialize;
 
-use super::{SyncError, Syncs, words::stored_word};
+use super::{SyncError, Syncs, stored_word};
 use crate::{
     accounts::AccountId,
     store::{

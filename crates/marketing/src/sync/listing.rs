@@ -7,7 +7,7 @@ use queue::{AdminError, Page, PageRequest};
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
-use super::{SyncError, Syncs, words::stored_word};
+use super::{SyncError, Syncs, stored_word};
 use crate::{
     accounts::AccountId,
     store::{

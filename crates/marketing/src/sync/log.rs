@@ -9,9 +9,7 @@ use serde_json::Value;
 use sqlx::Connection as _;
 use uuid::Uuid;
 
-use super::{
-    SyncError, SyncId, SyncState, SyncWhat, Syncs, document, storable, words::stored_word,
-};
+use super::{SyncError, SyncId, SyncState, SyncWhat, Syncs, document, storable, stored_word};
 use crate::{
     accounts::AccountId,
     store::{

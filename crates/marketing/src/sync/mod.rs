@@ -43,10 +43,13 @@ pub use log::{RESUME_WITHIN, Sync, SyncCounts, SyncFailure, SyncOutcome, SyncRec
 pub use prune::{Pruned, Retention};
 pub use reports::KeptReport;
 pub use slo::ObjectiveGauges;
-pub use watch::{LONGEST_WATCH, SHORTEST_WATCH, WatchId, Watched};
+pub use watch::{LONGEST_WATCH, SHORTEST_WATCH, Watched};
 pub use what::{Days, InsightScope, LONGEST_SCOPE_DAYS, SyncWhat};
-pub use words::{SyncId, SyncMode, SyncState};
+pub use words::{SyncMode, SyncState};
 
+pub use crate::ids::{SyncId, WatchId};
+
+use crate::words::stored_word;
 use cache::Flights;
 
 /// What sync stores; cheap to clone, one a process.

@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 use providers::platform::ReportRun;
 
-use super::{Days, Sync, SyncError, Syncs, words::stored_word};
+use super::{Days, Sync, SyncError, Syncs, stored_word};
 use crate::store::{
     Session,
     report_runs::{self, NewReport, ReportRow},

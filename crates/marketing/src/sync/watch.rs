@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
-use uuid::Uuid;
+use serde::Serialize;
 
-use super::{SyncError, Syncs};
+use super::{SyncError, Syncs, WatchId};
 use crate::{
     accounts::{AccountId, AccountStatus},
     store::{Session, accounts, watches, within_deadline},
@@ -16,11 +15,6 @@ use crate::{
 pub const SHORTEST_WATCH: Duration = Duration::from_secs(60);
 /// For how long an account may be watched at most.
 pub const LONGEST_WATCH: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// A watch of an account. Asked for again before its end it stays the same one; after it, the next one begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct WatchId(pub Uuid);
 
 /// An account that is watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

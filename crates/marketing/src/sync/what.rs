@@ -3,7 +3,7 @@
 use chrono::NaiveDate;
 use providers::platform::{Granularity, Level};
 
-use super::{SyncError, SyncMode, words::stored_word};
+use super::{SyncError, SyncMode, stored_word};
 use crate::store::{
     report_runs::DayColumns,
     syncs::{SyncRow, WhatColumns},

@@ -1,23 +1,6 @@
-//! The words by which syncs are told apart, and words that are stored as what they mean.
+//! The words by which syncs are told apart.
 
-use std::fmt;
-
-use serde::{
-    Deserialize, Serialize,
-    de::{DeserializeOwned, value::StrDeserializer},
-};
-use uuid::Uuid;
-
-/// A sync.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[serde(transparent)]
-pub struct SyncId(pub Uuid);
-
-impl fmt::Display for SyncId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.as_hyphenated().fmt(f)
-    }
-}
+use serde::{Deserialize, Serialize};
 
 /// How much of what an account holds is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -64,32 +47,5 @@ impl SyncState {
             Self::Partial => "partial",
             Self::Failed => "failed",
         }
-    }
-}
-
-/// A word that is stored, as what it means.
-pub(super) fn stored_word<T: DeserializeOwned>(word: &str) -> Result<T, sqlx::Error> {
-    let reader = StrDeserializer::<serde::de::value::Error>::new(word);
-    T::deserialize(reader).map_err(|error| sqlx::Error::Decode(Box::new(error)))
-}
-
-#[cfg(test)]
-mod tests {
-    use providers::platform::{EntityType, Level};
-
-    use super::*;
-
-    #[test]
-    fn a_stored_word_is_read_as_it_was_written() {
-        for kind in EntityType::ALL {
-            assert_eq!(stored_word::<EntityType>(kind.as_str()).ok(), Some(kind));
-        }
-        for level in Level::ALL {
-            assert_eq!(stored_word::<Level>(level.as_str()).ok(), Some(level));
-        }
-        for mode in [SyncMode::Full, SyncMode::Incremental] {
-            assert_eq!(stored_word::<SyncMode>(mode.as_str()).ok(), Some(mode));
-        }
-        assert!(stored_word::<SyncState>("paused").is_err());
     }
 }

@@ -76,6 +76,22 @@ impl GoogleAds {
         }
     }
 
+    /// What things of a sort are now, by their ids.
+    pub(super) async fn list_present(
+        &self,
+        caller: Caller<'_>,
+        query: &EntityQuery,
+        ids: &[String],
+    ) -> Result<Vec<Entity>, Error> {
+        let customer = digits(&query.account_id)?;
+        let listing = listings(query.kind)?[0];
+        let ids: Vec<String> = ids.iter().filter_map(|id| digits(id).ok()).collect();
+        let rows = self
+            .named(caller, &customer, (listing, ids.as_slice()))
+            .await?;
+        Ok(entities(query.kind, listing, rows))
+    }
+
     /// A page of rows, and the token of the next one.
     async fn page(
         &self,

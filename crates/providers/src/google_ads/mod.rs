@@ -195,6 +195,15 @@ impl AdPlatform for GoogleAds {
         Box::pin(async move { self.figures(caller, query, after).await.map(Insights::Rows) })
     }
 
+    fn present<'a>(
+        &'a self,
+        caller: Caller<'a>,
+        query: &'a EntityQuery,
+        ids: &'a [String],
+    ) -> BoxFuture<'a, Result<Vec<Entity>, Error>> {
+        Box::pin(self.list_present(caller, query, ids))
+    }
+
     fn edit<'a>(
         &'a self,
         caller: Caller<'a>,

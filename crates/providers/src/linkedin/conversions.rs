@@ -78,11 +78,7 @@ impl LinkedIn {
         let token = caller.access.token.expose_secret();
         let elements: Vec<&Value> = events.iter().map(|event| &event.body).collect();
         let request = self
-            .http
-            .request(Method::POST, url)
-            .bearer_auth(token)
-            .header("LinkedIn-Version", self.version.as_str())
-            .header("X-Restli-Protocol-Version", "2.0.0")
+            .authorized(self.http.request(Method::POST, url), token)
             .header("X-RestLi-Method", "BATCH_CREATE")
             .json(&json!({ "elements": elements }));
         let call = Call {

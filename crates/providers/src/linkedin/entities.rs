@@ -10,7 +10,7 @@ use super::{
     assets::Asset,
     refused,
     request::Question,
-    restli::{Query, bare, encoded},
+    restli::{Query, bare, encoded, list},
 };
 use crate::{
     error::Error,
@@ -120,6 +120,42 @@ impl LinkedIn {
         })
         .await
     }
+
+    /// What campaign groups, campaigns or creatives are now, by their ids.
+    pub(super) async fn list_present(
+        &self,
+        caller: Caller<'_>,
+        query: &EntityQuery,
+        ids: &[String],
+    ) -> Result<Vec<Entity>, Error> {
+        let kind = query.kind;
+        let Some(listing) = listing(kind) else {
+            return Ok(Vec::new());
+        };
+        let urns = |sort: &str| list(ids.iter().map(|id| format!("urn:li:{sort}:{id}")));
+        let (name, value) = match kind {
+            EntityType::Ad => ("creatives", urns("sponsoredCreative")),
+            EntityType::AdSet => ("search", by_id(&urns("sponsoredCampaign"))),
+            _ => ("search", by_id(&urns("sponsoredCampaignGroup"))),
+        };
+        let finder = Query::finder(listing.finder).with(name, &value);
+        let question = Question {
+            endpoint: listing.endpoint,
+            account: Some(digits(&query.account_id)?),
+            query: paged(finder, listing.most, None),
+            names_finder: listing.names_finder,
+        };
+        let found: Page<Entity> = self
+            .ask(caller, &question, |body| {
+                page(body, |raw| entity(kind, raw))
+            })
+            .await?;
+        Ok(found.items)
+    }
+}
+
+fn by_id(urns: &str) -> String {
+    format!("(id:(values:{urns}))")
 }
 
 fn listing(kind: EntityType) -> Option<Listing> {

@@ -87,11 +87,7 @@ impl LinkedIn {
         let mut url = self.url(place.endpoint.trim_start_matches("POST "), place.account)?;
         url.set_query(Some(query.as_str()));
         let request = self
-            .http
-            .request(Method::POST, url)
-            .bearer_auth(token)
-            .header("LinkedIn-Version", self.version.as_str())
-            .header("X-Restli-Protocol-Version", "2.0.0")
+            .authorized(self.http.request(Method::POST, url), token)
             .header("X-RestLi-Method", "BATCH_PARTIAL_UPDATE")
             .json(&json!({ "entities": patches.0 }));
         let call = Call {
@@ -182,11 +178,7 @@ impl LinkedIn {
         read: &impl Fn(Value) -> Option<T>,
     ) -> Result<T, Error> {
         let token = caller.access.token.expose_secret();
-        let request = self
-            .request(question, through_tunnel)?
-            .bearer_auth(token)
-            .header("LinkedIn-Version", self.version.as_str())
-            .header("X-Restli-Protocol-Version", "2.0.0");
+        let request = self.authorized(self.request(question, through_tunnel)?, token);
         let call = Call {
             platform: PLATFORM,
             endpoint: question.endpoint,
@@ -202,6 +194,14 @@ impl LinkedIn {
             }
         })
         .await
+    }
+
+    /// The request in the name of whose token it is, in the version that is set.
+    pub(super) fn authorized(&self, request: RequestBuilder, token: &str) -> RequestBuilder {
+        request
+            .bearer_auth(token)
+            .header("LinkedIn-Version", self.version.as_str())
+            .header("X-Restli-Protocol-Version", "2.0.0")
     }
 
     fn request(

@@ -113,6 +113,15 @@ impl AdPlatform for Meta {
         Box::pin(self.report_page(caller, run, query, after))
     }
 
+    fn present<'a>(
+        &'a self,
+        caller: Caller<'a>,
+        query: &'a EntityQuery,
+        ids: &'a [String],
+    ) -> BoxFuture<'a, Result<Vec<Entity>, Error>> {
+        Box::pin(self.list_present(caller, query, ids))
+    }
+
     fn edit<'a>(
         &'a self,
         caller: Caller<'a>,

@@ -1,5 +1,5 @@
 //! What the platforms do alike with a conversion event: its age, its value, and the personal data in it, normalised by the
-//! rules that each of them documents and then hashed. Meta's own rules stand in its folder.
+//! rules that each of them documents and then hashed. What Meta alone has stands in its folder.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Number, Value};
@@ -202,7 +202,7 @@ pub(crate) fn custom_text(event: &Event, name: &str) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-/// Trimmed, lower case; dots and `+tags` stay.
+/// Trimmed, lower case. Dots and `+tags` stay: they tell mailboxes apart.
 pub(crate) fn email(text: &str) -> Option<String> {
     let address = text.trim().to_lowercase();
     let (local, domain) = address.split_once('@')?;
@@ -241,13 +241,13 @@ pub(crate) fn phone(text: &str) -> Option<String> {
         .then(|| format!("+{digits}"))
 }
 
-/// Trimmed, lower case.
+/// Trimmed, lower case in every script; punctuation and inner blanks stay.
 pub(crate) fn name(text: &str) -> Option<String> {
     let name = text.trim().to_lowercase();
     (!name.is_empty()).then_some(name)
 }
 
-/// Trimmed; case stays.
+/// Trimmed; case stays, since ids tell people apart by it.
 pub(crate) fn external_id(text: &str) -> Option<String> {
     let id = text.trim();
     (!id.is_empty()).then(|| id.to_owned())

@@ -239,6 +239,17 @@ pub trait AdPlatform: Send + Sync {
         unknown_there(self.platform(), NO_REPORTS)
     }
 
+    /// What things of one sort are now, by their ids: at most [`MOST_EDITS`]. What the platform does not show is left out, and so
+    /// is everything where it cannot be asked for single things.
+    fn present<'a>(
+        &'a self,
+        _caller: Caller<'a>,
+        _query: &'a EntityQuery,
+        _ids: &'a [String],
+    ) -> BoxFuture<'a, Result<Vec<Entity>, Error>> {
+        Box::pin(ready(Ok(Vec::new())))
+    }
+
     /// Sets states and budgets of what an account holds, and tells what became of each edit, in their order. Each sets a value,
     /// so that it may be made once more where nobody knows whether it was.
     ///

@@ -1,13 +1,23 @@
-//! A door that remembers what went through it, for the tests of clients.
+//! What the tests of clients share: a door that remembers what went through it, and changes to make.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::BoxFuture;
 
-use super::{CallRecord, Door, Pass};
+use super::{CallRecord, Door, Edit, EntityType, Pass, SetTo};
 use crate::error::Error;
 
 type Steps = Arc<Mutex<Vec<String>>>;
+
+/// A change of a thing whose parent nobody names.
+pub(crate) fn edit(kind: EntityType, id: &str, set_to: SetTo) -> Edit {
+    Edit {
+        kind,
+        id: id.to_owned(),
+        parent_id: None,
+        set_to,
+    }
+}
 
 /// Lets everything out and keeps what it hears.
 #[derive(Default)]

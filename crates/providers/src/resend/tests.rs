@@ -96,6 +96,29 @@ async fn a_mail_goes_out_whole_under_a_key_of_its_own() {
 }
 
 #[tokio::test]
+async fn a_domain_outside_ascii_goes_out_in_ascii() {
+    let server = MockServer::start().await;
+    let taken = ResponseTemplate::new(200).set_body_json(json!({ "id": "1" }));
+    Mock::given(method("POST"))
+        .respond_with(taken)
+        .mount(&server)
+        .await;
+    let mail = Mail {
+        to: vec!["Ada Lovelace <ada@bücher.example>".to_owned()],
+        ..mail()
+    };
+
+    client(&server).send(&mail).await.expect("it is taken");
+
+    let requests = server.received_requests().await.expect("it keeps them");
+    let body: Value = serde_json::from_slice(&requests[0].body).expect("JSON");
+    assert_eq!(
+        body["to"],
+        json!(["Ada Lovelace <ada@xn--bcher-kva.example>"])
+    );
+}
+
+#[tokio::test]
 async fn each_refusal_has_its_class() {
     let cases = [
         (400, "validation_error", "invalid"),
@@ -165,6 +188,10 @@ async fn what_could_become_another_header_is_never_sent() {
         },
         Mail {
             reply_to: Some(forged.to_owned()),
+            ..mail()
+        },
+        Mail {
+            to: vec!["\"a> RCPT TO:<eve\"@example.com".to_owned()],
             ..mail()
         },
         Mail {

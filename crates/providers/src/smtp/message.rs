@@ -2,14 +2,13 @@
 //! is refused by the member's name, never repaired.
 
 use lettre::{
-    Address, Message,
+    Message,
     address::Envelope,
     message::{
         Mailbox, MultiPart, SinglePart,
         header::{HeaderName, HeaderValue},
     },
 };
-use url::Host;
 
 use super::PROVIDER;
 use crate::{
@@ -31,7 +30,7 @@ pub(super) fn compose(mail: &Mail) -> Result<Message, Error> {
     if mail.to.is_empty() || mail.to.len() > RECIPIENTS_LIMIT {
         return Err(refuse("to", "must have 1 to 100 addresses"));
     }
-    check_text("subject", &mail.subject)?;
+    mail::check_text(PROVIDER, "subject", &mail.subject)?;
     check_message_id(&mail.message_id)?;
 
     let from = mailbox("from", &mail.from)?;
@@ -84,28 +83,8 @@ pub(super) fn compose(mail: &Mail) -> Result<Message, Error> {
     .map_err(|_| refuse("from", "cannot be the sender of a mail"))
 }
 
-/// An address, its domain in ASCII.
 fn mailbox(member: &'static str, text: &str) -> Result<Mailbox, Error> {
-    check_text(member, text)?;
-    let mut mailbox: Mailbox = text
-        .parse()
-        .map_err(|_| refuse(member, "must be one mail address"))?;
-    if !mailbox.email.domain().is_ascii() {
-        mailbox.email = with_ascii_domain(&mailbox.email)
-            .ok_or_else(|| refuse(member, "must be one mail address"))?;
-    }
-    // In the commands of SMTP these would end the address.
-    if mailbox.email.to_string().contains(['<', '>', ' ', '"']) {
-        return Err(refuse(member, "must be one mail address"));
-    }
-    Ok(mailbox)
-}
-
-fn with_ascii_domain(address: &Address) -> Option<Address> {
-    let Ok(Host::Domain(domain)) = Host::parse(address.domain()) else {
-        return None;
-    };
-    Address::new(address.user(), domain).ok()
+    mail::mailbox(PROVIDER, member, text)
 }
 
 fn check_message_id(id: &str) -> Result<(), Error> {
@@ -130,10 +109,6 @@ fn is_atom(text: &str) -> bool {
         && text
             .bytes()
             .all(|b| b.is_ascii_graphic() && !b"<>()[]@,;:\\\"".contains(&b))
-}
-
-fn check_text(member: &'static str, text: &str) -> Result<(), Error> {
-    mail::check_text(PROVIDER, member, text)
 }
 
 fn refuse(member: &'static str, message: &str) -> Error {

@@ -104,6 +104,11 @@ impl MailTransport for Mailer {
             result
         })
     }
+
+    /// Mail servers look at no `Message-ID`.
+    fn knows_again_for(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 fn timed_out(message: &str, maybe_received: bool) -> Error {

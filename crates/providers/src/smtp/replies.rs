@@ -30,6 +30,27 @@ pub(super) fn failure(error: smtp::Error, sending: bool) -> Error {
     }
 }
 
+/// What a failure means before a mail was spoken of: for good or not, it is us that the server has something against, and that
+/// may pass.
+pub(super) fn before_any_mail(error: smtp::Error) -> Error {
+    match failure(error, false) {
+        Error::Rejected { detail } => Error::Unavailable {
+            detail,
+            maybe_received: false,
+            source: None,
+        },
+        other => other,
+    }
+}
+
+/// What a failure to log in means: what is refused for good is our login.
+pub(super) fn at_login(error: smtp::Error) -> Error {
+    match failure(error, false) {
+        Error::Rejected { detail } => Error::Config { detail },
+        other => other,
+    }
+}
+
 fn without_reply(error: smtp::Error, detail: Detail, sending: bool) -> Error {
     if error.is_timeout() {
         Error::TimedOut {

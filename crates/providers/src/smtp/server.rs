@@ -77,10 +77,9 @@ impl Server {
     /// Connects, encrypts and logs in. The caller bounds it in time.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] when the server cannot be reached, hangs up, or offers no TLS; [`Error::Config`] when it
-    /// does not take our login.
+    /// [`Error::Unavailable`] when the server cannot be reached, hangs up, does not want us, or offers no TLS;
+    /// [`Error::Config`] when it does not take our login.
     pub(super) async fn connect(&self) -> Result<AsyncSmtpConnection, Error> {
-        let failed = |error| replies::failure(error, false);
         let from_start = match &self.tls {
             Tls::Implicit(parameters) => Some(parameters.clone()),
             Tls::Upgraded(_) | Tls::None => None,
@@ -89,7 +88,7 @@ impl Server {
         let mut smtp =
             AsyncSmtpConnection::connect_tokio1(server, TIMEOUT, &self.hello, from_start, None)
                 .await
-                .map_err(failed)?;
+                .map_err(replies::before_any_mail)?;
 
         if let Tls::Upgraded(parameters) = &self.tls {
             if !smtp.can_starttls() {
@@ -97,12 +96,12 @@ impl Server {
             }
             smtp.starttls(parameters.clone(), &self.hello)
                 .await
-                .map_err(failed)?;
+                .map_err(replies::before_any_mail)?;
         }
         if let Some(credentials) = &self.credentials {
             smtp.auth(DEFAULT_MECHANISMS, credentials)
                 .await
-                .map_err(failed)?;
+                .map_err(replies::at_login)?;
         }
         Ok(smtp)
     }

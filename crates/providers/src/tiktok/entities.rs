@@ -186,6 +186,37 @@ impl TikTok {
             next: next(place, pages),
         })
     }
+
+    /// What campaigns, ad groups or ads of the ordinary lists are now, by their ids.
+    pub(super) async fn list_present(
+        &self,
+        caller: Caller<'_>,
+        query: &EntityQuery,
+        ids: &[String],
+    ) -> Result<Vec<Entity>, Error> {
+        let kind = query.kind;
+        let by = match kind {
+            EntityType::Campaign => "campaign_ids",
+            EntityType::AdSet => "adgroup_ids",
+            EntityType::Ad => "ad_ids",
+            _ => return Ok(Vec::new()),
+        };
+        let Some(listing) = listing(kind) else {
+            return Ok(Vec::new());
+        };
+        let mut question = question(caller, query, &listing, place(None)?);
+        let all = format!("{}_STATUS_ALL", listing.prefix);
+        let filtering = json!({ "secondary_status": all, by: ids });
+        question
+            .parameters
+            .insert("filtering".to_owned(), filtering);
+        let (found, _) = self
+            .ask(caller.door, &question, |envelope| {
+                entities(envelope, kind, &listing)
+            })
+            .await?;
+        Ok(found)
+    }
 }
 
 /// Not every app may read the lists that begin here, and they come and go.

@@ -209,6 +209,15 @@ impl AdPlatform for TikTok {
         Box::pin(self.rows_of_report(caller, run, query, after))
     }
 
+    fn present<'a>(
+        &'a self,
+        caller: Caller<'a>,
+        query: &'a EntityQuery,
+        ids: &'a [String],
+    ) -> BoxFuture<'a, Result<Vec<Entity>, Error>> {
+        Box::pin(self.list_present(caller, query, ids))
+    }
+
     fn edit<'a>(
         &'a self,
         caller: Caller<'a>,

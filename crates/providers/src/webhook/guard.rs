@@ -18,12 +18,13 @@ const DEFAULT_PORTS: [u16; 2] = [443, 8443];
 const DEFAULT_PER_ENDPOINT: usize = 5;
 
 /// Everything that is not a public host of the IPv4 internet.
-const FORBIDDEN_V4: [Ipv4Net; 16] = [
+const FORBIDDEN_V4: [Ipv4Net; 17] = [
     v4(0, 0, 0, 0, 8),          // unspecified, "this network"
     v4(10, 0, 0, 0, 8),         // private
     v4(100, 64, 0, 0, 10),      // shared by carriers
     v4(127, 0, 0, 0, 8),        // loopback
-    v4(169, 254, 0, 0, 16),     // link-local, with the clouds' metadata
+    v4(168, 63, 129, 16, 32),   // Azure's metadata
+    v4(169, 254, 0, 0, 16),     // link-local, with the other clouds' metadata
     v4(172, 16, 0, 0, 12),      // private
     v4(192, 0, 0, 0, 24),       // protocol assignments
     v4(192, 0, 2, 0, 24),       // documentation
@@ -37,23 +38,15 @@ const FORBIDDEN_V4: [Ipv4Net; 16] = [
     v4(255, 255, 255, 255, 32), // broadcast
 ];
 
-/// Everything that is not a public host of the IPv6 internet, or that hides an IPv4 address.
-const FORBIDDEN_V6: [Ipv6Net; 15] = [
-    v6([0, 0, 0, 0], 96),          // unspecified, loopback, IPv4-compatible
-    v6([0x64, 0xff9b, 0, 0], 96),  // NAT64
-    v6([0x64, 0xff9b, 1, 0], 48),  // local NAT64
-    v6([0x100, 0, 0, 0], 64),      // discard
-    v6([0x2001, 0, 0, 0], 32),     // Teredo
-    v6([0x2001, 2, 0, 0], 48),     // benchmarking
+/// Where the IPv6 internet is: everything else is reserved, private or of one link, or hides an IPv4 address.
+const PUBLIC_V6: Ipv6Net = v6([0x2000, 0, 0, 0], 3);
+
+/// What is no public host in there.
+const FORBIDDEN_V6: [Ipv6Net; 4] = [
+    v6([0x2001, 0, 0, 0], 23), // protocol assignments, with Teredo and benchmarking
     v6([0x2001, 0xdb8, 0, 0], 32), // documentation
-    v6([0x2002, 0, 0, 0], 16),     // 6to4
-    v6([0x3fff, 0, 0, 0], 20),     // documentation
-    v6([0x5f00, 0, 0, 0], 16),     // segment routing
-    v6([0xfc00, 0, 0, 0], 7),      // private
-    v6([0xfe80, 0, 0, 0], 10),     // link-local
-    v6([0xfec0, 0, 0, 0], 10),     // site-local
-    v6([0xff00, 0, 0, 0], 8),      // multicast
-    Ipv6Net::new_assert(Ipv6Addr::new(0, 0, 0, 0, 0xffff, 0, 0, 0), 96), // IPv4-translated
+    v6([0x2002, 0, 0, 0], 16), // 6to4
+    v6([0x3fff, 0, 0, 0], 20), // documentation
 ];
 
 /// Where calls to endpoints of others may go.
@@ -171,7 +164,9 @@ impl OutboundPolicy {
 pub fn is_forbidden(ip: IpAddr) -> bool {
     match ip.to_canonical() {
         IpAddr::V4(ip) => FORBIDDEN_V4.iter().any(|network| network.contains(&ip)),
-        IpAddr::V6(ip) => FORBIDDEN_V6.iter().any(|network| network.contains(&ip)),
+        IpAddr::V6(ip) => {
+            !PUBLIC_V6.contains(&ip) || FORBIDDEN_V6.iter().any(|network| network.contains(&ip))
+        }
     }
 }
 
@@ -191,7 +186,7 @@ fn literal_address(url: &Url) -> Option<IpAddr> {
     }
 }
 
-fn is_localhost(name: &str) -> bool {
+pub(super) fn is_localhost(name: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name);
     name == "localhost" || name.ends_with(".localhost")
 }

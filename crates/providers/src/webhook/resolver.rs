@@ -11,7 +11,7 @@ use std::{
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-use super::guard::{OutboundPolicy, Refusal};
+use super::guard::{OutboundPolicy, Refusal, is_localhost};
 
 /// Addresses of one name that are tried.
 const ADDRESSES_LIMIT: usize = 16;
@@ -54,17 +54,22 @@ impl<L> GuardedResolver<L> {
 impl<L: Lookup> Resolve for GuardedResolver<L> {
     fn resolve(&self, name: Name) -> Resolving {
         let looked_up = self.lookup.look_up(name.as_str().to_owned());
-        Box::pin(permitted(Arc::clone(&self.policy), looked_up))
+        Box::pin(permitted(Arc::clone(&self.policy), name, looked_up))
     }
 }
 
 async fn permitted(
     policy: Arc<OutboundPolicy>,
+    name: Name,
     looked_up: LookedUp,
 ) -> Result<Addrs, Box<dyn StdError + Send + Sync>> {
-    let found = looked_up.await?;
+    let mut found = looked_up.await?;
     if found.is_empty() {
         return Err(io::Error::from(io::ErrorKind::NotFound).into());
+    }
+    // One place under two addresses, of which mostly only one was opened.
+    if is_localhost(name.as_str()) && found.iter().any(|ip| policy.permits(*ip)) {
+        found.retain(|ip| policy.permits(*ip));
     }
     // A name of a public host that leads into a network of ours as well is somebody's try.
     if !found.iter().all(|ip| policy.permits(*ip)) {

@@ -194,17 +194,56 @@ impl X {
         query: &EntityQuery,
         after: Option<&Cursor>,
     ) -> Result<Page<Entity>, Error> {
-        let listing = listing(query.kind)?;
         let since = query
             .changed_since
             .filter(|_| lists_changes(query.kind))
             .map(|since| since - OVERLAP);
         let count = query.page_size.unwrap_or(LARGEST_PAGE);
         let mut params = page_params(count.clamp(1, LARGEST_PAGE), after);
-        params.push(("with_deleted", "true".to_owned()));
         if since.is_some() {
             params.push(("sort_by", "updated_at-desc".to_owned()));
         }
+        let mut page = self.page_of(caller, query, params).await?;
+
+        let is_old = |entity: &Entity| entity.updated_at < since && entity.updated_at.is_some();
+        if page.items.iter().any(is_old) {
+            page.items.retain(|entity| !is_old(entity));
+            page.next = None;
+        }
+        Ok(page)
+    }
+
+    /// What campaigns or line items are now, by their ids; nothing else can be changed.
+    pub(super) async fn list_present(
+        &self,
+        caller: Caller<'_>,
+        query: &EntityQuery,
+        ids: &[String],
+    ) -> Result<Vec<Entity>, Error> {
+        let by = match query.kind {
+            EntityType::Campaign => "campaign_ids",
+            EntityType::AdSet => "line_item_ids",
+            _ => return Ok(Vec::new()),
+        };
+        let ids: Vec<&str> = ids.iter().filter_map(|id| checked(id).ok()).collect();
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut params = page_params(LARGEST_PAGE, None);
+        params.push((by, ids.join(",")));
+        let page = self.page_of(caller, query, params).await?;
+        Ok(page.items)
+    }
+
+    /// Things of one sort, the deleted ones among them.
+    async fn page_of(
+        &self,
+        caller: Caller<'_>,
+        query: &EntityQuery,
+        mut params: Params,
+    ) -> Result<Page<Entity>, Error> {
+        let listing = listing(query.kind)?;
+        params.push(("with_deleted", "true".to_owned()));
         let question = Question {
             method: Method::GET,
             endpoint: listing.endpoint,
@@ -212,18 +251,12 @@ impl X {
             params: &params,
         };
         let listed: Listed = self.ask(caller, &question).await?;
-
         let read = listed.data.into_iter();
-        let mut items: Vec<Entity> = read
-            .filter_map(|raw| entity(query.kind, &listing, raw))
-            .collect();
-        let is_old = |entity: &Entity| entity.updated_at < since && entity.updated_at.is_some();
-        let reaches_old = items.iter().any(is_old);
-        if reaches_old {
-            items.retain(|entity| !is_old(entity));
-        }
-        let next = cursor(listed.next_cursor).filter(|_| !reaches_old);
-        Ok(Page { items, next })
+        let read = read.filter_map(|raw| entity(query.kind, &listing, raw));
+        Ok(Page {
+            items: read.collect(),
+            next: cursor(listed.next_cursor),
+        })
     }
 }
 

@@ -227,6 +227,15 @@ impl AdPlatform for X {
         Box::pin(self.rows(caller, run, query, after))
     }
 
+    fn present<'a>(
+        &'a self,
+        caller: Caller<'a>,
+        query: &'a EntityQuery,
+        ids: &'a [String],
+    ) -> BoxFuture<'a, Result<Vec<Entity>, Error>> {
+        Box::pin(self.list_present(caller, query, ids))
+    }
+
     fn edit<'a>(
         &'a self,
         caller: Caller<'a>,

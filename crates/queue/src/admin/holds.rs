@@ -166,13 +166,14 @@ impl Queue {
         actor: &Actor,
     ) -> Result<u64, AdminError> {
         let reason = storable(reason);
+        let wiped = self.shared.config().encrypted_kinds();
         let mut total = 0;
         loop {
             let mut session = self.shared.db.request().await?;
             let done = within(async {
                 let mut tx = sqlx::Connection::begin(session.conn()).await?;
                 let waiting = holds::waiting_jobs(&mut *tx, accounts).await?;
-                let cancelled = holds::cancel(&mut *tx, &waiting).await?;
+                let cancelled = holds::cancel(&mut *tx, &waiting, &wiped).await?;
                 if cancelled > 0 {
                     let mut row = audit(actor, "account.cancel_jobs", single(accounts));
                     row.reason = Some(reason.as_str());

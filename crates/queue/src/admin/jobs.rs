@@ -96,10 +96,11 @@ impl Queue {
     pub async fn cancel(&self, id: JobId, actor: &Actor) -> Result<JobDetail, AdminError> {
         let target = id.to_string();
         let tenant = actor.tenant.as_deref();
+        let wiped = self.shared.config().encrypted_kinds();
         let mut session = self.shared.db.request().await?;
         let done = within(async {
             let mut tx = sqlx::Connection::begin(session.conn()).await?;
-            let waited = jobs::cancel_waiting(&mut *tx, id.0, tenant).await?;
+            let waited = jobs::cancel_waiting(&mut *tx, id.0, tenant, &wiped).await?;
             let runs = !waited && jobs::cancel_running(&mut *tx, id.0, tenant).await?;
             if waited || runs {
                 store::audit::note(&mut *tx, &audit(actor, "job.cancel", Some(&target))).await?;

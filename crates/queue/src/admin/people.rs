@@ -228,7 +228,7 @@ async fn forget(conn: &mut PgConnection, table: Table, id: Uuid) -> Result<bool,
     match table {
         Table::Jobs => {
             let mut tx = sqlx::Connection::begin(conn).await?;
-            let waited = jobs::cancel_waiting(&mut *tx, id, None).await?;
+            let waited = jobs::cancel_waiting(&mut *tx, id, None, &[]).await?;
             if waited {
                 people::wipe_done(&mut *tx, id).await?;
             }

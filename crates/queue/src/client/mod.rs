@@ -125,11 +125,16 @@ impl Shared {
         self.sealer.get()
     }
 
-    /// Who seals new payloads of a kind; `None`: they lie as they are.
-    fn sealer_of(&self, kind: &str, policy: &Policy) -> Result<Option<&Sealer>, EnqueueError> {
+    /// Who seals new payloads of a kind; `None`: they lie as they are. Beside processes with keys none does.
+    fn sealer_of(
+        &self,
+        kind: &str,
+        policy: &Policy,
+        seen: &Seen,
+    ) -> Result<Option<&Sealer>, EnqueueError> {
         match self.sealer() {
             _ if !policy.encrypt => Ok(None),
-            None if policy.needs_keys => Err(EnqueueError::NoKeys {
+            None if policy.needs_keys || seen.has_keys() => Err(EnqueueError::NoKeys {
                 kind: kind.to_owned(),
             }),
             sealer => Ok(sealer),
@@ -289,8 +294,10 @@ impl Queue {
             if let Some(sealer) = sealer {
                 payload_keys::remember(&mut *conn, sealer.key_id()).await?;
             }
+            // Of any process: who has none does not say for the others that nothing is encrypted.
+            let has_keys = !payload_keys::known(&mut *conn).await?.is_empty();
             for name in self.shared.kinds.keys() {
-                schema::remember_kind(&mut *conn, &self.kind_seen(name)).await?;
+                schema::remember_kind(&mut *conn, &self.kind_seen(name, has_keys)).await?;
             }
             take_places(&mut *conn).await?;
             budgets::announce(&mut *conn, &config).await?;
@@ -300,7 +307,7 @@ impl Queue {
         session.end(told)
     }
 
-    fn kind_seen(&self, name: &str) -> schema::KindSeen {
+    fn kind_seen(&self, name: &str, has_keys: bool) -> schema::KindSeen {
         let config = self.shared.config();
         let policy = config.policy(name);
         let kind = config.kinds.get(name);
@@ -312,7 +319,7 @@ impl Queue {
             per_key_concurrency: kind.and_then(|kind| kind.per_key_concurrency).map(stored),
             account_path: policy.account.as_deref().map(field_path),
             budget: kind.and_then(|kind| kind.budget.clone()),
-            encrypt: self.shared.seals(&policy),
+            encrypt: policy.encrypt && (policy.needs_keys || has_keys),
             key_path: policy.key.as_deref().map(field_path),
             unique_rule: policy.unique.as_ref().map(|rule| {
                 json!({
@@ -439,14 +446,18 @@ impl Queue {
     }
 
     /// Kinds and queues of other processes that these jobs name. A person may name one; what a client sends is taken
-    /// only where its payload can be checked.
+    /// only where its payload can be checked. And keys of other processes, where this one has none for these jobs.
     async fn seen_elsewhere(&self, jobs: &[NewJob]) -> Result<Seen, DatabaseError> {
-        let asked: Vec<Asked<'_>> = jobs
+        let lacking = jobs
             .iter()
             .filter(|job| job.source == Source::Cli)
             .map(|job| (&*job.kind, job.queue.as_deref()))
-            .filter(|asked| !self.shared.knows(*asked))
-            .collect();
+            .filter(|asked| !self.shared.knows(*asked));
+        let in_the_clear = jobs
+            .iter()
+            .map(|job| (&*job.kind, None))
+            .filter(|(kind, _)| self.shared.lies_in_the_clear(kind));
+        let asked: Vec<Asked<'_>> = lacking.chain(in_the_clear).collect();
         if asked.is_empty() {
             return Ok(Seen::default());
         }

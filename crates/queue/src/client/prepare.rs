@@ -107,7 +107,7 @@ impl Shared {
             return Err(field("/priority", "must be 0 (first) to 9"));
         }
         let (run_at, delay_seconds) = start(job.start)?;
-        let sealer = self.sealer_of(&job.kind, policy)?;
+        let sealer = self.sealer_of(&job.kind, policy, seen)?;
         let key = match (job.key, policy.key.as_deref()) {
             (Some(key), _) => Some(key),
             (None, Some(name)) => key_of(job.payload.get(), name, sealer.is_some())?,

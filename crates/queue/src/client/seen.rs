@@ -13,7 +13,10 @@ use super::Shared;
 use crate::{
     config::{Policy, UniqueRule},
     job::{JobState, OnConflict, payload::field_of},
-    store::schema::{self, KindSeen},
+    store::{
+        payload_keys,
+        schema::{self, KindSeen},
+    },
 };
 
 /// The states in which a job can hold its unique key.
@@ -27,11 +30,12 @@ const HOLDING: [JobState; 4] = [
 /// A job's kind and the queue it asks for.
 pub(crate) type Asked<'a> = (&'a str, Option<&'a str>);
 
-/// What the database was told of kinds and queues that this process lacks.
+/// What the database was told of kinds, queues and keys that this process lacks.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     kinds: BTreeMap<String, Arc<Policy>>,
     queues: BTreeSet<String>,
+    has_keys: bool,
 }
 
 impl Seen {
@@ -41,6 +45,11 @@ impl Seen {
 
     pub(super) fn has_queue(&self, queue: &str) -> bool {
         self.queues.contains(queue)
+    }
+
+    /// Whether other processes have keys, where this one has none and was asked for a kind that they are for.
+    pub(super) fn has_keys(&self) -> bool {
+        self.has_keys
     }
 }
 
@@ -61,6 +70,9 @@ impl Shared {
     ) -> Result<Seen, sqlx::Error> {
         let mut seen = Seen::default();
         let kinds: BTreeSet<&str> = asked.iter().map(|(kind, _)| *kind).collect();
+        if kinds.iter().any(|kind| self.lies_in_the_clear(kind)) {
+            seen.has_keys = !payload_keys::known(&mut *conn).await?.is_empty();
+        }
         let kinds = missing(kinds, |kind| self.kinds.contains_key(kind));
         if !kinds.is_empty() {
             for kind in schema::kinds_seen(&mut *conn, &kinds).await? {
@@ -82,6 +94,11 @@ impl Shared {
     pub(super) fn knows(&self, (kind, queue): Asked<'_>) -> bool {
         self.kinds.contains_key(kind)
             && queue.is_none_or(|queue| self.config().queues.contains_key(queue))
+    }
+
+    /// Whether payloads of a kind would be encrypted here, were there keys.
+    pub(super) fn lies_in_the_clear(&self, kind: &str) -> bool {
+        self.sealer().is_none() && self.config().policy(kind).encrypt
     }
 
     /// What a new job needs to know of such a kind; the rest of its policy is the workers' and is not looked at.

@@ -75,9 +75,10 @@ impl Layer {
         }
     }
 
-    /// The same for a kind that has a plan of its own: its attempts and the waits between them, each up to a fifth longer. What
-    /// may go on for days comes after the rest of its queue.
+    /// The same for a kind that has a plan of its own: its attempts and the waits between them, each up to a fifth longer, where
+    /// no file says anything else than what is built in. What may go on for days comes after the rest of its queue.
     pub(super) fn with_plan(&self, waits: &[Duration]) -> Self {
+        let built_in = Self::built_in();
         let attempts = u32::try_from(waits.len()).unwrap_or(u32::MAX);
         let backoff = Backoff::Delays {
             delays: waits.to_vec(),
@@ -85,8 +86,10 @@ impl Layer {
         };
         Self {
             priority: Given::built_in((self.priority.value + 1).min(LAST)),
-            max_attempts: Given::built_in(attempts.saturating_add(1)),
-            backoff: Given::built_in(backoff),
+            max_attempts: self
+                .max_attempts
+                .said_or(&built_in.max_attempts, attempts.saturating_add(1)),
+            backoff: self.backoff.said_or(&built_in.backoff, backoff),
             ..self.clone()
         }
     }

@@ -31,6 +31,17 @@ impl<T> Given<T> {
     }
 }
 
+impl<T: Clone + PartialEq> Given<T> {
+    /// This one where it says anything else than what is built in, or else a value of Millpond's own.
+    pub(super) fn said_or(&self, built_in: &Self, own: T) -> Self {
+        if self.value == built_in.value {
+            Self::built_in(own)
+        } else {
+            self.clone()
+        }
+    }
+}
+
 /// A key that is being declared. It is read by the last call of its chain.
 pub(super) struct Key<'k, 'a> {
     section: &'k mut Section<'a>,

@@ -50,8 +50,8 @@ pub use defaults::Defaults;
 pub use email::{Email, EmailBrand, TenantEmail};
 pub use formula::{Figure, Formula, FormulaError};
 pub use kinds::{Kind, Policy};
-pub use names::default_queue;
 pub(crate) use names::is_provider;
+pub use names::{METRIC_COLUMNS, default_queue};
 pub use objectives::{Measured, Slo};
 pub use overrides::{Ignored, Layered, Override, OverrideProblem, canonical_key, typed_value};
 pub use problem::{Effective, Origin, Problem};
@@ -157,6 +157,19 @@ impl Config {
     pub fn kinds_that_need_keys(&self) -> impl Iterator<Item = &str> {
         let kinds = self.kinds.iter();
         let kinds = kinds.filter(|(_, kind)| kind.policy.needs_keys);
+        kinds.map(|(name, _)| name.as_str())
+    }
+
+    /// The kinds whose payloads are encrypted wherever there are keys, and do not outlive their jobs anywhere.
+    pub(crate) fn encrypted_kinds(&self) -> Vec<String> {
+        let kinds = self.kinds.iter().filter(|(_, kind)| kind.policy.encrypt);
+        kinds.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// The kinds whose payloads lie encrypted where there are keys, and are taken without keys too.
+    pub fn kinds_that_want_keys(&self) -> impl Iterator<Item = &str> {
+        let kinds = self.kinds.iter();
+        let kinds = kinds.filter(|(_, kind)| kind.policy.encrypt && !kind.policy.needs_keys);
         kinds.map(|(name, _)| name.as_str())
     }
 

@@ -50,6 +50,40 @@ pub(super) const QUEUES: [&str; 10] = [
 /// The providers' budgets.
 pub(super) const BUDGETS: [&str; 5] = ["meta", "google_ads", "linkedin", "tiktok", "x"];
 
+/// The columns of a table of figures before those of `[kpis]`, in their order. No formula has the name of one: no two columns may
+/// have one name.
+pub const METRIC_COLUMNS: [&str; 29] = [
+    "period",
+    "tenant",
+    "platform",
+    "account_id",
+    "account_name",
+    "entity_id",
+    "entity_name",
+    "currency",
+    "impressions",
+    "reach",
+    "clicks",
+    "link_clicks",
+    "views",
+    "likes",
+    "comments",
+    "shares",
+    "conversions",
+    "leads",
+    "spend",
+    "revenue",
+    "reporting_spend",
+    "reporting_revenue",
+    "ctr_pct",
+    "cpc",
+    "cpm",
+    "roas",
+    "conversion_rate_pct",
+    "cost_per_conversion",
+    "engagement_rate_pct",
+];
+
 /// Whether a budget is a provider's own.
 pub(crate) fn is_provider(budget: &str) -> bool {
     BUDGETS.contains(&budget)
@@ -163,7 +197,9 @@ impl NameRule {
                     && name.contains('.')
                     && name.split('.').all(|part| is_word(part, "_"))
             }
-            Self::Metric => name.len() <= 60 && is_word(name, "_"),
+            Self::Metric => {
+                name.len() <= 60 && is_word(name, "_") && !METRIC_COLUMNS.contains(&name)
+            }
             Self::Tenant => {
                 (1..=200).contains(&name.chars().count()) && !name.contains(char::is_control)
             }
@@ -188,7 +224,9 @@ impl NameRule {
             Self::Kind => {
                 "\"family.action\" in lower-case letters, digits and \"_\", at most 100 characters, in quotes"
             }
-            Self::Metric => "a letter, then letters, digits and \"_\", all lower case, at most 60",
+            Self::Metric => {
+                "a letter, then letters, digits and \"_\", all lower case, at most 60, and no name that metrics have already"
+            }
             Self::Tenant => "one line of at most 200 characters",
         }
     }

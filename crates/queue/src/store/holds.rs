@@ -122,8 +122,13 @@ pub(crate) async fn waiting_jobs(
     .await
 }
 
-/// Ends those of these jobs as cancelled that wait; tells how many did.
-pub(crate) async fn cancel(db: impl PgExecutor<'_>, ids: &[Uuid]) -> Result<u64, sqlx::Error> {
+/// Ends those of these jobs as cancelled that wait; tells how many did. Payloads are wiped that lay encrypted, and those of
+/// the kinds `wiped`.
+pub(crate) async fn cancel(
+    db: impl PgExecutor<'_>,
+    ids: &[Uuid],
+    wiped: &[String],
+) -> Result<u64, sqlx::Error> {
     let cancelled = sqlx::query!(
         r#"WITH gone AS (
              DELETE FROM millpond.jobs
@@ -134,10 +139,11 @@ pub(crate) async fn cancel(db: impl PgExecutor<'_>, ids: &[Uuid]) -> Result<u64,
                 (id, queue, kind, state, priority, run_at, created_at, started_at, attempts_used, max_attempts, tenant, key,
                  payload, tags, attempts, progress, replay_of)
          SELECT id, queue, kind, 'cancelled', priority, run_at, created_at, started_at, attempts_used, max_attempts, tenant, key,
-                CASE WHEN left(payload::text, 11) = '{"$sealed":' THEN '{"$sealed":null}' ELSE payload END,
+                CASE WHEN kind = ANY ($2) OR left(payload::text, 11) = '{"$sealed":' THEN '{"$sealed":null}' ELSE payload END,
                 tags, attempts, progress, replay_of
            FROM gone"#,
         ids,
+        wiped,
     )
     .execute(db)
     .await?;

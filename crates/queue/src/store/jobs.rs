@@ -230,11 +230,13 @@ pub(crate) async fn get(
     Ok(row.map(found))
 }
 
-/// Ends a waiting job as cancelled; `false` when it does not wait (any more).
+/// Ends a waiting job as cancelled, and wipes its payload where that lay encrypted or its kind is among `wiped`; `false` when
+/// it does not wait (any more).
 pub(crate) async fn cancel_waiting(
     db: impl PgExecutor<'_>,
     id: Uuid,
     tenant: Option<&str>,
+    wiped: &[String],
 ) -> Result<bool, sqlx::Error> {
     let cancelled = sqlx::query!(
         r#"WITH gone AS (
@@ -245,11 +247,12 @@ pub(crate) async fn cancel_waiting(
                 (id, queue, kind, state, priority, run_at, created_at, started_at, attempts_used, max_attempts, tenant, key,
                  payload, tags, attempts, progress, replay_of)
          SELECT id, queue, kind, 'cancelled', priority, run_at, created_at, started_at, attempts_used, max_attempts, tenant, key,
-                CASE WHEN left(payload::text, 11) = '{"$sealed":' THEN '{"$sealed":null}' ELSE payload END,
+                CASE WHEN kind = ANY ($3) OR left(payload::text, 11) = '{"$sealed":' THEN '{"$sealed":null}' ELSE payload END,
                 tags, attempts, progress, replay_of
            FROM gone"#,
         id,
         tenant,
+        wiped,
     )
     .execute(db)
     .await?;

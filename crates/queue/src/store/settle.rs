@@ -29,6 +29,7 @@ impl Ended {
         id: Uuid,
         token: Uuid,
         progress: Option<Json<serde_json::Value>>,
+        wiped: Option<bool>,
     ) {
         self.ids.push(id);
         self.tokens.push(token);
@@ -37,7 +38,7 @@ impl Ended {
         self.classes.push(None);
         self.errors.push(None);
         self.progress.push(progress);
-        self.wiped.push(None);
+        self.wiped.push(wiped);
     }
 }
 

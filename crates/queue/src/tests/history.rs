@@ -182,10 +182,10 @@ async fn a_running_job_that_is_cancelled_shows_its_attempt_and_the_reason(
     let silent = queue.enqueue(succeed("silent"), None).await?.id;
     let mut both = Ended::default();
     let first = claim_one(&db).await?;
-    both.push_cancelled(first.id, first.token, None);
+    both.push_cancelled(first.id, first.token, None, None);
     let told = queue.enqueue(succeed("told"), None).await?.id;
     let second = claim_one(&db).await?;
-    both.push_cancelled(second.id, second.token, None);
+    both.push_cancelled(second.id, second.token, None, None);
     both.errors[1] = Some("stopped by itself".to_owned());
 
     settle::finish(&db, "default", &both, &[None, None]).await?;

@@ -67,8 +67,13 @@ fn person(fate: &str) -> NewJob {
 
 /// An engine with the keys of these ids, the newest first.
 fn engine(db: &PgPool, config: &str, keys: &[&str]) -> Queue {
-    let kinds: Vec<_> = registry().kinds().cloned().collect();
-    let config = Config::parse(&format!("{FAST}{config}"), &["test.person"])
+    engine_of(db, &registry(), config, keys)
+}
+
+fn engine_of(db: &PgPool, registry: &Registry<App>, config: &str, keys: &[&str]) -> Queue {
+    let kinds: Vec<_> = registry.kinds().cloned().collect();
+    let names: Vec<&str> = kinds.iter().map(|kind| &*kind.name).collect();
+    let config = Config::parse(&format!("{FAST}{config}"), &names)
         .expect("the test's configuration is right")
         .config;
     let queue = Queue::new(Database::from_pool(db.clone()), Arc::new(config), kinds)
@@ -244,29 +249,56 @@ impl Job for Conversion {
     }
 }
 
-// Fails when, for want of keys, somebody's data stays in the history although it was sent.
+fn conversion() -> NewJob {
+    let payload = to_raw_value(&json!({ "em": CANARY })).expect("a value is JSON");
+    NewJob::new(Conversion::KIND, payload, Source::Http)
+}
+
+// Fails when, for want of keys, somebody's data stays in the history although it was sent, or is not to be sent any more.
 #[sqlx::test(migrations = "../../migrations")]
 async fn without_keys_too_what_is_about_people_goes_when_its_job_is_done(
     db: PgPool,
 ) -> anyhow::Result<()> {
     let registry = Registry::new().with::<Conversion>();
-    let kinds: Vec<_> = registry.kinds().cloned().collect();
-    let config = Config::parse(FAST, &[Conversion::KIND]).expect("it is right");
-    let queue = Queue::new(
-        Database::from_pool(db.clone()),
-        Arc::new(config.config),
-        kinds,
-    )?;
-    let payload = to_raw_value(&json!({ "em": CANARY }))?;
-    let job = NewJob::new(Conversion::KIND, payload, Source::Http);
+    let queue = engine_of(&db, &registry, "", &[]);
+    let unwanted = queue.enqueue(conversion(), None).await?.id;
 
-    let id = queue.enqueue(job, None).await?.id;
+    queue.cancel(unwanted, &actor()).await?;
+    let id = queue.enqueue(conversion(), None).await?.id;
     let (workers, app) = work_on(&queue, registry).await?;
     in_state(&queue, id, "succeeded").await?;
     workers.drain().await;
 
     assert_eq!(app.seen(), [CANARY]);
     assert_eq!(tables_with_the_canary(&db).await?, Vec::<String>::new());
+    Ok(())
+}
+
+// Fails when a process without keys stores in the clear what the others of its fleet encrypt, or has SQL do it.
+#[sqlx::test(migrations = "../../migrations")]
+async fn beside_processes_with_keys_nothing_about_people_is_stored_in_the_clear(
+    db: PgPool,
+) -> anyhow::Result<()> {
+    let registry = Registry::new().with::<Conversion>();
+    let without = engine_of(&db, &registry, "", &[]);
+    let with = engine_of(&db, &registry, "", &["a"]);
+    without.announce().await?;
+    let alone = without.enqueue(conversion(), None).await;
+
+    with.announce().await?;
+    without.announce().await?;
+    let beside = without.enqueue(conversion(), None).await;
+    let many = without.enqueue_batch(vec![(conversion(), None)], false);
+    let many = many.await?;
+    let by_sql = sqlx::query("SELECT millpond.enqueue('conversion.send', '{\"em\": \"x\"}')")
+        .execute(&db)
+        .await;
+
+    assert!(alone.is_ok(), "{alone:?}");
+    assert!(matches!(beside, Err(EnqueueError::NoKeys { .. })));
+    assert!(matches!(&many[..], [Err(EnqueueError::NoKeys { .. })]));
+    assert!(by_sql.is_err_and(|why| why.to_string().contains("are encrypted")));
+    assert!(with.enqueue(conversion(), None).await.is_ok());
     Ok(())
 }
 

@@ -427,9 +427,12 @@ impl Feeder {
             jobs.iter().map(|job| (job.row.id, job.row.token)).unzip();
         let back = settle::unclaim(&mut *conn, &self.queue, &ids, &tokens).await?;
         let mut cancelled = Ended::default();
-        for (id, token) in ids.into_iter().zip(tokens) {
-            if !back.contains(&id) {
-                cancelled.push_cancelled(id, token, None);
+        let config = self.shared.config();
+        for row in jobs.iter().map(|job| &job.row) {
+            if !back.contains(&row.id) {
+                // Else it is found out by looking.
+                let wiped = config.policy(&row.kind).encrypt.then_some(true);
+                cancelled.push_cancelled(row.id, row.token, None, wiped);
             }
         }
         if cancelled.ids.is_empty() {

@@ -240,7 +240,7 @@ impl Story<'_> {
                 Ok((standing["status"] == "needs_reauth").then_some(()))
             })
             .await?;
-            self.scene.mend().await?;
+            self.scene.world.mend().await?;
         }
         tick(self.client, "token-expire").await?;
         let mails = self.scene.all_mails().await?;

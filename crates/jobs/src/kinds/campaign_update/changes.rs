@@ -1,11 +1,14 @@
-//! One attempt at the changes of a job: what may be begun is sent in one order, and how each ended is kept before anything else.
+//! One attempt at the changes of a job: what may be begun is held against what the platform says of it now, sent in one order,
+//! and how each ended is kept before anything else.
 
 use std::time::Duration;
 
-use marketing::campaigns::{Campaigns, ChangeState, Claimed, Fate, MadeChange, Order, Wanted};
+use marketing::campaigns::{
+    Campaigns, ChangeState, Claimed, Fate, MadeChange, Order, ToSend, Wanted,
+};
 use providers::{
     Error as ProviderError,
-    platform::{Access, Caller, EditOrder, Edited},
+    platform::{Access, Caller, EditOrder, Edited, Entity, EntityQuery, EntityType},
 };
 use queue::{ErrorClass, Outcome, error_chain};
 use serde_json::{Value, json};
@@ -34,9 +37,12 @@ pub(super) async fn make(
 ) -> Result<Outcome, Error> {
     let campaigns = Campaigns::new(attempt.app.queue.clone());
     attempt.go_on()?;
-    let claimed = campaigns.claim(order, wanted).await?;
+    let mut claimed = campaigns.claim(order, wanted).await?;
     if !claimed.to_send.is_empty() {
-        let sent = Box::pin(send(attempt, &claimed)).await;
+        let sent = match Box::pin(look(attempt, &mut claimed, wanted)).await {
+            Ok(()) => Box::pin(send(attempt, &claimed)).await,
+            Err(error) => Err(error),
+        };
         let (fates, setback) = judged(&claimed, wanted, sent);
         campaigns.settle(order, &claimed, &fates).await?;
         if let Some(error) = setback {
@@ -57,6 +63,61 @@ pub(super) async fn make(
     Ok(Outcome::SucceededWith(told(&changes, false)))
 }
 
+/// Has the platform say how that stands which is to be changed. Nobody else here is at it by now, and sync may have read it an
+/// hour ago.
+async fn look(
+    attempt: &Attempt<'_>,
+    claimed: &mut Claimed,
+    wanted: &[Wanted],
+) -> Result<(), Error> {
+    let Attempt {
+        app,
+        account,
+        client,
+        door,
+        ..
+    } = *attempt;
+    for kind in [EntityType::Campaign, EntityType::AdSet, EntityType::Ad] {
+        let of_kind = claimed.to_send.iter().filter(|it| it.edit.kind == kind);
+        let ids: Vec<String> = of_kind.map(|it| it.edit.id.clone()).collect();
+        if ids.is_empty() {
+            continue;
+        }
+        let query = EntityQuery {
+            account_id: account.external_id.clone(),
+            currency: account.currency.clone(),
+            kind,
+            changed_since: None,
+            page_size: None,
+        };
+        let (query, ids) = (&query, ids.as_slice());
+        let call = |access: Access| async move {
+            let caller = Caller {
+                access: &access,
+                door,
+            };
+            client.present(caller, query, ids).await
+        };
+        let present = app.accounts.with_fresh_token(account.id, door, call);
+        let present = Box::pin(present).await?;
+        for sent in &mut claimed.to_send {
+            let is_it = |it: &&Entity| it.kind == sent.edit.kind && it.id == sent.edit.id;
+            if let (Some(entity), Some(wanted)) =
+                (present.iter().find(is_it), wanted.get(sent.place))
+            {
+                sent.sight = Some(wanted.seen(entity));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Why a change is not sent.
+fn why_not(sent: &ToSend) -> Option<&'static str> {
+    sent.sight.as_ref()?.refusal
+}
+
+/// Sends what may be sent; tells what became of it.
 async fn send(attempt: &Attempt<'_>, claimed: &Claimed) -> Result<Vec<Edited>, Error> {
     let Attempt {
         app,
@@ -71,9 +132,13 @@ async fn send(attempt: &Attempt<'_>, claimed: &Claimed) -> Result<Vec<Edited>, E
         edits: claimed
             .to_send
             .iter()
+            .filter(|sent| why_not(sent).is_none())
             .map(|sent| sent.edit.clone())
             .collect(),
     };
+    if edits.edits.is_empty() {
+        return Ok(Vec::new());
+    }
     let edits = &edits;
     let call = |access: Access| async move {
         let caller = Caller {
@@ -101,7 +166,8 @@ fn judged<'w>(
         Err(error) => {
             for sent in &claimed.to_send {
                 if let Some(wanted) = wanted.get(sent.place) {
-                    fates.push((sent.place, wanted, fate_of(&error)));
+                    let fate = why_not(sent).map_or_else(|| fate_of(&error), refused);
+                    fates.push((sent.place, wanted, fate));
                 }
             }
             return (fates, Some(error));
@@ -112,6 +178,10 @@ fn judged<'w>(
         let Some(wanted) = wanted.get(sent.place) else {
             continue;
         };
+        if let Some(why) = why_not(sent) {
+            fates.push((sent.place, wanted, refused(why)));
+            continue;
+        }
         let fate = match outcomes.next() {
             Some(Edited::Done) => Fate::Done,
             Some(Edited::Failed(error)) => {
@@ -132,6 +202,11 @@ fn judged<'w>(
         fates.push((sent.place, wanted, fate));
     }
     (fates, setback)
+}
+
+/// That a change was not sent, since the platform says what it must not be made of.
+fn refused(why: &'static str) -> Fate {
+    Fate::Refused(ErrorClass::Invalid, why.to_owned())
 }
 
 fn fate_of(error: &Error) -> Fate {

@@ -28,6 +28,8 @@ use crate::{
 
 /// An amount in major units, with a point.
 const AMOUNT: &str = "^[0-9]{1,15}([.][0-9]{1,6})?$";
+/// What an entity may be expected to be.
+const STATES: &str = "^(active|paused|pending|rejected|ended|archived|deleted|unknown)$";
 /// Most changes of one job.
 const MOST_CHANGES: usize = 50;
 
@@ -48,6 +50,10 @@ pub(super) struct CampaignUpdate {
     #[serde(default)]
     #[schemars(length(max = 500))]
     reason: Option<String>,
+    /// Who asks for it, by the word of whoever orders it; kept with the changes.
+    #[serde(default)]
+    #[schemars(length(max = 200))]
+    requested_by: Option<String>,
     /// The rule that asks for it.
     #[serde(default)]
     #[schemars(with = "Option<String>", regex(pattern = PATTERN))]
@@ -104,6 +110,7 @@ enum Word {
 #[serde(deny_unknown_fields)]
 struct Expect {
     #[serde(default)]
+    #[schemars(regex(pattern = STATES))]
     status: Option<String>,
     #[serde(default)]
     #[schemars(regex(pattern = AMOUNT))]
@@ -154,6 +161,7 @@ impl CampaignUpdate {
         let strategy = self.strategy_id.as_deref();
         Order {
             job: effect_key(job),
+            is_replay: job.replay_of.is_some(),
             account: self.account_id.0,
             strategy: strategy
                 .and_then(|id| id.parse::<StrategyId>().ok())
@@ -172,7 +180,8 @@ impl CampaignUpdate {
         }
         let mut named = HashSet::new();
         let wanted = self.changes.iter().map(|change| {
-            let wanted = change.wanted(self.reason.as_deref()).map_err(refused)?;
+            let mut wanted = change.wanted(self.reason.as_deref()).map_err(refused)?;
+            wanted.requested_by.clone_from(&self.requested_by);
             if !named.insert((wanted.kind, wanted.id.clone())) {
                 return Err(refused("must name each entity once"));
             }
@@ -202,6 +211,7 @@ impl Change {
             action: self.action()?,
             expected: expected.ok_or("must expect states and amounts")?,
             reason: reason.map(str::to_owned),
+            requested_by: None,
         })
     }
 

@@ -3,15 +3,17 @@
 use std::collections::VecDeque;
 
 use marketing::PgPool;
-use providers::platform::{Edited, SetTo};
+use providers::platform::{Edited, Entity, Page, SetTo};
 use queue::{ErrorClass, Outcome};
+use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
 use super::{CampaignUpdate, make, preview};
 use crate::{
     error::Error,
     kinds::{
-        scene::{Scene, down, forbidden},
+        scene::Scene,
+        scripted::{down, entity, forbidden},
         testing::schema_accepts,
     },
 };
@@ -103,6 +105,42 @@ async fn a_dry_run_tells_and_changes_nothing(db: PgPool) -> anyhow::Result<()> {
     Ok(())
 }
 
+// Fails when what somebody set at the platform since the last sync is overwritten by whoever expects something else, and when
+// the history tells what sync knew where the platform said another thing.
+#[sqlx::test(migrations = "../../migrations")]
+async fn what_was_changed_at_the_platform_since_the_last_sync_is_left_alone(
+    db: PgPool,
+) -> anyhow::Result<()> {
+    let (scene, account) = connected(&db, &["1", "2"]).await?;
+    scene.platform.answer_entities(|query, _| {
+        let raised = ["1", "2"].map(|id| Entity {
+            daily_budget: Some(Decimal::from(80)),
+            ..entity(query.kind, id)
+        });
+        Ok(Page {
+            items: raised.to_vec(),
+            next: None,
+        })
+    });
+    let budget = |id: &str, expect: Value| json!({ "type": "campaign", "id": id, "action": "set_daily_budget", "amount": "60.00", "expect": expect });
+    let changes = json!([
+        budget("1", json!({ "daily_budget": "50.00" })),
+        budget("2", Value::Null)
+    ]);
+
+    let told = run(&scene, json!({ "account_id": account, "changes": changes })).await?;
+
+    let told = result(told);
+    let outcomes: Vec<_> = (0..2).map(|at| &told["results"][at]["outcome"]).collect();
+    assert_eq!(outcomes, ["refused", "done"], "{told}");
+    let before: Vec<_> = (0..2).map(|at| &told["results"][at]["before"]).collect();
+    assert_eq!(before, ["80", "80"]);
+    let edited = scene.platform.known().edited.clone();
+    let ids: Vec<_> = edited.iter().map(|edit| edit.id.as_str()).collect();
+    assert_eq!(ids, ["2"]);
+    Ok(())
+}
+
 #[sqlx::test(migrations = "../../migrations")]
 async fn a_job_whose_changes_are_all_refused_fails(db: PgPool) -> anyhow::Result<()> {
     let (scene, account) = connected(&db, &["1"]).await?;
@@ -131,7 +169,11 @@ fn a_payload_names_each_entity_once_and_budgets_with_amounts() {
     };
     let budget = |amount: Value| json!([{ "type": "campaign", "id": "1", "action": "set_daily_budget", "amount": amount }]);
 
+    let expecting = |status: &str| json!([{ "type": "campaign", "id": "1", "action": "pause", "expect": { "status": status } }]);
+
     assert!(accepts(json!([pause("1"), pause("2")])));
+    assert!(accepts(expecting("active")));
+    assert!(!accepts(expecting("running")));
     assert!(accepts(budget(json!("50.00"))));
     assert!(!accepts(json!([pause("1"), pause("1")])));
     assert!(!accepts(json!([])));

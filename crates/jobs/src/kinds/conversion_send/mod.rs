@@ -12,7 +12,7 @@ use marketing::{
     accounts::AccountId,
     conversions::{Destination, Event, Pending, Via},
 };
-use queue::{BatchJob, JobContext, JobId, JobInfo, LateCheck, Outcome};
+use queue::{BatchJob, JobContext, JobInfo, LateCheck, Outcome};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -43,6 +43,20 @@ const LONGEST_TEST_CODE: usize = 100;
     "if" = { "properties": { "event": { "type": "null" } } },
     "then" = { "required": ["events"], "properties": { "events": { "type": "array" } } },
     "else" = { "properties": { "events": { "type": "null" } } },
+    "allOf" = [
+        {
+            "if": { "properties": { "destination": { "const": "meta" } } },
+            "else": { "required": ["account_id"], "properties": { "account_id": { "type": "string" } } },
+        },
+        {
+            "if": { "properties": { "destination": { "const": "google_ads" } } },
+            "else": { "properties": { "via": { "enum": [null, "standard"] } } },
+        },
+        {
+            "if": { "properties": { "destination": { "enum": ["meta", "google_ads", "tiktok"] } } },
+            "else": { "properties": { "test_event_code": { "type": "null" } } },
+        },
+    ],
 ))]
 pub(super) struct ConversionSend {
     /// Where the events go.
@@ -85,8 +99,8 @@ struct Addressee {
 struct Order {
     addressee: Addressee,
     events: Vec<Pending>,
-    /// The job, where it is a replay: what another one has delivered is none of its own doing.
-    replay: Option<JobId>,
+    /// What another job has delivered is none of a replay's own doing.
+    is_replay: bool,
 }
 
 impl BatchJob for ConversionSend {
@@ -204,7 +218,7 @@ impl ConversionSend {
         Ok(Order {
             addressee,
             events: pending.collect(),
-            replay: job.replay_of.map(|_| job.id),
+            is_replay: job.replay_of.is_some(),
         })
     }
 }

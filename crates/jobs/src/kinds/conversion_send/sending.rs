@@ -11,7 +11,7 @@ use marketing::{
     },
 };
 use providers::{Admission, Error as ProviderError, platform::ConversionTarget};
-use queue::{JobId, Outcome};
+use queue::Outcome;
 use serde_json::{Value, json};
 
 use super::{Addressee, Order};
@@ -105,18 +105,18 @@ async fn reach(app: &App, addressee: &Addressee) -> Result<Account, Error> {
 struct Share {
     place: usize,
     events: Vec<Pending>,
-    replay: Option<JobId>,
+    is_replay: bool,
 }
 
-/// The shares of a parcel without their events: place, how many, and the job where it is a replay.
-type Shares = Vec<(usize, usize, Option<JobId>)>;
+/// The shares of a parcel without their events: place, how many, and whether the job is a replay.
+type Shares = Vec<(usize, usize, bool)>;
 
 type Ended = Vec<(usize, Result<Outcome, Error>)>;
 
 fn unpacked(parcel: Vec<Share>) -> (Shares, Vec<Pending>) {
     let shares = parcel
         .iter()
-        .map(|share| (share.place, share.events.len(), share.replay))
+        .map(|share| (share.place, share.events.len(), share.is_replay))
         .collect();
     let events = parcel.into_iter().flat_map(|share| share.events).collect();
     (shares, events)
@@ -136,7 +136,7 @@ impl Load {
         let Order {
             addressee,
             events,
-            replay,
+            is_replay,
         } = order;
         let bytes: usize = events.iter().map(bytes_of).sum();
         let has_room = self.events + events.len() <= MOST_EVENTS
@@ -151,7 +151,7 @@ impl Load {
         parcel.push(Share {
             place,
             events,
-            replay,
+            is_replay,
         });
         true
     }
@@ -253,9 +253,9 @@ fn shared_out(
             let mut delivered = delivered.into_iter();
             shares
                 .into_iter()
-                .map(|(place, size, replay)| {
+                .map(|(place, size, is_replay)| {
                     let events: Vec<Delivered> = delivered.by_ref().take(size).collect();
-                    if replay.is_some_and(|replay| were_all_delivered(&events, replay)) {
+                    if is_replay && were_all_delivered(&events) {
                         return (place, Ok(Outcome::Cancelled(REPLAYED.to_owned())));
                     }
                     (place, outcome(events))
@@ -274,9 +274,8 @@ fn shared_out(
 }
 
 /// Whether a replay has nothing to do and had nothing to do: all of it was delivered by others.
-fn were_all_delivered(events: &[Delivered], replay: JobId) -> bool {
-    let was_sent =
-        |event: &Delivered| matches!(event.fate, Fate::AlreadySent { by, .. } if by != replay);
+fn were_all_delivered(events: &[Delivered]) -> bool {
+    let was_sent = |event: &Delivered| matches!(event.fate, Fate::AlreadySent { .. });
     !events.is_empty() && events.iter().all(was_sent)
 }
 
@@ -362,7 +361,7 @@ fn told(event: &Delivered) -> Value {
             told["trace_id"] = json!(trace_id);
             told["messages"] = json!(messages);
         }
-        Fate::AlreadySent { at, .. } => told["sent_at"] = json!(at),
+        Fate::AlreadySent { at } => told["sent_at"] = json!(at),
         Fate::Refused(refusal) => told["reasons"] = json!(refusal.reasons),
         Fate::InDoubt { since } => told["since"] = json!(since),
         Fate::Later { .. } | Fate::Contended | Fate::Failed(_) => {}

@@ -109,7 +109,7 @@ fn the_schema_takes_an_event_or_events_and_nothing_unknown() {
         json!({ "event": event(None), "destination": "google_ads", "account_id": ACCOUNT, "via": "upload" })
     ));
     assert!(!accepts(
-        json!({ "event": event(None), "destination": "pinterest" })
+        json!({ "event": event(None), "destination": "pinterest", "account_id": ACCOUNT })
     ));
     assert!(!accepts(
         json!({ "event": event(None), "dataset_id": "../1001" })
@@ -117,6 +117,34 @@ fn the_schema_takes_an_event_or_events_and_nothing_unknown() {
     assert!(!accepts(
         json!({ "event": event(None), "account_id": "acc_1" })
     ));
+}
+
+// Fails when a job is accepted that its destination can never take, or that would count though it was meant as a test.
+#[test]
+fn the_schema_asks_for_what_each_destination_needs() {
+    let accepts = |destination: &str, members: Value| {
+        let mut members = members;
+        members["event"] = event(None);
+        members["destination"] = json!(destination);
+        schema_accepts::<ConversionSend>(&payload(&members))
+    };
+
+    for destination in ["google_ads", "tiktok", "linkedin", "x"] {
+        assert!(accepts(destination, json!({ "account_id": ACCOUNT })));
+        assert!(!accepts(destination, json!({})), "{destination}");
+        assert!(!accepts(destination, json!({ "account_id": null })));
+    }
+    for (destination, has_tests) in [
+        ("meta", true),
+        ("tiktok", true),
+        ("linkedin", false),
+        ("x", false),
+    ] {
+        let coded = json!({ "account_id": ACCOUNT, "test_event_code": "TEST1" });
+        let uploaded = json!({ "account_id": ACCOUNT, "via": "upload" });
+        assert_eq!(accepts(destination, coded), has_tests, "{destination}");
+        assert!(!accepts(destination, uploaded), "{destination}");
+    }
 }
 
 #[test]
@@ -311,6 +339,15 @@ async fn a_batch_is_bounded_by_its_addressees_too() {
     assert_eq!(late, [10]);
 }
 
+/// Meta takes whatever comes.
+async fn take_all(meta: &MockServer) {
+    let taken = json!({ "events_received": 1, "messages": [], "fbtrace_id": "AfakeTrace" });
+    Mock::given(method("POST"))
+        .respond_with(ResponseTemplate::new(200).set_body_json(taken))
+        .mount(meta)
+        .await;
+}
+
 #[sqlx::test(migrations = "../../migrations")]
 async fn jobs_of_one_data_set_share_a_request_and_not_a_fate(db: PgPool) -> anyhow::Result<()> {
     let server = MockServer::start().await;
@@ -322,11 +359,7 @@ async fn jobs_of_one_data_set_share_a_request_and_not_a_fate(db: PgPool) -> anyh
         .with_priority(1)
         .mount(&server)
         .await;
-    let taken = json!({ "events_received": 1, "messages": [], "fbtrace_id": "AfakeTrace" });
-    Mock::given(method("POST"))
-        .respond_with(ResponseTemplate::new(200).set_body_json(taken))
-        .mount(&server)
-        .await;
+    take_all(&server).await;
     let app = app(db, &server.uri());
     let orders = vec![
         order(&json!({ "event": event(Some("good-1")) }), &job()),
@@ -389,11 +422,7 @@ fn an_event_whose_fate_is_told_later_is_asked_for_at_no_cost() {
 #[sqlx::test(migrations = "../../migrations")]
 async fn a_replay_of_what_was_delivered_is_refused(db: PgPool) -> anyhow::Result<()> {
     let server = MockServer::start().await;
-    let taken = json!({ "events_received": 1, "messages": [], "fbtrace_id": "AfakeTrace" });
-    Mock::given(method("POST"))
-        .respond_with(ResponseTemplate::new(200).set_body_json(taken))
-        .mount(&server)
-        .await;
+    take_all(&server).await;
     let app = app(db, &server.uri());
     let original = job();
     let replay = JobInfo {
@@ -426,11 +455,7 @@ async fn a_replay_of_what_was_delivered_is_refused(db: PgPool) -> anyhow::Result
 #[sqlx::test(migrations = "../../migrations")]
 async fn a_replay_that_delivers_and_dies_then_has_succeeded(db: PgPool) -> anyhow::Result<()> {
     let server = MockServer::start().await;
-    let taken = json!({ "events_received": 1, "messages": [], "fbtrace_id": "AfakeTrace" });
-    Mock::given(method("POST"))
-        .respond_with(ResponseTemplate::new(200).set_body_json(taken))
-        .mount(&server)
-        .await;
+    take_all(&server).await;
     let app = app(db, &server.uri());
     let replay = JobInfo {
         replay_of: Some(job().id),

@@ -21,11 +21,18 @@ use crate::{App, EmailSettings, app::address_of, effect::effect_key, error::Erro
 
 /// How long to wait for another job that is sending the mail of the same business key.
 const WAIT_FOR_OTHER: Duration = Duration::from_secs(30);
-/// One address, with or without a name before it; no list, no line break.
-const MAILBOX: &str = r"^[^\x00-\x1f\x7f,;]+@[^\x00-\x1f\x7f,;@]+$";
+/// One address, with or without a name before it; no list, no line break, nothing that a reader of mail would decode or turn
+/// round.
+const MAILBOX: &str = concat!(
+    r"^(?!.*=\?.*\?=)",
+    r"[^\x00-\x1f\x7f-\x9f\u2028-\u202e,;]+@[^\x00-\x1f\x7f-\x9f\u2028-\u202e,;@]+$"
+);
+/// A line that reads as it is written.
+const LINE: &str = r"^(?!.*=\?.*\?=)[^\x00-\x1f\x7f-\x9f\u2028-\u202e]+$";
 
 /// A mail. Sent at least once: a later attempt sends only where no earlier one has a receipt, and under the same
-/// Message-ID. With a `business_key`, jobs that share it send one mail.
+/// Message-ID. With a `business_key`, jobs that share it send one mail at most: where an earlier attempt may have delivered it,
+/// a later one sends it only to a vendor that still knows the mail by its key.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(extend(
@@ -48,7 +55,7 @@ pub(super) struct EmailSend {
     #[schemars(with = "Option<serde_json::Map<String, Value>>")]
     data: Option<Value>,
     /// The subject, where there is no template: one line.
-    #[schemars(length(min = 1, max = 200), regex(pattern = r"^[^\x00-\x1f\x7f]+$"))]
+    #[schemars(length(min = 1, max = 200), regex(pattern = LINE))]
     subject: Option<String>,
     /// The mail as text, where there is no template.
     #[schemars(length(min = 1))]
@@ -62,7 +69,7 @@ pub(super) struct EmailSend {
     /// The sender under another name; the address must be the configured one.
     #[schemars(regex(pattern = MAILBOX))]
     from: Option<String>,
-    /// Jobs of a tenant that share it send one mail.
+    /// Jobs of a tenant that share it send one mail at most.
     #[schemars(length(min = 1, max = 255))]
     business_key: Option<String>,
     /// What it is one of, of which its one recipient may end all by a click: not sent to whoever has, and with a
@@ -89,7 +96,7 @@ fn templates_or_none() -> Vec<Value> {
 }
 
 fn topics_or_none() -> Vec<Option<&'static str>> {
-    let topics = Topic::ALL.into_iter().map(|topic| Some(topic.as_str()));
+    let topics = Topic::ALL.iter().map(|topic| Some(topic.as_str()));
     topics.chain([None]).collect()
 }
 
@@ -134,9 +141,13 @@ async fn send(app: &App, job: &JobInfo, email: EmailSend) -> Result<Outcome, Err
         templates: &app.templates,
         look: &look,
     };
+    let is_once = email.business_key.is_some();
+    let again_within = is_once.then(|| mailer.knows_again_for());
     let mut mail = email.into_mail(&stationery, message_id)?;
 
-    let in_doubt = match begin_send(&app.db.pool(), &identity, job.id, &mail.message_id).await? {
+    let pool = app.db.pool();
+    let begun = begin_send(&pool, &identity, job.id, &mail.message_id, again_within).await?;
+    let in_doubt = match begun {
         Begun::Send {
             message_id,
             in_doubt,
@@ -153,6 +164,7 @@ async fn send(app: &App, job: &JobInfo, email: EmailSend) -> Result<Outcome, Err
             return Ok(Outcome::SucceededWith(told));
         }
         Begun::Underway => return Ok(Outcome::Snoozed(WAIT_FOR_OTHER)),
+        Begun::InDoubt { message_id } => return Err(Error::MailInDoubt(message_id)),
     };
 
     match mailer.send(&mail).await {

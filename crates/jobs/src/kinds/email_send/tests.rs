@@ -2,7 +2,10 @@
 
 use anyhow::{Context as _, Result, ensure};
 use marketing::{PgPool, email::Templates};
-use providers::smtp::{Mailer, SmtpConfig};
+use providers::{
+    mail::is_header_text,
+    smtp::{Mailer, SmtpConfig},
+};
 use queue::JobError;
 use serde_json::json;
 use tokio::{
@@ -173,6 +176,37 @@ fn the_schema_refuses_what_could_become_another_header_or_recipient() {
     ));
 }
 
+// Fails when a job is taken whose mail is refused for what stands in its headers.
+#[test]
+fn the_schema_takes_what_may_stand_in_a_header_and_nothing_else() {
+    let with = |text: &str| {
+        let data = json!({ "name": text });
+        [
+            json!({ "to": "a@example.com", "subject": text, "text": "x" }),
+            json!({ "to": format!("{text} <a@example.com>"), "subject": "Hi", "text": "x" }),
+            json!({ "to": "a@example.com", "template": "welcome", "data": data }),
+        ]
+    };
+    let all = |text: &str, taken: bool| {
+        for payload in with(text) {
+            assert_eq!(schema_accepts::<EmailSend>(&payload), taken, "{payload}");
+        }
+        assert_eq!(is_header_text(text), taken, "{text}");
+    };
+
+    for text in ["Größe = 3? Yes", "a=?b", "?=a=?", "=?=", "متجر"] {
+        all(text, true);
+    }
+    for text in [
+        "=?utf-8?q?a=0D=0ABcc:_eve=40example.com?=",
+        "a\u{85}b",
+        "a\u{2028}b",
+        "a\u{202e}b",
+    ] {
+        all(text, false);
+    }
+}
+
 #[test]
 fn a_template_becomes_a_mail_in_both_forms() {
     let payload =
@@ -290,7 +324,14 @@ async fn a_mail_goes_out_and_leaves_a_receipt(db: PgPool) -> Result<()> {
     assert_eq!(result["message_id"], message_id.as_str());
     assert_eq!(result["response"], "250 queued as FAKE1");
     assert_eq!(result["in_doubt"], false);
-    let again = begin_send(&db, &MailIdentity::of_job(job.id), job.id, &message_id).await?;
+    let again = begin_send(
+        &db,
+        &MailIdentity::of_job(job.id),
+        job.id,
+        &message_id,
+        None,
+    )
+    .await?;
     assert!(matches!(again, Begun::AlreadySent { .. }), "{again:?}");
     Ok(())
 }
@@ -299,7 +340,7 @@ async fn a_mail_goes_out_and_leaves_a_receipt(db: PgPool) -> Result<()> {
 async fn a_mail_that_has_a_receipt_is_not_sent_again(db: PgPool) -> Result<()> {
     let job = job_info(EmailSend::KIND, 2);
     let identity = MailIdentity::of_job(job.id);
-    begin_send(&db, &identity, job.id, "<first@example.com>").await?;
+    begin_send(&db, &identity, job.id, "<first@example.com>", None).await?;
     record_sent(&db, &identity).await?;
     let app = app_with_mail(db.clone(), "smtp://127.0.0.1:9?tls=none")?;
     let email = decoded(json!({ "to": "a@example.com", "subject": "Hi", "text": "x" }));
@@ -322,7 +363,7 @@ async fn a_server_that_cannot_be_reached_leaves_no_doubt(db: PgPool) -> Result<(
     let email = decoded(json!({ "to": "a@example.com", "subject": "Hi", "text": "x" }));
 
     let failed = send(&app, &job, email).await;
-    let again = begin_send(&db, &identity, job.id, "<other@example.com>").await?;
+    let again = begin_send(&db, &identity, job.id, "<other@example.com>", None).await?;
 
     let class = JobError::from(failed.expect_err("nobody listens")).class();
     assert_eq!(class, queue::ErrorClass::Transient);
@@ -336,6 +377,27 @@ async fn a_server_that_cannot_be_reached_leaves_no_doubt(db: PgPool) -> Result<(
         ),
         "{again:?}"
     );
+    Ok(())
+}
+
+// Fails when a business key lets a second mail out after a crash between the server's answer and the receipt.
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_mail_of_a_business_key_whose_receipt_was_lost_is_not_sent_again(
+    db: PgPool,
+) -> Result<()> {
+    let job = job_info(EmailSend::KIND, 2);
+    let identity = MailIdentity::of_business_key(job.tenant.as_deref(), "welcome-42");
+    begin_send(&db, &identity, job.id, "<first@example.com>", None).await?;
+    let app = app_with_mail(db, "smtp://127.0.0.1:9?tls=none")?;
+    let email = decoded(
+        json!({ "to": "a@example.com", "subject": "Hi", "text": "x", "business_key": "welcome-42" }),
+    );
+
+    let outcome = send(&app, &job, email).await;
+
+    // A server that is asked cannot be reached here, which is no refusal.
+    let error = JobError::from(outcome.expect_err("nobody knows whether it was sent"));
+    assert_eq!(error.class(), queue::ErrorClass::Invalid);
     Ok(())
 }
 

@@ -13,9 +13,8 @@ use serde_json::json;
 
 use super::*;
 use crate::kinds::{
-    scene::{
-        Scene, WITHHELD, down, entity, forbidden, held, more, no_more, rejected, spent, too_large,
-    },
+    scene::{Scene, held},
+    scripted::{WITHHELD, down, entity, forbidden, more, no_more, rejected, spent, too_large},
     testing::schema_accepts,
 };
 

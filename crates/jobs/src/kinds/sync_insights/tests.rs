@@ -16,7 +16,8 @@ use serde_json::json;
 
 use super::*;
 use crate::kinds::{
-    scene::{EXTERNAL_ID, Scene, down, more, no_more, rejected, too_large},
+    scene::Scene,
+    scripted::{EXTERNAL_ID, down, more, no_more, rejected, too_large},
     testing::schema_accepts,
 };
 

@@ -12,18 +12,21 @@ use std::{
 use bytes::Bytes;
 use marketing::outbound::{Attempted, DELIVER, DeliveryId, Followed, Message, NextStep};
 use providers::{
-    Error as ProviderError,
+    Detail, Error as ProviderError,
     webhook::{CallAnswer, CallRequest, ChosenBy},
 };
 use queue::{Job, JobContext, JobInfo, Outcome};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
+use tokio::time::timeout;
 
 use crate::{App, error::Error};
 
 /// How long a message waits whose endpoint gets as many as it may: by then the longest of those has ended.
 const WAIT_FOR_PLACE: Duration = Duration::from_secs(30);
+/// Share of an attempt's time that the call may take: in the rest it is noted how it went.
+const SHARE_OF_CALL: f64 = 0.9;
 
 /// Sends a message. It may run twice: the receiver knows it by its id, and one that got through is not sent again.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -76,10 +79,13 @@ async fn send(
         signature: Some((message.signer, message.id)),
         chosen_by: ChosenBy::Requester,
     };
+    let longest = app.queue.config().policy(DELIVER).timeout;
+    let longest = longest.mul_f64(SHARE_OF_CALL);
     let began = Instant::now();
-    let answer = match app.caller.call(request).await {
-        Err(ProviderError::Postponed { .. }) => return Ok(Outcome::Snoozed(WAIT_FOR_PLACE)),
-        answer => answer,
+    let answer = match timeout(longest, app.caller.call(request)).await {
+        Ok(Err(ProviderError::Postponed { .. })) => return Ok(Outcome::Snoozed(WAIT_FOR_PLACE)),
+        Ok(answer) => answer,
+        Err(_elapsed) => Err(no_answer()),
     };
     let attempt = attempted(&answer, began.elapsed());
     let followed = app.outbound.attempted(id, tenant, &attempt).await?;
@@ -91,6 +97,18 @@ async fn send(
             Ok(Outcome::SucceededWith(json!({ "status": answer.status })))
         }
         (Followed::Taken | Followed::Failed, Err(error)) => Err(not_taken(error)),
+    }
+}
+
+/// The endpoint took longer than jobs.toml gives attempts.
+fn no_answer() -> ProviderError {
+    ProviderError::TimedOut {
+        detail: Detail {
+            provider: "webhook",
+            message: "no answer in time".to_owned(),
+            ..Detail::default()
+        },
+        maybe_received: true,
     }
 }
 

@@ -1,12 +1,14 @@
 //! Messages to an endpoint on this machine.
 
+use std::sync::Arc;
+
 use chrono::Utc;
 use marketing::{
     PgPool,
     outbound::{Delivery, DeliveryState, Endpoint, EndpointChange, EndpointId, NewEndpoint},
 };
 use providers::webhook::{Received, Signer, Unverified};
-use queue::{Actor, ErrorClass, JobError, PageRequest};
+use queue::{Actor, Database, ErrorClass, JobError, PageRequest, Queue, config::Config};
 use secrecy::SecretString;
 use wiremock::{Mock, MockServer, Request, ResponseTemplate, matchers::any};
 
@@ -59,11 +61,15 @@ impl Scene {
     }
 
     async fn attempt_of(&self, tenant: Option<&str>) -> Result<Outcome, Error> {
+        self.attempt_at(self.delivery, tenant).await
+    }
+
+    async fn attempt_at(&self, id: DeliveryId, tenant: Option<&str>) -> Result<Outcome, Error> {
         let job = JobInfo {
             tenant: tenant.map(str::to_owned),
             ..job_info(DELIVER, 1)
         };
-        Box::pin(deliver(&self.app, &job, self.delivery)).await
+        Box::pin(deliver(&self.app, &job, id)).await
     }
 
     async fn delivery(&self) -> anyhow::Result<Delivery> {
@@ -233,6 +239,60 @@ async fn an_endpoint_that_asks_for_a_pause_is_left_alone_until_then(
         "{later:?}"
     );
     assert_eq!(scene.requests().await.len(), 1);
+    Ok(())
+}
+
+// Fails when whoever tries an endpoint out hears nothing for a day, or a new address pays for what the old one asked for.
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_pause_holds_for_neither_a_try_nor_another_address(db: PgPool) -> anyhow::Result<()> {
+    let answer = ResponseTemplate::new(429).insert_header("retry-after", "600");
+    let scene = Scene::new(&db, answer).await?;
+    let (id, outbound) = (scene.endpoint, &scene.app.outbound);
+    class(scene.attempt().await);
+
+    let tried = outbound.test(id, Utc::now(), &actor()).await?;
+    let tried = scene.attempt_at(tried.id, Some(TENANT)).await;
+    let failing = scene.shown().await?;
+    let moved = EndpointChange {
+        url: Some(format!("{}/elsewhere", scene.server.uri())),
+        ..EndpointChange::default()
+    };
+    let moved = outbound.change(id, &moved, &actor()).await?;
+    let at_new_address = scene.attempt().await;
+
+    assert_eq!(class(tried), ErrorClass::Transient);
+    assert_eq!(
+        (failing.failures, failing.failing_since.is_some()),
+        (2, true)
+    );
+    assert_eq!((moved.failures, moved.failing_since), (0, None));
+    assert_eq!(class(at_new_address), ErrorClass::Transient);
+    let requests = scene.requests().await;
+    let paths: Vec<&str> = requests.iter().map(|request| request.url.path()).collect();
+    assert_eq!(paths, ["/hooks", "/hooks", "/elsewhere"]);
+    Ok(())
+}
+
+// Fails when jobs.toml gives attempts less time than an endpoint takes to say nothing, and nobody hears of them.
+#[sqlx::test(migrations = "../../migrations")]
+async fn an_attempt_that_gets_little_time_is_logged_all_the_same(db: PgPool) -> anyhow::Result<()> {
+    let silence = ResponseTemplate::new(200).set_delay(Duration::from_secs(60));
+    let mut scene = Scene::new(&db, silence).await?;
+    let text = "[kinds.\"webhook.deliver\"]\ntimeout = \"1s\"\n";
+    let config = Config::parse(text, &[DELIVER]).expect("the text is right");
+    scene.app.queue = Queue::new(Database::from_pool(db), Arc::new(config.config), [])?;
+
+    let failed = scene.attempt().await;
+
+    assert_eq!(class(failed), ErrorClass::Transient);
+    let delivery = scene.delivery().await?;
+    let logged = &delivery.log[0];
+    assert_eq!(
+        (logged.status, &*logged.excerpt),
+        (None, "no answer in time")
+    );
+    assert!(logged.duration_ms < 3_000, "{}", logged.duration_ms);
+    assert_eq!(scene.shown().await?.failures, 1);
     Ok(())
 }
 

@@ -16,19 +16,17 @@ use providers::{
 use queue::{EnqueueError, NewJob, Outcome, Source};
 use serde_json::{json, value::to_raw_value};
 
-use crate::{App, account::Attempt, error::Error, page_access::page_access};
+use crate::{App, account::Attempt, error::Error, one_line::one_line, page_access::page_access};
 
 const MAIL: &str = "email.send";
 /// What Meta says of a lead that it does not show, for now or for good.
 const NOT_SHOWN: &str = "100/33";
-/// How long to wait for a lead that is not shown, by how old its event is.
+/// How long to wait for a lead that is not shown, by how old its event is: three times, so that it is given up after 21 minutes.
 const WAITS: [(TimeDelta, Duration); 3] = [
     (TimeDelta::minutes(1), Duration::from_secs(60)),
     (TimeDelta::minutes(6), Duration::from_secs(5 * 60)),
-    (TimeDelta::minutes(25), Duration::from_secs(15 * 60)),
+    (TimeDelta::minutes(20), Duration::from_secs(15 * 60)),
 ];
-/// Most characters of a Page's name in a mail.
-const LONGEST_NAME: usize = 80;
 
 /// Fetches the lead that an event tells of, keeps it, and tells its owner.
 pub(super) async fn fetch(
@@ -94,16 +92,21 @@ async fn read(attempt: &Attempt<'_>, lead_id: &str) -> Result<Lead, Error> {
         app.meta.lead(caller, lead_id).await
     };
     let asked = Box::pin(app.accounts.with_fresh_token(account.id, door, ask)).await;
-    match asked.map_err(Error::from) {
-        Err(Error::Provider(ProviderError::Permission { .. })) => {
-            let access = Box::pin(page_access(attempt)).await?;
+    let refused = match asked.map_err(Error::from) {
+        Err(refused @ Error::Provider(ProviderError::Permission { .. })) => refused,
+        asked => return asked,
+    };
+    match Box::pin(page_access(attempt)).await {
+        Ok(access) => {
             let caller = Caller {
                 access: &access,
                 door,
             };
             Ok(Box::pin(app.meta.lead(caller, lead_id)).await?)
         }
-        asked => asked,
+        // Whoever may not speak for the Page may still read its leads: what was said of this one counts.
+        Err(Error::Provider(ProviderError::Permission { .. })) => Err(refused),
+        Err(error) => Err(error),
     }
 }
 
@@ -146,7 +149,7 @@ pub(in crate::kinds) async fn tell(
 
 /// Says that there is a lead, and nothing of what the person answered: mails are kept where nobody knows.
 fn mail(to: &str, account: &Account, lead: LeadId) -> NewJob {
-    let page = plain(&account.name);
+    let page = format!("\"{}\"", one_line(&account.name));
     let at = moment(Utc::now());
     let payload = json!({
         "to": to,
@@ -164,13 +167,6 @@ fn mail(to: &str, account: &Account, lead: LeadId) -> NewJob {
         tenant: account.tenant.clone(),
         ..NewJob::new(MAIL, payload, Source::Handler)
     }
-}
-
-/// A name as it may stand in a subject: whatever somebody typed, on one line.
-fn plain(name: &str) -> String {
-    let plain = name.chars().map(|c| if c.is_control() { ' ' } else { c });
-    let plain: String = plain.take(LONGEST_NAME).collect();
-    format!("\"{}\"", plain.trim())
 }
 
 fn moment(at: DateTime<Utc>) -> String {
@@ -201,20 +197,12 @@ mod tests {
         assert_eq!(wait(0), minutes(1));
         assert_eq!(wait(1), minutes(5));
         assert_eq!(wait(7), minutes(15));
-        assert_eq!(wait(30), None);
+        assert_eq!(wait(21), None);
     }
 
     #[test]
     fn a_right_that_lacks_is_not_waited_for() {
         assert_eq!(wait_for(&refused("200"), TimeDelta::zero()), None);
         assert_eq!(wait_for(&Error::Stopped, TimeDelta::zero()), None);
-    }
-
-    #[test]
-    fn what_somebody_typed_as_a_name_stays_on_its_line() {
-        assert_eq!(
-            plain("Shop\r\nBcc: eve@example.com"),
-            "\"Shop  Bcc: eve@example.com\""
-        );
     }
 }

@@ -121,6 +121,29 @@ async fn a_lead_that_is_not_shown_yet_is_asked_for_again_at_no_cost(
     Ok(())
 }
 
+// Fails when a lead is given up at once that a grant may read which does not speak for the Page.
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_lead_is_waited_for_also_where_nobody_speaks_for_the_page(
+    db: PgPool,
+) -> anyhow::Result<()> {
+    let server = meta(400, not_shown()).await;
+    let no_pages = ResponseTemplate::new(200).set_body_json(json!({"data": []}));
+    let nobody = Mock::given(method("GET")).and(path("/me/accounts"));
+    server
+        .register(nobody.respond_with(no_pages).with_priority(1))
+        .await;
+    let scene = Scene::with_meta_at(&db, &server.uri());
+    let reached = told(&db, &scene, ("page", "leadgen"), lead_event(), "10 seconds").await?;
+
+    let put_off = process(&scene.attempt(&reached), EVENT).await?;
+
+    assert!(
+        matches!(put_off, Outcome::Snoozed(wait) if wait.as_secs() == 60),
+        "{put_off:?}"
+    );
+    Ok(())
+}
+
 #[sqlx::test(migrations = "../../migrations")]
 async fn a_lead_that_is_never_shown_is_given_up(db: PgPool) -> anyhow::Result<()> {
     let server = meta(400, not_shown()).await;

@@ -229,7 +229,7 @@ async fn an_owner_decides_what_is_synced_and_what_is_told(db: PgPool) -> anyhow:
         .change(account, &AccountChange::default(), &actor())
         .await?;
     let wrong = AccountChange {
-        owner_email: Some("ada".to_owned()),
+        owner_email: Some("ada@example.com,bob@example.com".to_owned()),
         ..AccountChange::default()
     };
     let refused = scene.accounts.change(account, &wrong, &actor()).await;

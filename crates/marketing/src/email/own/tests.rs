@@ -74,6 +74,7 @@ fn one_with_a_built_in_name_takes_its_place_and_its_data() -> anyhow::Result<()>
     let folder = Folder::with(&[
         ("welcome.html", "<p>Moin {{ name }}</p>"),
         ("welcome.txt", "Subject: Moin\n\nMoin {{ name }}"),
+        ("welcome.json", r#"{"name": "Grace"}"#),
     ])?;
     let templates = Templates::with(folder.read()?);
 
@@ -81,6 +82,7 @@ fn one_with_a_built_in_name_takes_its_place_and_its_data() -> anyhow::Result<()>
     let wrong = templates.render("welcome", &json!({}), &Look::default());
 
     assert_eq!((&*mail.subject, &*mail.text), ("Moin", "Moin Ada"));
+    assert_eq!(templates.sample("welcome")?, json!({ "name": "Grace" }));
     assert!(matches!(wrong, Err(EmailError::Data { .. })), "{wrong:?}");
     Ok(())
 }

@@ -323,3 +323,19 @@ async fn what_google_does_not_have_and_foreign_cursors_are_refused_unsent() {
     assert!(matches!(mixed, Err(Error::Rejected { .. })));
     assert!(requests_of(&server).await.is_empty());
 }
+
+#[tokio::test]
+async fn what_is_to_be_changed_is_asked_for_by_its_ids() {
+    let server = MockServer::start().await;
+    let condition = " FROM ad_group WHERE ad_group.id IN (10, 12)";
+    finding(&server, condition, json!([ad_group("10")])).await;
+    let (access, ids) = (access(None), ["10".to_owned(), "12".to_owned()]);
+
+    let found = client_of(&server)
+        .present(caller(&access), &query(EntityType::AdSet), &ids)
+        .await
+        .expect("ad groups");
+
+    let found: Vec<_> = found.iter().map(|it| (it.id.as_str(), it.status)).collect();
+    assert_eq!(found, [("10", EntityStatus::Paused)]);
+}

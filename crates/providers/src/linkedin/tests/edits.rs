@@ -7,18 +7,10 @@ use super::{ACCOUNT, access, answering, caller, client, requests};
 use crate::{
     error::Error,
     platform::{
-        AdPlatform as _, Edit, EditOrder, Edited, EntityType, SetTo, testing::RecordingDoor,
+        AdPlatform as _, EditOrder, Edited, EntityType, SetTo,
+        testing::{RecordingDoor, edit},
     },
 };
-
-fn edit(kind: EntityType, id: &str, set_to: SetTo) -> Edit {
-    Edit {
-        kind,
-        id: id.to_owned(),
-        parent_id: None,
-        set_to,
-    }
-}
 
 #[tokio::test]
 async fn a_batch_has_a_patch_and_an_outcome_for_each() {

@@ -203,3 +203,32 @@ async fn accounts_count_by_days_of_utc() {
         "q=search&search=(status:(values:List(ACTIVE,CANCELED,DRAFT)))&pageSize=100"
     );
 }
+
+#[tokio::test]
+async fn what_is_to_be_changed_is_asked_for_by_its_urns() {
+    for (kind, asked) in [
+        (
+            EntityType::Campaign,
+            "q=search&search=(id:(values:List(urn%3Ali%3AsponsoredCampaignGroup%3A1)))&pageSize=500",
+        ),
+        (
+            EntityType::AdSet,
+            "q=search&search=(id:(values:List(urn%3Ali%3AsponsoredCampaign%3A1)))&pageSize=500",
+        ),
+        (
+            EntityType::Ad,
+            "q=criteria&creatives=List(urn%3Ali%3AsponsoredCreative%3A1)&pageSize=100",
+        ),
+    ] {
+        let server = answering(200, json!({"elements": [{"id": 1, "status": "PAUSED"}]})).await;
+        let (access, door) = (access(), RecordingDoor::default());
+
+        let found = client(&server)
+            .present(caller(&access, &door), &query(kind), &["1".to_owned()])
+            .await
+            .expect("what is there");
+
+        assert_eq!(found[0].status, EntityStatus::Paused, "{kind}");
+        assert_eq!(only_query(&server).await, asked);
+    }
+}

@@ -1,31 +1,15 @@
-//! How each kind of personal data is written before it is hashed, by Meta's published rules. Where Meta's own libraries
-//! disagree with each other, its Python SDK is followed. `None` means that the value cannot be used.
+//! How personal data is written before it is hashed, where Meta has rules of its own. Where its own libraries disagree with each
+//! other, its Python SDK is followed. `None` means that the value cannot be used.
 
 use chrono::{Datelike, NaiveDate};
 
 use super::places;
-
-/// Longest mail address there is.
-const EMAIL_LIMIT: usize = 254;
 
 /// Digits of an international phone number.
 const PHONE_DIGITS: std::ops::RangeInclusive<usize> = 7..=15;
 
 /// Nobody older than this is on record.
 const FIRST_YEAR: i32 = 1900;
-
-/// Trimmed, lower case. Dots and `+tags` stay: they tell mailboxes apart.
-pub(super) fn email(text: &str) -> Option<String> {
-    let address = text.trim().to_lowercase();
-    let (local, domain) = address.split_once('@')?;
-    let is_address = !local.is_empty()
-        && address.len() <= EMAIL_LIMIT
-        && !domain.contains('@')
-        && domain.contains('.')
-        && domain.split('.').all(|label| !label.is_empty())
-        && !address.contains(|c: char| c.is_whitespace() || c.is_control());
-    is_address.then_some(address)
-}
 
 /// Digits with the country code. Nothing is guessed: a number in national form stays one.
 pub(super) fn phone(text: &str) -> Option<String> {
@@ -46,11 +30,6 @@ pub(super) fn phone(text: &str) -> Option<String> {
     PHONE_DIGITS
         .contains(&digits.len())
         .then(|| digits.to_owned())
-}
-
-/// Trimmed, lower case in every script; punctuation and inner blanks stay.
-pub(super) fn name(text: &str) -> Option<String> {
-    not_empty(text.trim().to_lowercase())
 }
 
 /// `YYYYMMDD` of a date that exists.
@@ -117,11 +96,6 @@ pub(super) fn postal_code(text: &str, country: Option<&str>) -> Option<String> {
 /// ISO 3166-1 alpha-2 in lower case.
 pub(super) fn country(text: &str) -> Option<String> {
     places::country_code(&letters(text)).map(str::to_owned)
-}
-
-/// Trimmed; case stays, since ids tell people apart by it.
-pub(super) fn external_id(text: &str) -> Option<String> {
-    not_empty(text.trim().to_owned())
 }
 
 /// ISO 4217 in lower case, as Meta's libraries send it. Never hashed.
@@ -199,19 +173,6 @@ mod tests {
 
     fn today() -> NaiveDate {
         NaiveDate::from_ymd_opt(2026, 11, 20).expect("a date")
-    }
-
-    #[test]
-    fn mail_addresses_keep_what_tells_mailboxes_apart() {
-        assert_eq!(
-            email(" A.b+C@Example.org\n").as_deref(),
-            Some("a.b+c@example.org")
-        );
-        for bad in [
-            "", "@", "a@", "@b.c", "a@b", "a@b..c", "a@.c", "a b@c.d", "a@b@c.d", "a@b.c\0",
-        ] {
-            assert_eq!(email(bad), None, "{bad:?}");
-        }
     }
 
     #[test]

@@ -8,10 +8,11 @@ use sha2::{Digest, Sha256};
 use super::{
     event::{OneOrMany, Scalar, UserData},
     normalise::{
-        city, country, date_of_birth, email, external_id, gender, hashed_already, name, phone,
-        postal_code, state, two_digits, year,
+        city, country, date_of_birth, gender, hashed_already, phone, postal_code, state,
+        two_digits, year,
     },
 };
+use crate::platform::conversion_event::{email, external_id, name};
 
 /// Members of which any number together find nobody: Meta refuses events with nothing else.
 const WEAK_TOGETHER: [&[&str]; 4] = [

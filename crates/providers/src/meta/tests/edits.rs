@@ -6,17 +6,8 @@ use serde_json::{Value, json};
 use super::{Site, json_of, ok};
 use crate::{
     error::Error,
-    platform::{AdPlatform as _, Edit, EditOrder, Edited, EntityType, SetTo},
+    platform::{AdPlatform as _, Edit, EditOrder, Edited, EntityType, SetTo, testing::edit},
 };
-
-fn edit(kind: EntityType, id: &str, set_to: SetTo) -> Edit {
-    Edit {
-        kind,
-        id: id.to_owned(),
-        parent_id: None,
-        set_to,
-    }
-}
 
 fn order(edits: Vec<Edit>) -> EditOrder {
     EditOrder {

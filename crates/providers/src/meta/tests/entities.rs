@@ -327,3 +327,28 @@ async fn an_entry_without_an_id_is_not_passed_over() {
 
     assert!(matches!(result, Err(Error::Unavailable { .. })));
 }
+
+// Fails when one that is gone keeps the others from being told, or is taken for one that is as it was.
+#[tokio::test]
+async fn what_is_to_be_changed_is_asked_for_by_its_ids() {
+    let site = Site::new().await;
+    let gone = json!({"error": {"message": "gone", "code": 100, "error_subcode": 33}});
+    let entry =
+        |code: u16, body: &Value| json!({"code": code, "headers": [], "body": body.to_string()});
+    let entries = json!([entry(400, &gone), entry(200, &campaign())]);
+    site.on("POST", "", ok(entries)).await;
+    let ids = ["11".to_owned(), "12".to_owned()];
+
+    let found = site
+        .meta
+        .present(site.caller(), &query(EntityType::Campaign), &ids)
+        .await
+        .expect("campaigns");
+
+    assert_eq!(found.len(), 1);
+    let budget = found[0].daily_budget.map(|budget| budget.to_string());
+    assert_eq!(budget.as_deref(), Some("50.00"));
+    let batch = json_of(&site.asked().await[0], "batch");
+    let asked = batch[1]["relative_url"].as_str().expect("an address");
+    assert!(asked.starts_with("12?fields=id%2Cname"), "{asked}");
+}

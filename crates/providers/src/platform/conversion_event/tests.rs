@@ -51,6 +51,19 @@ fn noon() -> DateTime<Utc> {
 }
 
 #[test]
+fn mail_addresses_keep_what_tells_mailboxes_apart() {
+    assert_eq!(
+        email(" A.b+C@Example.org\n").as_deref(),
+        Some("a.b+c@example.org")
+    );
+    for bad in [
+        "", "@", "a@", "@b.c", "a@b", "a@b..c", "a@.c", "a b@c.d", "a@b@c.d", "a@b.c\0",
+    ] {
+        assert_eq!(email(bad), None, "{bad:?}");
+    }
+}
+
+#[test]
 fn every_vector_of_googles_is_met() {
     let vectors: Vec<OfGoogle> = read(GOOGLE);
     assert!(vectors.len() >= 23);

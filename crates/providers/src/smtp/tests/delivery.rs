@@ -95,15 +95,34 @@ async fn refusals_for_good_keep_their_code_and_no_address() {
     }
 }
 
+// Fails when a mail is given up for what the server has against all of them.
+#[tokio::test]
+async fn a_refusal_for_good_before_any_mail_is_passing_trouble() {
+    for odd in [
+        &[("CONNECT", Answer::Reply("554 not from there"))],
+        &[("EHLO", Answer::Reply("550 not you"))],
+    ] {
+        let error = failure_at(odd).await;
+
+        assert!(matches!(error, Error::Unavailable { .. }), "{error}");
+        assert!(!error.maybe_received(), "{error}");
+    }
+}
+
 #[tokio::test]
 async fn a_wrong_login_is_our_own_set_up() {
-    let mut server = Server::start(&[("AUTH", Answer::Reply("535 who are you"))]).await;
-    server.url = server.url.replace("smtp://", "smtp://user:wrong@");
+    for (odd, code) in [
+        (&[("AUTH", Answer::Reply("535 who are you"))], "535"),
+        (&[("AUTH", Answer::Reply("550 no more of you"))], "550"),
+    ] {
+        let mut server = Server::start(odd).await;
+        server.url = server.url.replace("smtp://", "smtp://user:wrong@");
 
-    let error = server.mailer().send(&mail()).await.expect_err("a failure");
+        let error = server.mailer().send(&mail()).await.expect_err("a failure");
 
-    assert!(matches!(error, Error::Config { .. }), "{error}");
-    assert_eq!(error.detail().code.as_deref(), Some("535"));
+        assert!(matches!(error, Error::Config { .. }), "{error}");
+        assert_eq!(error.detail().code.as_deref(), Some(code));
+    }
 }
 
 #[tokio::test]

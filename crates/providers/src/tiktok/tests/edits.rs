@@ -7,18 +7,10 @@ use super::{ADVERTISER, access, answering_in_turn, caller, client, envelope, goo
 use crate::{
     error::Error,
     platform::{
-        AdPlatform as _, Edit, EditOrder, Edited, EntityType, SetTo, testing::RecordingDoor,
+        AdPlatform as _, Edit, EditOrder, Edited, EntityType, SetTo,
+        testing::{RecordingDoor, edit},
     },
 };
-
-fn edit(kind: EntityType, id: &str, set_to: SetTo) -> Edit {
-    Edit {
-        kind,
-        id: id.to_owned(),
-        parent_id: None,
-        set_to,
-    }
-}
 
 fn order(edits: Vec<Edit>) -> EditOrder {
     EditOrder {

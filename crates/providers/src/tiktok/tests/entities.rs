@@ -263,3 +263,22 @@ async fn an_advertiser_that_is_not_told_of_is_out_of_reach() {
 
     assert!(matches!(account, Err(Error::Permission { .. })));
 }
+
+#[tokio::test]
+async fn what_is_to_be_changed_is_asked_for_by_its_ids() {
+    let server = answering(listed(json!([campaign()]), 1, 1)).await;
+    let (access, door) = (access(), RecordingDoor::default());
+    let ids = ["1700000000000001".to_owned()];
+
+    let found = client(&server)
+        .present(caller(&access, &door), &query(EntityType::Campaign), &ids)
+        .await
+        .expect("campaigns");
+
+    assert_eq!(found[0].daily_budget, Some(Decimal::from(50)));
+    let asked = parameters(&requests(&server).await[0]);
+    assert_eq!(
+        asked["filtering"],
+        r#"{"campaign_ids":["1700000000000001"],"secondary_status":"CAMPAIGN_STATUS_ALL"}"#
+    );
+}

@@ -39,6 +39,7 @@ fn every_network_that_is_not_public_is_forbidden() {
         "100.127.255.255",
         "127.0.0.1",
         "127.255.0.1",
+        "168.63.129.16",
         "169.254.169.254",
         "172.16.0.1",
         "172.31.255.255",
@@ -66,10 +67,14 @@ fn every_network_that_is_not_public_is_forbidden() {
         "100::1",
         "2001::1",
         "2001:2::1",
+        "2001:20::1",
+        "2001:1ff:ffff::1",
         "2001:db8::1",
         "2002:7f00:1::",
         "3fff::1",
         "3fff:fff::1",
+        "1fff::1",
+        "4000::1",
         "5f00::1",
         "fc00::1",
         "fd00::1",
@@ -96,10 +101,11 @@ fn public_hosts_are_not_forbidden() {
         "198.20.0.1",
         "223.255.255.255",
         "::ffff:8.8.8.8",
+        "2001:200::1",
         "2001:4860:4860::8888",
         "2600::1",
         "2a00::1",
-        "4000::1",
+        "3fff:1000::1",
     ] {
         assert!(!is_forbidden(ip(address)), "{address}");
     }
@@ -255,6 +261,25 @@ async fn a_resolver_tells_nothing_of_a_name_that_leads_inside_too() {
     assert_eq!(none, None);
     assert_eq!(many.map(|told| told.len()), Some(16));
     assert_eq!(opened, Some(vec![ip("127.0.0.1")]));
+}
+
+// Fails when an endpoint on a developer's machine is refused because `localhost` has an IPv6 address, too, or when another name
+// gets the same grace.
+#[tokio::test]
+async fn localhost_is_called_where_it_was_opened_and_nowhere_else() {
+    let both = ["::1", "127.0.0.1"];
+    let of = async |policy: OutboundPolicy, name: &str| {
+        let resolver = GuardedResolver::new(Arc::new(policy), FixedLookup::of(&both));
+        let told = resolver.resolve(name.parse().expect("a name")).await.ok()?;
+        Some(told.map(|address| address.ip()).collect::<Vec<_>>())
+    };
+
+    let opened = of(loopback_policy(), "localhost").await;
+    let closed = of(OutboundPolicy::default(), "localhost").await;
+    let another = of(loopback_policy(), "endpoint.example").await;
+
+    assert_eq!(opened, Some(vec![ip("127.0.0.1")]));
+    assert_eq!((closed, another), (None, None));
 }
 
 #[tokio::test]

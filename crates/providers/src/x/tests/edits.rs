@@ -10,17 +10,8 @@ use wiremock::{
 use super::{ACCOUNT, access, caller, client_of, ok, param, requests_to};
 use crate::{
     error::Error,
-    platform::{AdPlatform as _, Edit, EditOrder, Edited, EntityType, SetTo},
+    platform::{AdPlatform as _, EditOrder, Edited, EntityType, SetTo, testing::edit},
 };
-
-fn edit(kind: EntityType, id: &str, set_to: SetTo) -> Edit {
-    Edit {
-        kind,
-        id: id.to_owned(),
-        parent_id: None,
-        set_to,
-    }
-}
 
 #[tokio::test]
 async fn each_change_is_a_call_and_one_that_is_refused_stops_no_other() {

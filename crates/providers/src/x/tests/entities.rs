@@ -263,3 +263,21 @@ async fn who_may_not_see_who_pays_sees_the_account_all_the_same() {
 
     assert_eq!(account.currency, None);
 }
+
+// Fails when a change is held against a whole list, or against nothing.
+#[tokio::test]
+async fn what_is_to_be_changed_is_asked_for_by_its_ids() {
+    let data = json!([campaign("fkcmp1", "2026-11-02T10:11:12Z")]);
+    let server = answering(CAMPAIGNS, listed(data, Value::Null)).await;
+    let (access, ids) = (access(), ["fkcmp1".to_owned(), "fkcmp2".to_owned()]);
+
+    let found = client_of(&server)
+        .present(caller(&access), &query(EntityType::Campaign), &ids)
+        .await
+        .expect("campaigns");
+
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].daily_budget, Some(Decimal::from(50)));
+    let asked = requests_to(&server, CAMPAIGNS).await;
+    assert_eq!(param(&asked[0], "campaign_ids"), "fkcmp1,fkcmp2");
+}

@@ -366,14 +366,21 @@ fn a_budget_of_ones_own_has_no_limits_but_those_of_the_file() {
     );
 }
 
-// Fails when a message is given up before the three days that receivers count on.
+// Fails when a message is given up before the three days that receivers count on, or when what a file says of its queue, or of
+// all jobs, does not hold for messages.
 #[test]
 fn messages_are_sent_again_for_three_days_unless_the_file_says_otherwise() {
     let built_in = Config::builtin().policy("webhook.deliver");
-    let text = "[queues.webhook]\nmax_attempts = 2\n\
-                [kinds.\"webhook.deliver\"]\nbackoff = { delays = [\"1s\"], jitter = \"late\" }\n";
+    let of = |text: &str| accepted(text).config.policy("webhook.deliver");
 
-    let policy = accepted(text).config.policy("webhook.deliver");
+    let shipped = of(
+        "[defaults]\nmax_attempts = 8\nbackoff = { strategy = \"exponential\", base = \"15s\", factor = 3.0, \
+         max = \"2h\", jitter = \"full\" }\n",
+    );
+    let fewer = of("[queues.webhook]\nmax_attempts = 2\n");
+    let evenly = of("[defaults]\nbackoff = { strategy = \"fixed\", base = \"1s\" }\n");
+    let by_kind = of("[queues.webhook]\nmax_attempts = 2\n\
+         [kinds.\"webhook.deliver\"]\nmax_attempts = 4\nbackoff = { delays = [\"1s\"], jitter = \"late\" }\n");
 
     let waits = |random: f64| -> Duration {
         let failures = 1..built_in.max_attempts;
@@ -384,14 +391,16 @@ fn messages_are_sent_again_for_three_days_unless_the_file_says_otherwise() {
     assert_eq!(built_in.max_attempts, 10);
     assert_eq!(shortest, 75 * HOUR + (35 * 60 + 5) * SECOND);
     assert_eq!(longest.as_secs_f64().round(), 326_526.0);
-    assert_eq!(policy.max_attempts, 10);
-    assert_eq!(
-        policy.backoff,
-        Backoff::Delays {
-            delays: vec![SECOND],
-            jitter: Jitter::Late,
-        }
-    );
+    for (policy, attempts) in [(&shipped, 10), (&fewer, 2)] {
+        assert_eq!(policy.max_attempts, attempts);
+        assert_eq!(policy.backoff, built_in.backoff);
+    }
+    let (delay, jitter) = (SECOND, Jitter::Full);
+    assert_eq!(evenly.max_attempts, 10);
+    assert_eq!(evenly.backoff, Backoff::Fixed { delay, jitter });
+    let (delays, jitter) = (vec![SECOND], Jitter::Late);
+    assert_eq!(by_kind.max_attempts, 4);
+    assert_eq!(by_kind.backoff, Backoff::Delays { delays, jitter });
 }
 
 // Fails when a slow endpoint takes every place of the queue, or messages to customers hold up the events of platforms.

@@ -183,6 +183,10 @@ fn names_are_spelt_in_one_way() {
             "[kinds.\"email.send\"]\naccount = \"data.account_id\"",
             "2:11: account in [kinds.\"email.send\"]: a field below the top level is named by JSON Pointer; did you mean \"/data/account_id\"?",
         ),
+        (
+            "[kpis]\ncpc = \"spend / link_clicks\"",
+            "2:1: \"cpc\" is no name for an entry of [kpis]: a letter, then letters, digits and \"_\", all lower case, at most 60, and no name that metrics have already",
+        ),
     ]);
 }
 

@@ -132,7 +132,7 @@ pub(super) fn cancelled_instead(put_back: &Ended, done: &[Uuid]) -> Ended {
         .filter(|(_, id)| !done.contains(id))
     {
         let (token, progress) = (put_back.tokens[place], put_back.progress[place].clone());
-        rest.push_cancelled(*id, token, progress);
+        rest.push_cancelled(*id, token, progress, put_back.wiped[place]);
     }
     rest
 }
