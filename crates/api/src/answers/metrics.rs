@@ -1,15 +1,18 @@
 //! What accounts have achieved. Money is decimal text, as everywhere; ratios and what may be fractional are numbers with all
 //! their digits.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, num::NonZero, panic::resume_unwind, thread};
 
 use chrono::NaiveDate;
 use marketing::performance::{self, Answer, Before, Item, Question};
 use rust_decimal::Decimal;
 use serde::{Serialize, Serializer, ser::Error as _};
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 use utoipa::ToSchema;
 use uuid::Uuid;
+
+/// Fewest items that are worth a thread.
+const FEWEST_SHARED: usize = 500;
 
 /// A decimal number as JSON writes it, without a detour over binary fractions.
 struct Number(Decimal);
@@ -183,7 +186,8 @@ pub(crate) struct MetricsReport {
     /// Currencies that lack the rate of a day: what needs it is null in the reporting currency.
     rates_missing: Vec<String>,
     /// By time and group; what had no figures is left out.
-    items: Vec<MetricsItem>,
+    #[schema(value_type = Vec<MetricsItem>)]
+    items: Vec<Box<RawValue>>,
     /// All of it together.
     totals: NormalForm,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -198,12 +202,7 @@ impl MetricsReport {
         before: Option<Before>,
     ) -> Self {
         let total = form.of(&answer.total);
-        let earlier = before.as_ref().map(|before| &before.items);
-        let items = answer.items.into_iter().enumerate().map(|(place, found)| {
-            let previous = earlier.and_then(|items| items.get(place)?.as_ref());
-            item(form, found, previous)
-        });
-        let items = items.collect();
+        let items = written(form, answer.items, before.as_ref());
         let previous = before.map(|before| {
             let then = form.of(&before.total);
             MetricsBefore {
@@ -228,6 +227,37 @@ impl MetricsReport {
             previous,
         }
     }
+}
+
+/// Items as text. Thousands of them are most of the work of an answer, so that all processors take their shares.
+fn written(
+    form: &performance::NormalForm,
+    mut items: Vec<Item>,
+    before: Option<&Before>,
+) -> Vec<Box<RawValue>> {
+    let write = |first: usize, items: Vec<Item>| -> Vec<Box<RawValue>> {
+        let items = items.into_iter().enumerate().map(|(place, found)| {
+            let previous = before.and_then(|before| before.items.get(first + place)?.as_ref());
+            let written = to_raw_value(&item(form, found, previous));
+            written.expect("names are texts, and decimals are written as JSON writes numbers")
+        });
+        items.collect()
+    };
+    let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    let share = items.len().div_ceil(threads).max(FEWEST_SHARED);
+    thread::scope(|scope| {
+        let mut others = Vec::new();
+        while items.len() > share {
+            let first = items.len() - share;
+            let shared = items.split_off(first);
+            others.push(scope.spawn(move || write(first, shared)));
+        }
+        let mut written = write(0, items);
+        for other in others.into_iter().rev() {
+            written.extend(other.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        }
+        written
+    })
 }
 
 fn item(
